@@ -1,10 +1,13 @@
 """
-The content formats of CoAP: one line per entry of the IANA registry (RFC 7252 5.10.3, 12.3; RFC 9876).
+The content formats of CoAP: one line per entry of the IANA registry (RFC 7252 5.10.3, 12.3,
+RFC 9876).
 
-A content format is a number that stands for a media type with its parameters and, for a few, a content
-coding. Written out, the coding follows an C{@}, as RFC 9193 3 has it: C{application/json@deflate}.
+A content format is a number that stands for a media type with its parameters and, for a few, a
+content coding. Written out, the coding follows an C{@}, as RFC 9193 3 has it:
+C{application/json@deflate}.
 
-Temporary entries of the registry are left out: they lapse, change their names and may be given to others.
+Temporary entries of the registry are left out: they lapse, change their names and may be given to
+others.
 """
 
 from __future__ import annotations
@@ -213,19 +216,19 @@ def registerFormat(number: int, mediaType: str, coding: str = "") -> None:
     @param coding: Its content coding, if it has one.
     @raise ValueError: if number or name already stand for something else, or are none.
     """
-    format = Format(_checked(number), mediaType, coding)
-    key = _key(format.name)
+    new = Format(_checked(number), mediaType, coding)
+    key = _key(new.name)
     if "/" not in key:
         raise ValueError(f"{mediaType!r} is no media type; give one such as 'application/json'")
     other = FORMATS.get(number)
     if other is not None and _key(other.name) != key:
-        raise ValueError(f"content format {number} is {other.name} already, so not {format.name}")
+        raise ValueError(f"content format {number} is {other.name} already, so not {new.name}")
     taken = _numbers.get(key, number)
     if taken != number:
-        raise ValueError(f"{format.name} is content format {taken} already, so not {number}")
+        raise ValueError(f"{new.name} is content format {taken} already, so not {number}")
     if other is None:
-        FORMATS[number] = format
-        _numbers[format.name] = _numbers[key] = number
+        FORMATS[number] = new
+        _numbers[new.name] = _numbers[key] = number
 
 
 def _checked(number: int) -> int:
@@ -235,7 +238,7 @@ def _checked(number: int) -> int:
 
 
 def _key(name: str) -> str:
-    """A name without what does not tell formats apart: case, quotes and the spaces around C{;=@}."""
+    """A name without what does not tell formats apart: case, quotes and spaces around C{;=@}."""
     return re.sub(r"\s*([;=@])\s*", r"\1", name.strip()).replace('"', "").lower()
 
 
