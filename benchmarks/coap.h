@@ -1,0 +1,61 @@
+/*
+ * As much of a CoAP datagram as a load needs (RFC 7252 sections 3 and 3.1): write an option, check and
+ * take apart what arrives. Knows no socket and keeps nothing.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+enum { CON = 0, NON = 1, ACK = 2, RST = 3 };
+enum { URI_PATH = 11 };
+
+/* Points into the datagram that it was parsed from. */
+struct parsed {
+    int type, code, tokenLength;
+    uint16_t messageID;
+    const uint8_t *token, *payload;
+    long payloadLength;
+};
+
+/* Writes one option of under 269 bytes; gives the new end. */
+static uint8_t *putOption(uint8_t *end, int delta, const char *value, size_t length) {
+    *end++ = (uint8_t)(delta << 4 | (length < 13 ? (int)length : 13));
+    if (length >= 13) *end++ = (uint8_t)(length - 13);
+    memcpy(end, value, length);
+    return end + length;
+}
+
+/* Reads the length or delta that a nibble stands for; -1 if it is none. */
+static long extended(int nibble, const uint8_t **at, const uint8_t *end) {
+    if (nibble < 13) return nibble;
+    if (nibble == 13 && end - *at >= 1) return 13 + *(*at)++;
+    if (nibble == 14 && end - *at >= 2) {
+        *at += 2;
+        return 269 + ((*at)[-2] << 8 | (*at)[-1]);
+    }
+    return -1;
+}
+
+/* False if it is no well-formed message of version 1. */
+static bool parse(const uint8_t *data, long length, struct parsed *into) {
+    const uint8_t *at = data + 4, *end = data + length;
+    if (length < 4 || data[0] >> 6 != 1 || (data[0] & 15) > 8 || length < 4 + (data[0] & 15)) return false;
+    *into = (struct parsed){ .type = data[0] >> 4 & 3, .code = data[1],
+        .messageID = (uint16_t)(data[2] << 8 | data[3]), .token = at, .tokenLength = data[0] & 15,
+        .payload = end };
+    if (!into->code) return length == 4;
+    at += into->tokenLength;
+    while (at < end && *at != 0xff) {
+        int head = *at++;
+        if (extended(head >> 4, &at, end) < 0) return false;
+        long size = extended(head & 15, &at, end);
+        if (size < 0 || size > end - at) return false;
+        at += size;
+    }
+    if (at < end) {
+        into->payload = at + 1;
+        into->payloadLength = end - at - 1;
+        return into->payloadLength > 0;
+    }
+    return true;
+}

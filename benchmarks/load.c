@@ -1,0 +1,438 @@
+/*
+ * A closed-loop CoAP load over UDP on the loopback interface: WINDOW requests in flight over SOCKETS
+ * sockets until REQUESTS are answered or SECONDS have passed, each answer verified, one line of JSON.
+ *
+ * RFC 7252 sections 3 (the datagram), 4.4 (message IDs), 5.2 (piggybacked and separate responses) and
+ * 5.3 (tokens). Nothing is retransmitted: loopback loses nothing, so what is late is a finding.
+ *
+ * A request takes the next socket (or BURST requests do), so that a server sees SOCKETS peers in turn.
+ * Its token names its slot in the window; its message ID is the next of its socket, from a random start,
+ * so no ID is used twice while there are fewer than 65,536 requests per socket. With --pause the load
+ * sleeps that many microseconds between rounds rather than wait in the kernel to be woken by an answer.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <getopt.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "coap.h"
+
+enum { TOKEN_LENGTH = 4, MAX_DATAGRAM = 2048, BATCH = 64, MAX_WINDOW = 65535 };
+static const uint64_t SECOND = 1000000000u;
+
+/* What can become of a request, or arrive unasked for; the names are those in the JSON. */
+enum outcome {
+    OK, MALFORMED, WRONG_TYPE, WRONG_TOKEN, WRONG_ID, WRONG_CODE, WRONG_PAYLOAD, RESET, REFUSED,
+    SEND_FAILED, TIMED_OUT, OUTCOMES
+};
+static const char *const OUTCOME_NAMES[OUTCOMES] = {
+    "ok", "malformed", "wrongType", "wrongToken", "wrongID", "wrongCode", "wrongPayload", "reset",
+    "refused", "sendFailed", "timedOut"
+};
+
+static struct {
+    const char *address, *path, *payload, *expect;
+    long port, window, sockets, requests, warmup, burst, pause, code, expectClass, pid;
+    double seconds, timeout;
+    bool non, canned;
+} settings = {
+    .address = "127.0.0.1", .path = "hello", .port = 5683, .window = 32, .sockets = 64,
+    .requests = 20000, .warmup = 2000, .burst = 1, .pause = 0, .code = 1, .expectClass = 2,
+    .seconds = 60, .timeout = 2,
+};
+
+struct slot { uint64_t sentAt; int32_t next; int32_t peer; uint16_t messageID, serial; bool busy; };
+struct peer { int fd; uint16_t nextID; int32_t oldest, newest, busy; }; /* a queue of its busy slots */
+
+static struct slot *slots;
+static struct peer *peers;
+static int32_t *idle;  /* the slots that wait to be sent again */
+static long idleCount, busyCount, nextRequest, answered, separate;
+static long counts[OUTCOMES];
+static uint32_t *latencies;  /* nanoseconds, of the measured answers */
+static long latencyCount;
+static bool measuring, stopping;
+static uint8_t request[MAX_DATAGRAM];
+static long requestLength;
+
+static void die(const char *what) {
+    fprintf(stderr, "load: %s%s%s\n", what, errno ? ": " : "", errno ? strerror(errno) : "");
+    exit(2);
+}
+
+static uint64_t readClock(clockid_t clock) {
+    struct timespec t;
+    if (clock_gettime(clock, &t)) die("clock");
+    return (uint64_t)t.tv_sec * SECOND + (uint64_t)t.tv_nsec;
+}
+
+/* The CPU time of all threads of the server, ended ones too, to the nanosecond; 0 without --pid. */
+static uint64_t serverCPU(void) {
+    clockid_t clock;
+    if (!settings.pid) return 0;
+    if (clock_getcpuclockid((pid_t)settings.pid, &clock)) die("no such process as --pid says");
+    return readClock(clock);
+}
+
+/* The request that all are copies of, but for message ID and token. */
+static void buildRequest(void) {
+    uint8_t *end = request + 4 + TOKEN_LENGTH;
+    int delta = URI_PATH;
+    size_t payload = settings.payload ? strlen(settings.payload) : 0;
+    if (strlen(settings.path) + payload > MAX_DATAGRAM - 600) die("path and payload are too long");
+    request[0] = (uint8_t)(1 << 6 | (settings.non ? NON : CON) << 4 | TOKEN_LENGTH);
+    request[1] = (uint8_t)settings.code;
+    for (const char *segment = settings.path; *segment; delta = 0) {
+        size_t length = strcspn(segment, "/");
+        if (length > 255) die("a path segment has at most 255 bytes");
+        end = putOption(end, delta, segment, length);
+        segment += length + (segment[length] == '/');
+    }
+    if (payload) {
+        *end++ = 0xff;
+        memcpy(end, settings.payload, payload);
+        end += payload;
+    }
+    requestLength = end - request;
+}
+
+static void unlinkSlot(int32_t number) {
+    struct peer *peer = &peers[slots[number].peer];
+    int32_t *link = &peer->oldest, before = -1;
+    while (*link != number) {
+        before = *link;
+        link = &slots[before].next;
+    }
+    *link = slots[number].next;
+    if (peer->newest == number) peer->newest = before;
+    peer->busy--;
+}
+
+static void finish(int32_t number, enum outcome outcome, uint64_t now) {
+    uint64_t took = now - slots[number].sentAt;
+    unlinkSlot(number);
+    slots[number].busy = false;
+    idle[idleCount++] = number;
+    busyCount--;
+    answered++;
+    counts[outcome]++;
+    if (measuring && outcome == OK && latencyCount < settings.requests)
+        latencies[latencyCount++] = took < UINT32_MAX ? (uint32_t)took : UINT32_MAX;
+}
+
+/* The slot of this peer that a message ID belongs to, for what carries no token; -1 if none. */
+static int32_t slotOfID(const struct peer *peer, uint16_t messageID) {
+    int32_t number = peer->oldest;
+    while (number >= 0 && slots[number].messageID != messageID) number = slots[number].next;
+    return number;
+}
+
+static int32_t slotOfToken(const struct parsed *answer, int32_t peer) {
+    const uint8_t *token = answer->token;
+    long number = token[0] << 8 | token[1];
+    if (answer->tokenLength != TOKEN_LENGTH || number >= settings.window) return -1;
+    struct slot *slot = &slots[number];
+    return slot->busy && slot->peer == peer && slot->serial == (token[2] << 8 | token[3]) ? (int32_t)number : -1;
+}
+
+/* Is this response's type one that RFC 7252 section 5.2 allows here? A separate CON is acknowledged. */
+static enum outcome judgeType(const struct parsed *answer, const struct slot *slot) {
+    if (answer->type == ACK) return settings.non ? WRONG_TYPE : answer->messageID == slot->messageID ? OK : WRONG_ID;
+    if (answer->type == CON) {
+        uint16_t id = answer->messageID;
+        uint8_t acknowledgement[4] = { 1 << 6 | ACK << 4, 0, (uint8_t)(id >> 8), (uint8_t)id };
+        if (send(peers[slot->peer].fd, acknowledgement, 4, 0) < 0) counts[SEND_FAILED]++;
+    }
+    separate += !settings.non;
+    return OK;
+}
+
+static void receive(int32_t peer, const uint8_t *data, long length, uint64_t now) {
+    struct parsed answer;
+    int32_t number;
+    enum outcome outcome = OK;
+    if (!parse(data, length, &answer)) {
+        counts[MALFORMED]++;
+        return;
+    }
+    if (settings.canned) {
+        number = peers[peer].oldest;
+    } else if (!answer.code) {
+        number = slotOfID(&peers[peer], answer.messageID);
+        if (number >= 0 && answer.type == RST) finish(number, RESET, now);
+        else if (number < 0 || answer.type != ACK) counts[WRONG_ID]++;
+        return;
+    } else {
+        number = slotOfToken(&answer, peer);
+    }
+    if (number < 0) {
+        counts[WRONG_TOKEN]++;
+        return;
+    }
+    if (!settings.canned) outcome = judgeType(&answer, &slots[number]);
+    if (outcome == OK && answer.code >> 5 != settings.expectClass) outcome = WRONG_CODE;
+    if (outcome == OK && settings.expect && (answer.payloadLength != (long)strlen(settings.expect)
+            || memcmp(answer.payload, settings.expect, (size_t)answer.payloadLength)))
+        outcome = WRONG_PAYLOAD;
+    finish(number, outcome, now);
+}
+
+/* Nobody listens any more: the run ends, and what was in flight is lost. */
+static void refuse(void) {
+    uint64_t now = readClock(CLOCK_MONOTONIC);
+    stopping = true;
+    for (int32_t i = 0; i < settings.window; i++)
+        if (slots[i].busy) finish(i, REFUSED, now);
+}
+
+static void readPeer(int32_t peer) {
+    static uint8_t data[BATCH][MAX_DATAGRAM];
+    static struct iovec vectors[BATCH];
+    static struct mmsghdr messages[BATCH];
+    for (int i = 0; i < BATCH && !vectors[i].iov_len; i++) {
+        vectors[i] = (struct iovec){ data[i], MAX_DATAGRAM };
+        messages[i].msg_hdr = (struct msghdr){ .msg_iov = &vectors[i], .msg_iovlen = 1 };
+    }
+    int32_t busy = peers[peer].busy;  /* asking for more would cost a look into the empty queue */
+    unsigned wanted = busy < 1 ? 1 : busy < BATCH ? (unsigned)busy : BATCH;
+    int count = recvmmsg(peers[peer].fd, messages, wanted, MSG_DONTWAIT, NULL);
+    uint64_t now = readClock(CLOCK_MONOTONIC);
+    for (int i = 0; i < count; i++) receive(peer, data[i], messages[i].msg_len, now);
+    if (count < 0 && errno == ECONNREFUSED) refuse();
+}
+
+/* Sends up to COUNT idle slots on one peer's socket in one call. */
+static void sendBatch(int32_t peer, int count) {
+    static uint8_t data[BATCH][MAX_DATAGRAM];
+    struct iovec vectors[BATCH];
+    struct mmsghdr messages[BATCH];
+    struct peer *at = &peers[peer];
+    uint64_t now = readClock(CLOCK_MONOTONIC);
+    int32_t batch[BATCH];
+    for (int i = 0; i < count; i++) {
+        int32_t number = batch[i] = idle[--idleCount];
+        struct slot *slot = &slots[number];
+        *slot = (struct slot){ .sentAt = now, .next = -1, .peer = peer, .messageID = at->nextID++,
+                               .serial = (uint16_t)(slot->serial + 1), .busy = true };
+        if (at->oldest < 0) at->oldest = number;
+        else slots[at->newest].next = number;
+        at->newest = number;
+        at->busy++;
+        memcpy(data[i], request, (size_t)requestLength);
+        data[i][2] = (uint8_t)(slot->messageID >> 8);
+        data[i][3] = (uint8_t)slot->messageID;
+        data[i][4] = (uint8_t)(number >> 8);
+        data[i][5] = (uint8_t)number;
+        data[i][6] = (uint8_t)(slot->serial >> 8);
+        data[i][7] = (uint8_t)slot->serial;
+        vectors[i] = (struct iovec){ data[i], (size_t)requestLength };
+        messages[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &vectors[i], .msg_iovlen = 1 } };
+    }
+    busyCount += count;
+    int sent = sendmmsg(at->fd, messages, (unsigned)count, 0);
+    if (sent < 0 && errno == ECONNREFUSED) refuse();
+    else for (int i = sent < 0 ? 0 : sent; i < count; i++) finish(batch[i], SEND_FAILED, now);
+}
+
+static void sendIdle(void) {
+    while (idleCount && !stopping) {
+        long count = settings.burst - nextRequest % settings.burst;
+        if (count > idleCount) count = idleCount;
+        if (count > BATCH) count = BATCH;
+        int32_t peer = (int32_t)(nextRequest / settings.burst % settings.sockets);
+        nextRequest += count;
+        sendBatch(peer, (int)count);
+    }
+}
+
+static void expire(uint64_t now) {
+    for (int32_t i = 0; i < settings.window; i++)
+        if (slots[i].busy && now - slots[i].sentAt > (uint64_t)(settings.timeout * 1e9)) finish(i, TIMED_OUT, now);
+}
+
+static struct sockaddr_storage loopback(socklen_t *length) {
+    struct sockaddr_storage storage = { 0 };
+    struct sockaddr_in *four = (struct sockaddr_in *)&storage;
+    struct sockaddr_in6 *six = (struct sockaddr_in6 *)&storage;
+    if (inet_pton(AF_INET, settings.address, &four->sin_addr) == 1 && ntohl(four->sin_addr.s_addr) >> 24 == 127) {
+        four->sin_family = AF_INET;
+        four->sin_port = htons((uint16_t)settings.port);
+        *length = sizeof *four;
+    } else if (inet_pton(AF_INET6, settings.address, &six->sin6_addr) == 1 && IN6_IS_ADDR_LOOPBACK(&six->sin6_addr)) {
+        six->sin6_family = AF_INET6;
+        six->sin6_port = htons((uint16_t)settings.port);
+        *length = sizeof *six;
+    } else {
+        die("the address must be a loopback address, as 127.0.0.1 or ::1: this load is for no network");
+    }
+    return storage;
+}
+
+static int openPeers(void) {
+    socklen_t length;
+    struct sockaddr_storage target = loopback(&length);
+    struct rlimit files;
+    int poller = epoll_create1(0);
+    if (!getrlimit(RLIMIT_NOFILE, &files)) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+    srandom((unsigned)(readClock(CLOCK_REALTIME) ^ (uint64_t)getpid()));
+    for (long i = 0; i < settings.sockets; i++) {
+        int fd = socket(target.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        struct epoll_event event = { .events = EPOLLIN, .data.u32 = (uint32_t)i };
+        if (fd < 0 || connect(fd, (struct sockaddr *)&target, length) || epoll_ctl(poller, EPOLL_CTL_ADD, fd, &event))
+            die("socket");
+        peers[i] = (struct peer){ .fd = fd, .nextID = (uint16_t)random(), .oldest = -1, .newest = -1 };
+    }
+    return poller;
+}
+
+struct moment { uint64_t at, server, self; long outcomes[OUTCOMES], answered, separate; };
+
+static struct moment look(void) {
+    struct moment moment = { .at = readClock(CLOCK_MONOTONIC), .server = serverCPU(),
+        .self = readClock(CLOCK_PROCESS_CPUTIME_ID), .answered = answered, .separate = separate };
+    memcpy(moment.outcomes, counts, sizeof counts);
+    return moment;
+}
+
+/* Drives the loop; gives the measured window's two ends. */
+static void drive(int poller, struct moment *begin, struct moment *end) {
+    struct epoll_event events[256];
+    struct timespec pause = { 0, settings.pause * 1000 };
+    uint64_t start = readClock(CLOCK_MONOTONIC), lastExpiry = start, limit = (uint64_t)(settings.seconds * 1e9);
+    *begin = look();
+    measuring = !settings.warmup;
+    while (!stopping || busyCount) {
+        sendIdle();
+        if (settings.pause) clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+        int count = epoll_wait(poller, events, 256, 10);
+        for (int i = 0; i < count; i++) readPeer((int32_t)events[i].data.u32);
+        uint64_t now = readClock(CLOCK_MONOTONIC);
+        if (now - lastExpiry > SECOND / 20) {
+            expire(now);
+            lastExpiry = now;
+        }
+        if (!measuring && !stopping && answered >= settings.warmup) {
+            measuring = true;
+            *begin = look();
+        }
+        bool full = measuring && answered - begin->answered >= settings.requests;
+        if (!end->at && (stopping || full || now - start > limit)) {
+            *end = look();
+            measuring = false;
+            stopping = true;
+        }
+    }
+}
+
+static long errors(void) {
+    long sum = 0;
+    for (int i = OK + 1; i < OUTCOMES; i++) sum += counts[i];
+    return sum;
+}
+
+static int byValue(const void *one, const void *other) {
+    uint32_t a = *(const uint32_t *)one, b = *(const uint32_t *)other;
+    return (a > b) - (a < b);
+}
+
+static double percentile(double share) {
+    return latencyCount ? latencies[(long)(share * (double)(latencyCount - 1))] / 1e3 : 0;
+}
+
+/* Latencies and times are of the measured window; outcomes are of the whole run, so that nothing hides. */
+static void report(const struct moment *begin, const struct moment *end) {
+    double seconds = (double)(end->at - begin->at) / 1e9;
+    long measured = end->answered - begin->answered;
+    double each = measured ? 1e3 * (double)measured : 1;
+    qsort(latencies, (size_t)latencyCount, sizeof *latencies, byValue);
+    printf("{\"requests\": %ld, \"seconds\": %.6f, \"rate\": %.1f, ", measured, seconds,
+           seconds > 0 ? (double)measured / seconds : 0);
+    if (settings.pid) printf("\"serverMicros\": %.4f, ", (double)(end->server - begin->server) / each);
+    else printf("\"serverMicros\": null, ");
+    printf("\"loadMicros\": %.4f, ", (double)(end->self - begin->self) / each);
+    printf("\"p50\": %.1f, \"p99\": %.1f, \"slowest\": %.1f, ", percentile(0.5), percentile(0.99), percentile(1));
+    printf("\"separate\": %ld, \"errors\": %ld, \"outcomes\": {", separate, errors());
+    for (int i = 0; i < OUTCOMES; i++) printf("%s\"%s\": %ld", i ? ", " : "", OUTCOME_NAMES[i], counts[i]);
+    printf("}}\n");
+}
+
+enum kind { TEXT, INTEGER, REAL, FLAG };
+static const struct { const char *name; enum kind kind; void *field; double least, most; } OPTIONS[] = {
+    { "address", TEXT, &settings.address, 0, 0 },
+    { "port", INTEGER, &settings.port, 1, 65535 },
+    { "path", TEXT, &settings.path, 0, 0 },
+    { "payload", TEXT, &settings.payload, 0, 0 },
+    { "expect", TEXT, &settings.expect, 0, 0 },
+    { "code", INTEGER, &settings.code, 1, 31 },
+    { "expect-class", INTEGER, &settings.expectClass, 2, 5 },
+    { "window", INTEGER, &settings.window, 1, MAX_WINDOW },
+    { "sockets", INTEGER, &settings.sockets, 1, 65535 },
+    { "requests", INTEGER, &settings.requests, 1, 50e6 },
+    { "warmup", INTEGER, &settings.warmup, 0, 50e6 },
+    { "burst", INTEGER, &settings.burst, 1, MAX_WINDOW },
+    { "pause", INTEGER, &settings.pause, 0, 999999 },
+    { "pid", INTEGER, &settings.pid, 1, 1 << 30 },
+    { "seconds", REAL, &settings.seconds, 0.01, 3600 },
+    { "timeout", REAL, &settings.timeout, 0.001, 100 },
+    { "non", FLAG, &settings.non, 0, 0 },
+    { "canned", FLAG, &settings.canned, 0, 0 },
+};
+
+static void set(int option, const char *value) {
+    char *rest = "";
+    double number = value ? strtod(value, &rest) : 1;
+    if (OPTIONS[option].kind == TEXT) *(const char **)OPTIONS[option].field = value;
+    else if (OPTIONS[option].kind == FLAG) *(bool *)OPTIONS[option].field = true;
+    else if (*rest || !*value || number < OPTIONS[option].least || number > OPTIONS[option].most) {
+        fprintf(stderr, "load: --%s must be a number from %g to %g\n", OPTIONS[option].name,
+                OPTIONS[option].least, OPTIONS[option].most);
+        exit(2);
+    } else if (OPTIONS[option].kind == REAL) *(double *)OPTIONS[option].field = number;
+    else *(long *)OPTIONS[option].field = (long)number;
+}
+
+static void readOptions(int count, char **words) {
+    enum { N = sizeof OPTIONS / sizeof *OPTIONS };
+    struct option table[N + 1] = { 0 };
+    int which, index;
+    for (int i = 0; i < N; i++) {
+        int argument = OPTIONS[i].kind == FLAG ? no_argument : required_argument;
+        table[i] = (struct option){ OPTIONS[i].name, argument, NULL, 1 };
+    }
+    while ((which = getopt_long(count, words, "", table, &index)) != -1) {
+        if (which != 1) exit(2);
+        set(index, optarg);
+    }
+    if (optind < count) die("it takes options only");
+}
+
+int main(int count, char **words) {
+    struct moment begin = { 0 }, end = { 0 };
+    readOptions(count, words);
+    prctl(PR_SET_TIMERSLACK, 1000UL);
+    buildRequest();
+    slots = calloc((size_t)settings.window, sizeof *slots);
+    idle = calloc((size_t)settings.window, sizeof *idle);
+    peers = calloc((size_t)settings.sockets, sizeof *peers);
+    latencies = calloc((size_t)settings.requests, sizeof *latencies);
+    if (!slots || !idle || !peers || !latencies) die("memory");
+    for (int32_t i = 0; i < settings.window; i++) idle[idleCount++] = i;
+    drive(openPeers(), &begin, &end);
+    report(&begin, &end);
+    return errors() ? 1 : 0;
+}

@@ -1,0 +1,47 @@
+"""
+The yardstick: what Twisted itself costs for a datagram in and a datagram out.
+
+A L{DatagramProtocol} under the stock C{reactor.listenUDP} that answers every datagram with the
+same bytes, whatever was asked. Its CPU time for each request is what the other servers' is
+divided by.
+
+Usage: C{python canned.py PORT}
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from twisted.internet.protocol import DatagramProtocol
+
+#: An acknowledgement with 2.05, a 4-byte token, Content-Format 0 and a payload (RFC 7252 3):
+#: as long as the answer that a real server gives.
+REPLY = b"\x64\x45\x12\x34\x00\x00\x00\x00\xc0\xffHello, world!"
+
+
+class Canned(DatagramProtocol):
+    """
+    Answers every datagram with L{REPLY}.
+    """
+
+    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+        """
+        Answer.
+        """
+        assert self.transport is not None
+        self.transport.write(REPLY, addr)
+
+
+def main(port: int) -> None:
+    """
+    Listen on a port of 127.0.0.1 until the process is ended.
+    """
+    from twisted.internet import reactor
+
+    reactor.listenUDP(port, Canned(), interface="127.0.0.1")  # type: ignore[attr-defined]
+    reactor.run()  # type: ignore[attr-defined]
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
