@@ -166,24 +166,7 @@ class URI:
         @param destinationPort: The port it goes to; 0 for the URI's own, then there is no Uri-Port.
         @raise InvalidURI: if a part is too long for its option.
         """
-        host = port = None
-        if not self.isUnixPath:
-            if not self.isLiteral:
-                host = self.host
-            elif destinationHost is not None and _canonicalHost(destinationHost) != self.host:
-                # The zone means something on this machine alone (RFC 6874 1).
-                address = self.host.partition("%")[0]
-                host = f"[{address}]" if ":" in address else address
-            if destinationPort not in (0, self.port):
-                port = self.port
-        for part in (host or "", *self.path, *self.query):
-            size = len(part.encode("utf-8"))
-            if size > MAXIMUM_PART:
-                raise InvalidURI(
-                    f"a host, path segment or query argument has at most {MAXIMUM_PART} bytes; "
-                    f"{part[:20]!r}... has {size}"
-                )
-        return Options(uriHost=host, uriPort=port, uriPath=self.path, uriQuery=self.query)
+        return _optionsOf(self, destinationHost, destinationPort)
 
     @classmethod
     def fromOptions(
@@ -232,6 +215,29 @@ class URI:
             path = base[: base.rindex("/") + 1] + path
         name = path if query is None else f"{path}?{query}"
         return _parse(f"{self.scheme}://{self.authority}{name}")
+
+
+# A client asks for few URIs again and again; their options, once written, keep their wire form too.
+@lru_cache(maxsize=256)
+def _optionsOf(uri: URI, destinationHost: str | None, destinationPort: int) -> Options:
+    host = port = None
+    if not uri.isUnixPath:
+        if not uri.isLiteral:
+            host = uri.host
+        elif destinationHost is not None and _canonicalHost(destinationHost) != uri.host:
+            # The zone means something on this machine alone (RFC 6874 1).
+            address = uri.host.partition("%")[0]
+            host = f"[{address}]" if ":" in address else address
+        if destinationPort not in (0, uri.port):
+            port = uri.port
+    for part in (host or "", *uri.path, *uri.query):
+        size = len(part.encode("utf-8"))
+        if size > MAXIMUM_PART:
+            raise InvalidURI(
+                f"a host, path segment or query argument has at most {MAXIMUM_PART} bytes; "
+                f"{part[:20]!r}... has {size}"
+            )
+    return Options(uriHost=host, uriPort=port, uriPath=uri.path, uriQuery=uri.query)
 
 
 def _split(text: str) -> dict[str, str | None]:
