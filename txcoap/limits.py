@@ -1,0 +1,49 @@
+"""
+What a peer can make grow: a line for each, its default, and what happens when it is full.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+__all__ = ["DEFAULT_LIMITS", "Limits"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """
+    The bounds of one socket.
+
+    @ivar rememberedBytes: Bytes that remembered messages may take, so that a repeated one is known
+        and gets the same reply (RFC 7252 4.5). When they are used up the oldest replies to safe
+        requests go, then the oldest to idempotent ones; with only others left, a new request is
+        answered 5.03 with Max-Age.
+    @ivar rememberedReply: Bytes of the largest reply to a safe request that is kept; a larger one is
+        made again if the request is repeated.
+    @ivar peers: Peers of whom message IDs and outgoing traffic are remembered. When they are full the
+        one that was idle longest goes; with none idle, a new request of ours fails with
+        L{TooManyPeers<txcoap.errors.TooManyPeers>} and a response that needs an ID is not sent.
+    @ivar queuedRequests: Requests of ours that wait for their turn with one peer. One more fails with
+        L{RequestQueueFull<txcoap.errors.RequestQueueFull>}.
+    @ivar pendingRequests: Requests of peers that are not answered yet, or whose separate response is
+        not acknowledged yet. One more is answered 5.03 with Max-Age.
+    """
+
+    rememberedBytes: int = 64 * 2**20
+    rememberedReply: int = 512
+    peers: int = 50_000
+    queuedRequests: int = 1_000
+    pendingRequests: int = 10_000
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            if getattr(self, field.name) < 1:
+                raise ValueError(f"{field.name} is at least 1; got {getattr(self, field.name)!r}")
+
+    def evolve(self, **changes: int) -> Limits:
+        """These limits with some changed, by name."""
+        return replace(self, **changes)
+
+
+DEFAULT_LIMITS = Limits()
+"""Bounds for a server in the open."""

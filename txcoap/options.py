@@ -1,0 +1,442 @@
+"""
+The options of CoAP: one line per option of the IANA registry, and L{Options}, the options of one
+message (RFC 7252 5.4, 5.10, 12.2).
+
+An option's line gives its number, name, format, lengths and repeatability, and is its typed accessor
+at the same time: C{options.maxAge} is an C{int} or None, C{options.uriPath} a tuple of C{str}. Whether
+an option is critical, unsafe to forward or part of a cache key follows from its number (RFC 7252
+5.4.6).
+
+What a peer sent is kept as it came. An option of a wrong length and the supernumerary copies of one
+that is not repeatable count as unrecognized (RFC 7252 5.4.3, 5.4.5): accessors pass over them, and
+L{Options.unrecognized} names those of them that are critical.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from operator import itemgetter
+from typing import Any, Generic, NamedTuple, TypeVar, overload
+
+from .errors import MalformedOption
+from .formats import contentFormat
+
+__all__ = ["DEFINITIONS", "NO_OPTIONS", "OptionDefinition", "Options", "definitionOf"]
+
+T = TypeVar("T")
+Pair = tuple[int, bytes]
+
+
+class ValueFormat(NamedTuple):
+    """
+    How an option's value is written (RFC 7252 3.2).
+
+    @ivar name: The RFC's word.
+    @ivar encode: A user's value to bytes; C{ValueError} or C{TypeError} if it is no such value.
+    @ivar decode: A peer's bytes to a value; C{ValueError} if they are none.
+    """
+
+    name: str
+    encode: Callable[[Any], bytes]
+    decode: Callable[[bytes], Any]
+
+
+def _encodeUint(value: int) -> bytes:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"expected a whole number from 0 up, got {value!r}")
+    return value.to_bytes((value.bit_length() + 7) // 8, "big")
+
+
+def _decodeUint(data: bytes) -> int:
+    return int.from_bytes(data, "big")
+
+
+def _encodeString(value: str) -> bytes:
+    if not isinstance(value, str):
+        raise ValueError(f"expected text (str), got {value!r}")
+    return value.encode("utf-8")
+
+
+def _decodeString(data: bytes) -> str:
+    return data.decode("utf-8")
+
+
+def _encodeOpaque(value: bytes) -> bytes:
+    if not isinstance(value, (bytes, bytearray, memoryview)):
+        raise ValueError(f"expected bytes, got {value!r}")
+    return bytes(value)
+
+
+def _encodeFormat(value: int | str) -> bytes:
+    return _encodeUint(contentFormat(value))
+
+
+def _encodeEmpty(value: bool) -> bytes:
+    if value is not True:
+        raise ValueError(f"expected True (or None to leave it out), got {value!r}")
+    return b""
+
+
+EMPTY = ValueFormat("empty", _encodeEmpty, lambda data: True)
+OPAQUE = ValueFormat("opaque", _encodeOpaque, bytes)
+UINT = ValueFormat("uint", _encodeUint, _decodeUint)
+STRING = ValueFormat("string", _encodeString, _decodeString)
+FORMAT = ValueFormat("uint", _encodeFormat, _decodeUint)
+
+
+class OptionDefinition:
+    """
+    What is known of one option number.
+
+    @ivar number: 1 to 65535.
+    @ivar name: The registry's name: C{"Uri-Path"}.
+    @ivar format: A L{ValueFormat}.
+    @ivar minimum: The least length of the value in bytes.
+    @ivar maximum: The greatest length of the value in bytes.
+    @ivar repeatable: Whether a message may carry it more than once.
+    @ivar recognized: Whether this implementation knows what to do with it. One that it does not
+        recognize is refused where it is critical, whether the registry names it or not.
+    """
+
+    repeatable = False
+
+    def __init__(
+        self,
+        number: int,
+        name: str,
+        format: ValueFormat,
+        minimum: int,
+        maximum: int,
+        recognized: bool = True,
+    ) -> None:
+        self.number = number
+        self.name = name
+        self.format = format
+        self.minimum = minimum
+        self.maximum = maximum
+        self.recognized = recognized
+        self.attribute = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.attribute = name
+
+    @property
+    def isCritical(self) -> bool:
+        """Whether a message must be refused where this is not understood (RFC 7252 5.4.1)."""
+        return self.number & 1 == 1
+
+    @property
+    def isUnsafe(self) -> bool:
+        """Whether a proxy that does not know it may not forward the message (RFC 7252 5.4.2)."""
+        return self.number & 2 == 2
+
+    @property
+    def isNoCacheKey(self) -> bool:
+        """Whether two requests that differ in this alone share a cache entry (RFC 7252 5.4.2)."""
+        return self.number & 0x1E == 0x1C
+
+    def allows(self, value: bytes) -> bool:
+        """Whether the value has a length that the option's definition allows."""
+        return self.minimum <= len(value) <= self.maximum
+
+    def encode(self, value: object) -> bytes:
+        """
+        One value as bytes.
+
+        @raise ValueError: if it is no value of this option; the text says why.
+        """
+        try:
+            data = self.format.encode(value)
+        except ValueError as e:
+            raise ValueError(f"{self.name}: {e}") from None
+        if not self.allows(data):
+            raise ValueError(
+                f"{self.name} takes {self.minimum} to {self.maximum} bytes; {value!r} needs {len(data)}"
+            )
+        return data
+
+    def decode(self, data: bytes) -> Any:
+        """
+        One value from a peer's bytes.
+
+        @raise MalformedOption: if they are none, as with text that is no UTF-8.
+        """
+        try:
+            return self.format.decode(data)
+        except ValueError:
+            raise MalformedOption(f"{self.name} is not valid {self.format.name}") from None
+
+    def encodeAll(self, value: object) -> list[Pair]:
+        """A user's value for this option as pairs of number and bytes."""
+        return [(self.number, self.encode(value))]
+
+    def valueIn(self, options: Options) -> Any:
+        """The value that a message's options give this one."""
+        values = options._values
+        try:
+            return values[self.number]
+        except KeyError:
+            value = values[self.number] = self._read(options)
+            return value
+
+    def _read(self, options: Options) -> Any:
+        for number, data in options.pairs:
+            if number == self.number and self.minimum <= len(data) <= self.maximum:
+                return self.decode(data)
+        return None
+
+    def __repr__(self) -> str:
+        return f"<OptionDefinition {self.number} {self.name} {self.format.name} {self.minimum}-{self.maximum}>"
+
+
+class Single(OptionDefinition, Generic[T]):
+    """An option that a message carries at most once."""
+
+    @overload
+    def __get__(self, options: None, owner: type) -> Single[T]: ...
+    @overload
+    def __get__(self, options: Options, owner: type) -> T | None: ...
+    def __get__(self, options: Options | None, owner: type) -> Single[T] | T | None:
+        return self if options is None else self.valueIn(options)
+
+
+class Flag(OptionDefinition):
+    """An option without a value: there or not."""
+
+    @overload
+    def __get__(self, options: None, owner: type) -> Flag: ...
+    @overload
+    def __get__(self, options: Options, owner: type) -> bool: ...
+    def __get__(self, options: Options | None, owner: type) -> Flag | bool:
+        return self if options is None else self.valueIn(options) is True
+
+    def encodeAll(self, value: object) -> list[Pair]:
+        return [] if value is False else super().encodeAll(value)
+
+
+class Repeated(OptionDefinition, Generic[T]):
+    """An option that a message may carry several times; its value is a tuple, empty without any."""
+
+    repeatable = True
+
+    @overload
+    def __get__(self, options: None, owner: type) -> Repeated[T]: ...
+    @overload
+    def __get__(self, options: Options, owner: type) -> tuple[T, ...]: ...
+    def __get__(self, options: Options | None, owner: type) -> Repeated[T] | tuple[T, ...]:
+        if options is None:
+            return self
+        value: tuple[T, ...] = self.valueIn(options)
+        return value
+
+    def _read(self, options: Options) -> tuple[T, ...]:
+        decode, number = self.decode, self.number
+        return tuple(
+            [decode(data) for found, data in options.pairs if found == number and self.allows(data)]
+        )
+
+    def encodeAll(self, value: object) -> list[Pair]:
+        if isinstance(value, bytes):
+            value = (value,)
+        if isinstance(value, str) or not isinstance(value, Iterable):
+            raise ValueError(
+                f'{self.attribute} takes a sequence, such as ("a", "b"); got {value!r}'
+            )
+        return [(self.number, self.encode(each)) for each in value]
+
+
+_number = itemgetter(0)
+
+
+class Options:
+    """
+    The options of one message: a value.
+
+    Made from keywords, one per accessor below: C{Options(uriPath=("a", "b"), accept="text/plain")}.
+    None leaves an option out. Any option at all can be given by number with L{fromPairs} or
+    L{adding}.
+
+    @ivar pairs: Every option as (number, raw value), in the order of their numbers.
+    @ivar wire: The same, delta-coded (RFC 7252 3.1), once a codec has made or read that form.
+    """
+
+    __slots__ = ("_unrecognized", "_values", "pairs", "wire")
+
+    pairs: tuple[Pair, ...]
+    wire: bytes | None
+
+    ifMatch = Repeated[bytes](1, "If-Match", OPAQUE, 0, 8)
+    uriHost = Single[str](3, "Uri-Host", STRING, 1, 255)
+    etag = Repeated[bytes](4, "ETag", OPAQUE, 1, 8)
+    ifNoneMatch = Flag(5, "If-None-Match", EMPTY, 0, 0)
+    observe = Single[int](6, "Observe", UINT, 0, 3)
+    uriPort = Single[int](7, "Uri-Port", UINT, 0, 2)
+    locationPath = Repeated[str](8, "Location-Path", STRING, 0, 255)
+    oscore = Single[bytes](9, "OSCORE", OPAQUE, 0, 255, recognized=False)
+    uriPath = Repeated[str](11, "Uri-Path", STRING, 0, 255)
+    contentFormat = Single[int](12, "Content-Format", FORMAT, 0, 2)
+    maxAge = Single[int](14, "Max-Age", UINT, 0, 4)
+    uriQuery = Repeated[str](15, "Uri-Query", STRING, 0, 255)
+    hopLimit = Single[int](16, "Hop-Limit", UINT, 1, 1)
+    accept = Single[int](17, "Accept", FORMAT, 0, 2)
+    qBlock1 = Single[int](19, "Q-Block1", UINT, 0, 3, recognized=False)
+    locationQuery = Repeated[str](20, "Location-Query", STRING, 0, 255)
+    edhoc = Flag(21, "EDHOC", EMPTY, 0, 0, recognized=False)
+    block2 = Single[int](23, "Block2", UINT, 0, 3)
+    block1 = Single[int](27, "Block1", UINT, 0, 3)
+    size2 = Single[int](28, "Size2", UINT, 0, 4)
+    qBlock2 = Repeated[int](31, "Q-Block2", UINT, 0, 3, recognized=False)
+    proxyUri = Single[str](35, "Proxy-Uri", STRING, 1, 1034)
+    proxyScheme = Single[str](39, "Proxy-Scheme", STRING, 1, 255)
+    size1 = Single[int](60, "Size1", UINT, 0, 4)
+    proxyCri = Single[bytes](235, "Proxy-Cri", OPAQUE, 1, 1023, recognized=False)
+    proxySchemeNumber = Single[int](239, "Proxy-Scheme-Number", UINT, 0, 3, recognized=False)
+    echo = Single[bytes](252, "Echo", OPAQUE, 1, 40)
+    noResponse = Single[int](258, "No-Response", UINT, 0, 1)
+    requestTag = Repeated[bytes](292, "Request-Tag", OPAQUE, 0, 8)
+    ocfAcceptContentFormatVersion = Single[int](
+        2049, "OCF-Accept-Content-Format-Version", UINT, 0, 2, recognized=False
+    )
+    ocfContentFormatVersion = Single[int](
+        2053, "OCF-Content-Format-Version", UINT, 0, 2, recognized=False
+    )
+    scp82Params = Single[bytes](2055, "SCP82-Params", OPAQUE, 0, 1023, recognized=False)
+    xAdminProtocol = Single[bytes](2056, "X-Admin-Protocol", OPAQUE, 0, 1023, recognized=False)
+
+    def __init__(self, **values: object) -> None:
+        pairs: list[Pair] = []
+        for name, value in values.items():
+            if value is not None:
+                pairs += _definitionNamed(name).encodeAll(value)
+        pairs.sort(key=_number)
+        self._hold(tuple(pairs), None)
+
+    def _hold(self, pairs: tuple[Pair, ...], wire: bytes | None) -> None:
+        self.pairs = pairs
+        self.wire = wire
+        self._values: dict[int, Any] = {}
+        self._unrecognized: tuple[int, ...] | None = None
+
+    @classmethod
+    def fromPairs(cls, pairs: Iterable[Pair], wire: bytes | None = None) -> Options:
+        """
+        Options of raw values, whatever they are.
+
+        @param pairs: (number, bytes) each, in any order; those of one number keep theirs.
+        @param wire: Their delta-coded form, from who knows it.
+        """
+        options = cls.__new__(cls)
+        options._hold(tuple(sorted(pairs, key=_number)), wire)
+        return options
+
+    def evolve(self, **changes: object) -> Options:
+        """
+        These options with some replaced.
+
+        @param changes: As for the constructor; None removes an option.
+        """
+        pairs: list[Pair] = []
+        numbers = set()
+        for name, value in changes.items():
+            definition = _definitionNamed(name)
+            numbers.add(definition.number)
+            if value is not None:
+                pairs += definition.encodeAll(value)
+        return Options.fromPairs([pair for pair in self.pairs if pair[0] not in numbers] + pairs)
+
+    def without(self, *numbers: int) -> Options:
+        """These options less all of the given numbers."""
+        return Options.fromPairs(pair for pair in self.pairs if pair[0] not in numbers)
+
+    def adding(self, *pairs: Pair) -> Options:
+        """These options and some more, each a (number, bytes), after those of the same number."""
+        return Options.fromPairs(self.pairs + pairs)
+
+    def get(self, number: int) -> tuple[bytes, ...]:
+        """Every raw value of one option number, in order."""
+        return tuple([data for found, data in self.pairs if found == number])
+
+    @property
+    def unrecognized(self) -> tuple[int, ...]:
+        """
+        The numbers of critical options that the receiver of this message cannot take: not recognized,
+        of a wrong length, or repeated against their definition (RFC 7252 5.4.1, 5.4.3, 5.4.5).
+        """
+        known = self._unrecognized
+        if known is None:
+            known = self._unrecognized = tuple(_unrecognizedIn(self.pairs))
+        return known
+
+    def __contains__(self, number: object) -> bool:
+        return any(found == number for found, _ in self.pairs)
+
+    def __iter__(self) -> Iterator[Pair]:
+        return iter(self.pairs)
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __eq__(self, other: object) -> bool:
+        return self.pairs == other.pairs if isinstance(other, Options) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.pairs)
+
+    def __repr__(self) -> str:
+        return f"<Options {', '.join(map(describe, self.pairs)) or 'none'}>"
+
+
+DEFINITIONS: dict[int, OptionDefinition] = {
+    each.number: each for each in vars(Options).values() if isinstance(each, OptionDefinition)
+}
+"""Every option that is known, by number."""
+
+_BY_NAME = {each.name.lower(): each for each in DEFINITIONS.values()}
+_BY_ATTRIBUTE = {each.attribute: each for each in DEFINITIONS.values()}
+
+NO_OPTIONS = Options()
+"""The options of a message that has none."""
+
+
+def definitionOf(option: int | str) -> OptionDefinition | None:
+    """The definition of an option by its number or its name in any case; None if it is not known."""
+    if isinstance(option, int):
+        return DEFINITIONS.get(option)
+    return _BY_NAME.get(option.lower()) or _BY_ATTRIBUTE.get(option)
+
+
+def describe(pair: Pair) -> str:
+    """One option as a person would want to read it: C{"Uri-Path: 'a'"}."""
+    number, data = pair
+    definition = DEFINITIONS.get(number)
+    if definition is None:
+        return f"{number}: {data!r}"
+    try:
+        return f"{definition.name}: {definition.decode(data)!r}"
+    except MalformedOption:
+        return f"{definition.name}: {data!r}"
+
+
+def _definitionNamed(name: str) -> OptionDefinition:
+    try:
+        return _BY_ATTRIBUTE[name]
+    except KeyError:
+        raise ValueError(
+            f"no option is called {name!r}; give one of {', '.join(sorted(_BY_ATTRIBUTE))}, "
+            "or any number with Options.fromPairs"
+        ) from None
+
+
+def _unrecognizedIn(pairs: tuple[Pair, ...]) -> Iterator[int]:
+    seen = set()
+    for number, data in pairs:
+        if number & 1:
+            definition = DEFINITIONS.get(number)
+            if (
+                definition is None
+                or not definition.recognized
+                or not definition.allows(data)
+                or (number in seen and not definition.repeatable)
+            ):
+                yield number
+            seen.add(number)

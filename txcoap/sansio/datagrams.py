@@ -1,0 +1,149 @@
+"""
+A CoAP message over UDP, to and from bytes (RFC 7252 3)::
+
+     0                   1                   2                   3
+     0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+    +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+    |Ver| T |  TKL  |      Code     |          Message ID           |
+    +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+    |   Token (if any, TKL bytes) ...
+    +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+    |   Options (if any) ...
+    +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+    |1 1 1 1 1 1 1 1|    Payload (if any) ...
+    +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+
+Strict both ways: whatever a peer sends, L{decode} returns a L{Datagram} or raises L{FormatError}.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from struct import Struct
+
+from ..codes import Code
+from ..errors import FormatError
+from ..options import NO_OPTIONS, Options
+from . import optionlist
+
+__all__ = ["Datagram", "Type", "decode", "empty", "encode"]
+
+VERSION = 1
+MAX_TOKEN_LENGTH = 8
+
+_header = Struct("!BBH")
+_readHeader = _header.unpack_from
+_packHeader = _header.pack
+
+
+class Type(IntEnum):
+    """The type of a message (RFC 7252 4.2, 4.3)."""
+
+    CON = 0
+    NON = 1
+    ACK = 2
+    RST = 3
+
+
+CON, NON, ACK, RST = Type
+_TYPES = tuple(Type)
+_CODES = tuple(map(Code.fromByte, range(256)))
+
+
+class Datagram:
+    """
+    One message.
+
+    @ivar type: A L{Type}.
+    @ivar code: A L{Code}.
+    @ivar messageID: 0 to 65535.
+    @ivar token: 0 to 8 bytes.
+    @ivar options: Its L{Options<txcoap.options.Options>}.
+    @ivar payload: Bytes; empty if there is none.
+    """
+
+    __slots__ = ("code", "messageID", "options", "payload", "token", "type")
+
+    def __init__(
+        self,
+        type: Type,
+        code: Code,
+        messageID: int,
+        token: bytes = b"",
+        options: Options = NO_OPTIONS,
+        payload: bytes = b"",
+    ) -> None:
+        self.type = type
+        self.code = code
+        self.messageID = messageID
+        self.token = token
+        self.options = options
+        self.payload = payload
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Datagram):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        token = f" token {self.token.hex()}" if self.token else ""
+        options = f" {self.options!r}" if self.options else ""
+        payload = f" {len(self.payload)} bytes" if self.payload else ""
+        return f"<{self.type.name} {self.code} ID {self.messageID}{token}{options}{payload}>"
+
+
+def decode(data: bytes) -> Datagram:
+    """
+    Read a datagram.
+
+    @raise FormatError: if it is no message of version 1. The error carries type and message ID if its
+        sender can be told so (RFC 7252 4.2); both are None if the version is unknown or the header
+        incomplete, which is to be ignored in silence (RFC 7252 3).
+    """
+    if len(data) < 4:
+        raise FormatError("shorter than the header of 4 bytes")
+    first, code, messageID = _readHeader(data)
+    tokenLength = first & 15
+    if first >> 6 != VERSION:
+        raise FormatError(f"version {first >> 6}, not {VERSION}")
+    if tokenLength > MAX_TOKEN_LENGTH:
+        raise FormatError(f"token length {tokenLength}, beyond 8", first >> 4 & 3, messageID)
+    body = 4 + tokenLength
+    if body > len(data):
+        raise FormatError("token cut short", first >> 4 & 3, messageID)
+    if not code and len(data) > 4:
+        raise FormatError("empty message with more than a header", first >> 4 & 3, messageID)
+    try:
+        options, payload = optionlist.decode(data[body:])
+    except FormatError as e:
+        raise FormatError(e.reason, first >> 4 & 3, messageID) from None
+    return Datagram(_TYPES[first >> 4 & 3], _CODES[code], messageID, data[4:body], options, payload)
+
+
+def encode(
+    type: int,
+    code: int,
+    messageID: int,
+    token: bytes = b"",
+    options: Options = NO_OPTIONS,
+    payload: bytes = b"",
+) -> bytes:
+    """
+    Write a datagram.
+
+    @raise ValueError: if the token has more than 8 bytes.
+    """
+    tokenLength = len(token)
+    if tokenLength > MAX_TOKEN_LENGTH:
+        raise ValueError(f"a token has at most {MAX_TOKEN_LENGTH} bytes, not {tokenLength}")
+    head = _packHeader(0x40 | type << 4 | tokenLength, code, messageID) + token
+    if options is not NO_OPTIONS:
+        head += optionlist.encode(options)
+    return head + b"\xff" + payload if payload else head
+
+
+def empty(type: int, messageID: int) -> bytes:
+    """An empty message: an acknowledgement, a Reset or, confirmable, a ping (RFC 7252 4.1)."""
+    return _packHeader(0x40 | type << 4, 0, messageID)

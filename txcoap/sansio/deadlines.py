@@ -1,0 +1,141 @@
+"""
+When something is due: a heap for times of every kind, and queues for what is all kept equally long.
+
+No clock here: the time comes in as C{now}, in seconds.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from heapq import heapify, heappop, heappush
+from typing import Any, Generic, TypeVar
+
+__all__ = ["NEVER", "Ages", "Deadline", "Deadlines"]
+
+NEVER = float("inf")
+T = TypeVar("T")
+
+Action = Callable[[Any, float], Any]
+
+
+class Deadline:
+    """
+    One thing that is due at one time.
+
+    @ivar when: The time.
+    @ivar action: What to call then, with the target and the time; None once cancelled. Its name is
+        the deadline's name.
+    @ivar target: What it is about.
+    """
+
+    __slots__ = ("action", "target", "when")
+
+    def __init__(self, when: float, action: Action, target: Any) -> None:
+        self.when = when
+        self.action: Action | None = action
+        self.target = target
+
+    def __lt__(self, other: Deadline) -> bool:
+        return self.when < other.when
+
+
+class Deadlines:
+    """
+    Deadlines of every kind, the next one first.
+
+    A cancelled deadline stays in the heap until its time comes, or until cancelled ones are the
+    greater part, when all of them go: both cost little for each deadline however many there are.
+    """
+
+    __slots__ = ("_cancelled", "_heap")
+
+    def __init__(self) -> None:
+        self._heap: list[Deadline] = []
+        self._cancelled = 0
+
+    def set(self, when: float, action: Action, target: Any) -> Deadline:
+        """Call C{action(target, now)} from L{expire} once C{when} has come."""
+        deadline = Deadline(when, action, target)
+        heappush(self._heap, deadline)
+        return deadline
+
+    def cancel(self, deadline: Deadline | None) -> None:
+        """Do not call it, if that has not happened yet. None is no deadline."""
+        if deadline is None or deadline.action is None:
+            return
+        deadline.action = deadline.target = None
+        self._cancelled += 1
+        if self._cancelled > 64 and self._cancelled * 2 > len(self._heap):
+            self._heap = [each for each in self._heap if each.action is not None]
+            heapify(self._heap)
+            self._cancelled = 0
+
+    def next(self) -> float:
+        """The time of the next deadline, or L{NEVER}."""
+        heap = self._heap
+        while heap and heap[0].action is None:
+            heappop(heap)
+            self._cancelled -= 1
+        return heap[0].when if heap else NEVER
+
+    def expire(self, now: float) -> list[Any]:
+        """Call every action whose time has come; what they return, less the None among it."""
+        results = []
+        while self.next() <= now:
+            deadline = heappop(self._heap)
+            action, target = deadline.action, deadline.target
+            deadline.action = deadline.target = None
+            assert action is not None
+            result = action(target, now)
+            if result is not None:
+                results.append(result)
+        return results
+
+    def __len__(self) -> int:
+        return len(self._heap) - self._cancelled
+
+
+class Ages(Generic[T]):
+    """
+    Things in the order of their arrival, all kept equally long.
+
+    They lie in buckets, each for a thousandth of the lifetime: eight bytes for a thing, and no object
+    of its own. None is due before its lifetime is over, nor later than a thousandth of it after that.
+    """
+
+    __slots__ = ("_buckets", "_closes", "_grain", "_lifetime", "_newest")
+
+    def __init__(self, lifetime: float) -> None:
+        self._lifetime = lifetime
+        self._grain = lifetime / 1000
+        self._buckets: deque[tuple[float, list[T]]] = deque()
+        self._newest: list[T] = []
+        self._closes = -NEVER
+
+    def add(self, thing: T, now: float) -> None:
+        """Keep a thing from now on."""
+        if now > self._closes or not self._buckets:
+            self._closes = now + self._grain
+            self._newest = []
+            self._buckets.append((self._closes + self._lifetime, self._newest))
+        self._newest.append(thing)
+
+    def expire(self, now: float) -> Iterator[T]:
+        """Those whose lifetime is over; they are kept no longer."""
+        while self._buckets and self._buckets[0][0] <= now:
+            yield from self._buckets.popleft()[1]
+
+    def popOldest(self) -> T | None:
+        """One of the oldest, kept no longer; None if there is none."""
+        buckets = self._buckets
+        while buckets:
+            things = buckets[0][1]
+            if things:
+                return things.pop()
+            buckets.popleft()
+        return None
+
+    def next(self) -> float:
+        """When the next of them is due, or L{NEVER}."""
+        return self._buckets[0][0] if self._buckets else NEVER

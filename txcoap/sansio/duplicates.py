@@ -1,0 +1,116 @@
+"""
+The memory of messages received, so that none is processed twice (RFC 7252 4.5).
+
+A repeated message comes from the same peer, with the same ID, and is the same byte for byte; other
+bytes under an old ID are a new message, from a peer that lost count. What is kept is a hash of peer and
+bytes, and the reply to repeat: no object of its own, nothing for the garbage collector to visit.
+
+Memory is bounded in bytes. When it is full the oldest replies to safe requests make room, whose
+repetition does no harm, then those to idempotent ones. The others are kept for their time, whatever
+comes: rather than run one of them twice, new requests are refused.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from ..codes import Code
+from .deadlines import Ages
+
+__all__ = ["Duplicates", "Rank"]
+
+
+class Rank(IntEnum):
+    """What processing a message twice would do, least harm first (RFC 7252 5.1, RFC 8132 2.2, 3)."""
+
+    SAFE = 0
+    IDEMPOTENT = 1
+    OTHER = 2
+
+
+_IDEMPOTENT = {Code.PUT, Code.DELETE, Code.IPATCH}
+_OTHER = {Code.POST, Code.PATCH}
+RANKS = tuple(
+    Rank.OTHER if code in _OTHER else Rank.IDEMPOTENT if code in _IDEMPOTENT else Rank.SAFE
+    for code in range(256)
+)
+"""The rank of each code. A response is safe: it finds no open request the second time."""
+
+# A dict's share for an entry, its key, the place in its age's bucket, and the head of the reply.
+ENTRY_SIZE = 176
+
+
+class Duplicates:
+    """
+    The messages of the last EXCHANGE_LIFETIME, or NON_LIFETIME, and their replies.
+
+    @ivar replies: The reply to repeat for each message by its key; empty if there is none to repeat.
+    @ivar size: Bytes in use.
+    @ivar evicted: How many went before their time.
+    """
+
+    def __init__(
+        self, exchangeLifetime: float, nonLifetime: float, maximum: int, maximumSafeReply: int
+    ) -> None:
+        self.replies: dict[int, bytes] = {}
+        self.size = 0
+        self.evicted = 0
+        self._maximum = maximum
+        self._maximumSafeReply = maximumSafeReply
+        # By type of message (confirmable first), then by rank.
+        self._ages: list[list[Ages[int]]] = [
+            [Ages(lifetime) for _ in Rank] for lifetime in (exchangeLifetime, nonLifetime)
+        ]
+
+    def add(self, key: int, code: int, type: int, now: float) -> bool:
+        """
+        Remember a message that asks to be processed, without a reply so far.
+
+        @param key: C{hash((peer, bytes))}.
+        @param type: 0 for a confirmable message, 1 for a non-confirmable one.
+        @return: Whether there was room.
+        """
+        if self.size + ENTRY_SIZE > self._maximum and not self._makeRoom():
+            return False
+        self.replies[key] = b""
+        self.size += ENTRY_SIZE
+        self._ages[type][RANKS[code]].add(key, now)
+        return True
+
+    def settle(self, key: int, code: int, reply: bytes) -> None:
+        """From now on repeat this reply to a message. A large one to a safe request is made again."""
+        old = self.replies.get(key)
+        if old is None:
+            return
+        if len(reply) > self._maximumSafeReply and RANKS[code] is Rank.SAFE:
+            self._remove(key)
+        else:
+            self.replies[key] = reply
+            self.size += len(reply) - len(old)
+
+    def expire(self, now: float) -> None:
+        """Forget those whose time is over."""
+        for ages in self._ages:
+            for rank in ages:
+                for key in rank.expire(now):
+                    self._remove(key)
+
+    def next(self) -> float:
+        """When L{expire} has something to do."""
+        return min(rank.next() for ages in self._ages for rank in ages)
+
+    def _remove(self, key: int) -> None:
+        reply = self.replies.pop(key, None)
+        if reply is not None:
+            self.size -= ENTRY_SIZE + len(reply)
+
+    def _makeRoom(self) -> bool:
+        for rank in (Rank.SAFE, Rank.IDEMPOTENT):
+            for ages in self._ages:
+                while self.size + ENTRY_SIZE > self._maximum:
+                    key = ages[rank].popOldest()
+                    if key is None:
+                        break
+                    self._remove(key)
+                    self.evicted += 1
+        return self.size + ENTRY_SIZE <= self._maximum

@@ -1,0 +1,234 @@
+"""
+What the machines report, and the two kinds of exchange that they report on.
+
+A request of a peer is reported as itself, an L{IncomingRequest}. The rest are events about an
+L{OutgoingRequest}, a ping, or a response on its way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from ..errors import RequestError
+from ..message import Request
+from ..parameters import Parameters
+from .datagrams import Datagram
+
+if TYPE_CHECKING:
+    from .deadlines import Deadline
+    from .messaging import Transmission
+
+__all__ = [
+    "Event",
+    "IncomingRequest",
+    "OutgoingRequest",
+    "PingAnswered",
+    "PingFailed",
+    "Progress",
+    "Reception",
+    "RequestFailed",
+    "RequestForgotten",
+    "ResponseFailed",
+    "ResponseReceived",
+]
+
+
+class Reception(Enum):
+    """How far the answer to a peer's request is (RFC 7252 5.2)."""
+
+    UNANSWERED = "nothing sent yet"
+    ACKNOWLEDGED = "an empty acknowledgement sent, or none due; the response is to come"
+    ANSWERED = "the response sent"
+    FORGOTTEN = "no longer waited for"
+
+
+class IncomingRequest:
+    """
+    A request that a peer sent, to be answered once.
+
+    @ivar peer: Who asks.
+    @ivar local: Through which of our addresses; the transport's own matter.
+    @ivar confirmable: Whether it came in a confirmable message.
+    @ivar messageID: Its message ID.
+    @ivar token: Its token.
+    @ivar code: The method.
+    @ivar options: Its options.
+    @ivar payload: Its body.
+    @ivar state: A L{Reception}.
+    @ivar key: By which its repetitions are known.
+    """
+
+    __slots__ = (
+        "code",
+        "confirmable",
+        "key",
+        "local",
+        "messageID",
+        "options",
+        "payload",
+        "peer",
+        "state",
+        "token",
+    )
+
+    def __init__(self, datagram: Datagram, peer: Hashable, local: Hashable, key: int) -> None:
+        self.peer = peer
+        self.local = local
+        self.confirmable = datagram.type == 0
+        self.messageID = datagram.messageID
+        self.token = datagram.token
+        self.code = datagram.code
+        self.options = datagram.options
+        self.payload = datagram.payload
+        self.key = key
+        self.state = Reception.UNANSWERED
+
+
+class Progress(Enum):
+    """How far one of our requests is."""
+
+    WAITING = "for its turn with the peer (NSTART)"
+    SENT = "and neither acknowledged nor answered"
+    ACKNOWLEDGED = "by an empty message; the response is to come"
+    DONE = "answered, failed or cancelled"
+
+
+class OutgoingRequest:
+    """
+    A request of ours.
+
+    @ivar peer: Who is asked.
+    @ivar local: From which of our addresses; the transport's own matter.
+    @ivar request: What is asked.
+    @ivar confirmable: Whether it goes in a confirmable message.
+    @ivar token: Its token.
+    @ivar parameters: Its transmission parameters.
+    @ivar progress: A L{Progress}.
+    """
+
+    __slots__ = (
+        "confirmable",
+        "deadline",
+        "local",
+        "parameters",
+        "peer",
+        "progress",
+        "request",
+        "timed",
+        "token",
+        "transmission",
+    )
+
+    def __init__(
+        self,
+        request: Request,
+        peer: Hashable,
+        local: Hashable,
+        confirmable: bool,
+        token: bytes,
+        parameters: Parameters,
+    ) -> None:
+        self.request = request
+        self.peer = peer
+        self.local = local
+        self.confirmable = confirmable
+        self.token = token
+        self.parameters = parameters
+        self.progress = Progress.WAITING
+        self.transmission: Transmission | None = None
+        self.deadline: Deadline | None = None
+        self.timed = False
+
+
+class Event:
+    """Something that happened to an exchange."""
+
+    __slots__ = ()
+
+
+class ResponseReceived(Event):
+    """
+    Our request was answered.
+
+    @ivar exchange: The L{OutgoingRequest}.
+    @ivar datagram: The message with the response; None if none is to come, as No-Response asked for.
+    """
+
+    __slots__ = ("datagram", "exchange")
+
+    def __init__(self, exchange: OutgoingRequest, datagram: Datagram | None) -> None:
+        self.exchange = exchange
+        self.datagram = datagram
+
+
+class RequestFailed(Event):
+    """
+    Our request will not be answered.
+
+    @ivar exchange: The L{OutgoingRequest}.
+    @ivar error: Why.
+    """
+
+    __slots__ = ("error", "exchange")
+
+    def __init__(self, exchange: OutgoingRequest, error: RequestError) -> None:
+        self.exchange = exchange
+        self.error = error
+
+
+class RequestForgotten(Event):
+    """
+    A peer's request was not answered within EXCHANGE_LIFETIME: an answer would not be awaited.
+
+    @ivar exchange: The L{IncomingRequest}.
+    """
+
+    __slots__ = ("exchange",)
+
+    def __init__(self, exchange: IncomingRequest) -> None:
+        self.exchange = exchange
+
+
+class ResponseFailed(Event):
+    """
+    A separate response of ours was rejected, or never acknowledged.
+
+    @ivar exchange: The L{IncomingRequest}.
+    @ivar error: Why.
+    """
+
+    __slots__ = ("error", "exchange")
+
+    def __init__(self, exchange: IncomingRequest, error: RequestError) -> None:
+        self.exchange = exchange
+        self.error = error
+
+
+class PingAnswered(Event):
+    """
+    The peer is there.
+
+    @ivar ping: What L{Exchanges.ping<txcoap.sansio.exchanges.Exchanges.ping>} returned.
+    """
+
+    __slots__ = ("ping",)
+
+    def __init__(self, ping: Transmission) -> None:
+        self.ping = ping
+
+
+class PingFailed(Event):
+    """
+    The peer did not answer.
+
+    @ivar ping: What L{Exchanges.ping<txcoap.sansio.exchanges.Exchanges.ping>} returned.
+    @ivar error: Why.
+    """
+
+    __slots__ = ("error", "ping")
+
+    def __init__(self, ping: Transmission, error: RequestError) -> None:
+        self.ping = ping
+        self.error = error

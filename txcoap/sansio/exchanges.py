@@ -1,0 +1,322 @@
+"""
+Requests and responses (RFC 7252 5): which response belongs to which request, in both roles.
+
+One L{Exchanges} stands on one L{Messaging<txcoap.sansio.messaging.Messaging>}. A response belongs to the
+open request of ours with its token, to the peer that it comes from; one that acknowledges must
+acknowledge that request's own message too (5.3.2).
+
+What asks for options that are not understood is met as RFC 7252 5.4.1 says::
+
+                  a request                     a response
+    CON           4.02                          Reset, and our request fails
+    NON           nothing                       nothing
+    ACK                                         our request fails
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from ..codes import Code
+from ..errors import MalformedResponse, NoAcknowledgement, NoResponse, RequestError, TokenInUse
+from ..limits import DEFAULT_LIMITS, Limits
+from ..message import Request
+from ..options import NO_OPTIONS, Options, definitionOf
+from ..parameters import DEFAULT_PARAMETERS, Parameters
+from .counters import Counters
+from .datagrams import ACK, NON
+from .events import (
+    Event,
+    IncomingRequest,
+    OutgoingRequest,
+    PingAnswered,
+    PingFailed,
+    Progress,
+    RequestFailed,
+    ResponseFailed,
+    ResponseReceived,
+)
+from .messaging import Arrival, Chance, Ended, Messaging, Report, Transmission
+
+__all__ = ["Exchanges"]
+
+# RFC 7252 5.3.1 asks for at least 32 random bits where an answer could be forged from afar.
+TOKEN_LENGTH = 4
+
+# RFC 7967 2.1: the classes of response that a client does not care for, as bits of No-Response.
+_ALL_CLASSES = 2 | 8 | 16
+
+
+class Exchanges:
+    """
+    All exchanges over one socket, those that peers begin and our own.
+
+    @param chance: C{random.SystemRandom()}, or in tests a seeded C{random.Random}.
+    @param parameters: For requests that do not say otherwise, and all that peers ask.
+    @param limits: The bounds of what peers can make grow.
+    """
+
+    def __init__(
+        self,
+        chance: Chance,
+        parameters: Parameters = DEFAULT_PARAMETERS,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        self.parameters = parameters
+        self._chance = chance
+        self._messaging = Messaging(parameters, limits, chance)
+        self._open: dict[tuple[Hashable, bytes], OutgoingRequest] = {}
+        # The rest of the face is the message layer's own.
+        self.datagramsToSend = self._messaging.datagramsToSend
+        self.next = self._messaging.next
+        self.acknowledge = self._messaging.acknowledge
+        self.resetRequest = self._messaging.resetRequest
+
+    @property
+    def counters(self) -> Counters:
+        """What was counted so far."""
+        return self._messaging.counters
+
+    def sizes(self) -> dict[str, int]:
+        """How much is in each table."""
+        return {"openRequests": len(self._open), **self._messaging.sizes()}
+
+    # What comes
+
+    def receiveDatagram(
+        self, data: bytes, peer: Hashable, local: Hashable, now: float
+    ) -> IncomingRequest | Event | None:
+        """
+        A datagram came.
+
+        @param peer: From whom; a hashable address that the transport understands.
+        @param local: At which of our addresses, for the transport to answer from; None if it is clear.
+        @return: A request to respond to, something that happened, or None.
+        """
+        report = self._messaging.receiveDatagram(data, peer, local, now)
+        if report is None:
+            return None
+        if type(report) is IncomingRequest:
+            if report.options.unrecognized:
+                self._refuse(report, now)
+                return None
+            return report
+        return self._translate(report, now)
+
+    def receiveUnreachable(
+        self, data: bytes, peer: Hashable, error: int, now: float
+    ) -> Event | None:
+        """
+        The network returned a datagram of ours.
+
+        @param data: The start of that datagram.
+        @param error: The system's error number.
+        """
+        ended = self._messaging.receiveUnreachable(data, peer, error, now)
+        return None if ended is None else self._ended(ended, now)
+
+    def expire(self, now: float) -> list[Event]:
+        """Do what is due at this time; what happened by that."""
+        events = [self._translate(report, now) for report in self._messaging.expire(now)]
+        return [event for event in events if event is not None]
+
+    def _translate(self, report: Report | Event, now: float) -> Event | None:
+        if isinstance(report, Arrival):
+            return self._arrived(report, now)
+        if isinstance(report, Ended):
+            return self._ended(report, now)
+        assert isinstance(report, Event)
+        return report
+
+    def _refuse(self, request: IncomingRequest, now: float) -> None:
+        """Refuse a request for its critical options."""
+        if request.confirmable:
+            names = ", ".join(map(_optionName, request.options.unrecognized))
+            text = f"not understood: {names}".encode()
+            self.respond(request, Code.BAD_OPTION, NO_OPTIONS, text, now)
+        else:
+            self._messaging.silence(request)
+
+    def _arrived(self, arrival: Arrival, now: float) -> Event | None:
+        datagram = arrival.datagram
+        exchange = self._open.get((arrival.peer, datagram.token))
+        if (
+            exchange is None
+            or exchange.progress is Progress.WAITING
+            or (datagram.type == ACK and exchange.transmission is not arrival.transmission)
+        ):
+            self._messaging.reject(arrival, now)
+            return None
+        self._messaging.heardFrom(arrival.peer)
+        if datagram.options.unrecognized:
+            self._messaging.reject(arrival, now)
+            if datagram.type == NON:
+                return None
+            names = ", ".join(map(_optionName, datagram.options.unrecognized))
+            return self._fail(
+                exchange, MalformedResponse(f"the response needs {names}, not understood"), now
+            )
+        self._messaging.accept(arrival, now)
+        self._close(exchange, now)
+        return ResponseReceived(exchange, datagram)
+
+    def _ended(self, ended: Ended, now: float) -> Event | None:
+        """A message of ours came to its end: the owner decides what that means."""
+        owner, error = ended.owner, ended.error
+        if owner is None:
+            # An empty message is answered with a Reset; some peers acknowledge it instead.
+            if isinstance(error, NoAcknowledgement):
+                return PingFailed(ended.transmission, error)
+            return PingAnswered(ended.transmission)
+        if isinstance(owner, IncomingRequest):
+            return None if error is None else ResponseFailed(owner, error)
+        if error is not None:
+            return self._fail(owner, error, now)
+        return self._acknowledged(owner, now)
+
+    # What peers asked
+
+    def respond(
+        self,
+        request: IncomingRequest,
+        code: int,
+        options: Options,
+        payload: bytes,
+        now: float,
+        confirmable: bool | None = None,
+    ) -> bool:
+        """
+        Answer a peer's request, unless its No-Response option asks for silence (RFC 7967).
+
+        @param confirmable: Whether a response sent apart is confirmable; by default as the request was.
+        @return: Whether the request took the answer: one that is answered or forgotten does not.
+        @raise MessageTooLarge: if it does not fit a datagram.
+        """
+        unwanted = request.options.noResponse
+        if unwanted is not None and unwanted >> (code >> 5) - 1 & 1:
+            self._messaging.silence(request)
+            return True
+        return self._messaging.respond(request, code, options, payload, now, confirmable)
+
+    # What we ask
+
+    def request(
+        self,
+        request: Request,
+        peer: Hashable,
+        now: float,
+        *,
+        confirmable: bool = True,
+        token: bytes | None = None,
+        parameters: Parameters | None = None,
+        timeout: float | None = None,
+        local: Hashable = None,
+    ) -> OutgoingRequest:
+        """
+        Ask a peer.
+
+        @param token: 0 to 8 bytes; by default random ones.
+        @param timeout: Seconds until it fails, waiting for its turn included. By default it fails when
+            no transmission was acknowledged, EXCHANGE_LIFETIME after an empty acknowledgement, and
+            MAX_TRANSMIT_WAIT after a non-confirmable request was sent.
+        @return: The exchange, to know its events by.
+        @raise RequestError: if a limit stands against it; then nothing has changed.
+        """
+        if token is None:
+            token = self._freeToken(peer)
+        elif (peer, token) in self._open:
+            raise TokenInUse(f"a request with token {token.hex()!r} to {peer} is still open")
+        parameters = parameters or self.parameters
+        exchange = OutgoingRequest(request, peer, local, confirmable, token, parameters)
+        self._messaging.submit(exchange, now)
+        self._open[peer, token] = exchange
+        if timeout is not None:
+            exchange.timed = True
+            self._expect(exchange, now + timeout)
+        elif not confirmable:
+            self._expect(exchange, now + parameters.MAX_TRANSMIT_WAIT)
+        return exchange
+
+    def cancel(self, exchange: OutgoingRequest, now: float) -> None:
+        """Give a request up: nothing more is sent for it, and nothing of it is left in any table."""
+        if exchange.progress is not Progress.DONE:
+            self._close(exchange, now)
+
+    def isSettled(self, exchange: OutgoingRequest) -> bool:
+        """
+        Whether a request that was just sent wants no response at all and is not confirmable: nothing
+        will be heard of it (RFC 7967 2).
+        """
+        return not exchange.confirmable and _wantsNothing(exchange.request.options)
+
+    def ping(
+        self, peer: Hashable, now: float, parameters: Parameters | None = None
+    ) -> Transmission:
+        """
+        Ask whether a peer is there (RFC 7252 4.3).
+
+        @return: The ping, to know its event by.
+        @raise RequestError: if a limit stands against it.
+        """
+        return self._messaging.ping(peer, parameters or self.parameters, now)
+
+    def cancelPing(self, ping: Transmission, now: float) -> None:
+        """Send a ping no more."""
+        self._messaging.finish(ping, now)
+
+    def _freeToken(self, peer: Hashable) -> bytes:
+        while True:
+            token = self._chance.getrandbits(8 * TOKEN_LENGTH).to_bytes(TOKEN_LENGTH, "big")
+            if (peer, token) not in self._open:
+                return token
+
+    def _expect(self, exchange: OutgoingRequest, when: float) -> None:
+        deadlines = self._messaging.deadlines
+        deadlines.cancel(exchange.deadline)
+        exchange.deadline = deadlines.set(when, self._tooLate, exchange)
+
+    def _acknowledged(self, exchange: OutgoingRequest, now: float) -> Event | None:
+        """The response will come apart; if any is wanted."""
+        exchange.progress = Progress.ACKNOWLEDGED
+        if _wantsNothing(exchange.request.options):
+            self._close(exchange, now)
+            return ResponseReceived(exchange, None)
+        if not exchange.timed:
+            self._expect(exchange, now + exchange.parameters.EXCHANGE_LIFETIME)
+        return None
+
+    def _tooLate(self, exchange: OutgoingRequest, now: float) -> Event:
+        progress = exchange.progress
+        if exchange.request.options.noResponse and progress is not Progress.WAITING:
+            if not exchange.confirmable or progress is Progress.ACKNOWLEDGED:
+                # Silence is what was asked for.
+                self._close(exchange, now)
+                return ResponseReceived(exchange, None)
+        if exchange.confirmable and progress is Progress.SENT:
+            return self._fail(
+                exchange, NoAcknowledgement(f"{exchange.peer} did not answer in time"), now
+            )
+        waited = (
+            "waited for its turn" if progress is Progress.WAITING else "was not answered in time"
+        )
+        return self._fail(exchange, NoResponse(f"the request to {exchange.peer} {waited}"), now)
+
+    def _fail(self, exchange: OutgoingRequest, error: RequestError, now: float) -> Event:
+        self._close(exchange, now)
+        return RequestFailed(exchange, error)
+
+    def _close(self, exchange: OutgoingRequest, now: float) -> None:
+        self._messaging.deadlines.cancel(exchange.deadline)
+        exchange.deadline = None
+        self._open.pop((exchange.peer, exchange.token), None)
+        self._messaging.withdraw(exchange, now)
+
+
+def _wantsNothing(options: Options) -> bool:
+    unwanted = options.noResponse
+    return unwanted is not None and unwanted & _ALL_CLASSES == _ALL_CLASSES
+
+
+def _optionName(number: int) -> str:
+    definition = definitionOf(number)
+    return str(number) if definition is None else f"{number} ({definition.name})"

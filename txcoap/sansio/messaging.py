@@ -1,0 +1,707 @@
+"""
+The message layer (RFC 7252 4): acknowledgement, retransmission, duplicates, message IDs, and how many
+requests are under way at once.
+
+One L{Messaging} serves one socket, with all its peers and in both roles. What comes is judged by its
+type and the kind of its code::
+
+                 EMPTY             REQUEST          RESPONSE          RESERVED, malformed
+    CON          ping: Reset       a request        a response        Reset
+    NON          (nothing)         a request        a response        (nothing)
+    ACK          acknowledged      (nothing)        a response        (nothing)
+    RST          rejected          (nothing)        (nothing)         (nothing)
+
+A request is to be answered once. Until then its copies are met as L{Reception} says::
+
+    UNANSWERED ----- respond ------------> ANSWERED       copies: the response again (CON), or nothing
+        |                                      ^
+        | PIGGYBACK_DELAY passed:              | respond: sent apart, in a message of its own
+        | empty acknowledgement (CON)          |
+        v                                      |
+    ACKNOWLEDGED --------------------------> ANSWERED     copies: the empty acknowledgement again (CON)
+        |
+        | EXCHANGE_LIFETIME passed
+        v
+    FORGOTTEN
+
+A confirmable message of ours, a L{Transmission}, is repeated until it is acknowledged, rejected,
+answered or cancelled, or until MAX_RETRANSMIT is used up (4.2).
+
+The verbs: L{Messaging.receiveDatagram} and L{Messaging.expire} report what happened,
+L{Messaging.datagramsToSend} gives what is to be sent since it was last called, L{Messaging.next} when
+to call C{expire}; the last two may change after every other call.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable
+from typing import Any, Protocol
+
+from ..codes import Code
+from ..errors import (
+    FormatError,
+    MessageTooLarge,
+    NoAcknowledgement,
+    ProbingRateExceeded,
+    RequestError,
+    RequestQueueFull,
+    ResetReceived,
+    TooManyPeers,
+    Unreachable,
+)
+from ..limits import Limits
+from ..options import Options
+from ..parameters import Parameters
+from . import optionlist
+from .counters import Counters
+from .datagrams import ACK, CON, NON, RST, Datagram, Type, decode, empty, encode
+from .deadlines import NEVER, Deadline, Deadlines
+from .duplicates import Duplicates
+from .events import IncomingRequest, OutgoingRequest, Progress, Reception, RequestForgotten
+from .peers import Peer, Peers
+
+__all__ = ["Arrival", "Chance", "Ended", "Messaging", "Transmission"]
+
+MAX_DATAGRAM = 65507
+"""Bytes that a UDP datagram can carry."""
+
+# For how long a peer is asked to wait when a limit is reached, in seconds.
+_BUSY = Options(maxAge=5)
+
+Outgoing = tuple[bytes, Hashable, Hashable]
+
+
+class Chance(Protocol):
+    """What is needed of C{random.Random}; in production a C{random.SystemRandom}."""
+
+    def random(self) -> float:
+        """A float from 0 up to 1."""
+
+    def getrandbits(self, k: int, /) -> int:
+        """A number of so many bits."""
+
+
+class Transmission:
+    """
+    A message of ours whose fate matters.
+
+    @ivar owner: What it belongs to: an L{OutgoingRequest}, an L{IncomingRequest}, or None for a ping.
+    @ivar peer: To whom it goes.
+    @ivar messageID: Its ID.
+    @ivar data: Its bytes.
+    @ivar confirmable: Whether it is to be acknowledged, and repeated until then.
+    @ivar remaining: How often it can be repeated.
+    @ivar timeout: How long the next repetition is waited for, in seconds.
+    """
+
+    __slots__ = (
+        "confirmable",
+        "data",
+        "deadline",
+        "local",
+        "messageID",
+        "owner",
+        "peer",
+        "remaining",
+        "timeout",
+    )
+
+    def __init__(
+        self, owner: Any, peer: Peer, local: Hashable, messageID: int, data: bytes
+    ) -> None:
+        self.owner = owner
+        self.peer = peer
+        self.local = local
+        self.messageID = messageID
+        self.data = data
+        self.confirmable = data[0] >> 4 & 3 == CON
+        self.remaining = 0
+        self.timeout = 0.0
+        self.deadline: Deadline | None = None
+
+
+class Arrival:
+    """
+    A response came; whether anyone waits for it is for the layer above to say, with
+    L{Messaging.accept} or L{Messaging.reject}.
+
+    @ivar datagram: The message.
+    @ivar peer: From whom.
+    @ivar local: At which of our addresses.
+    @ivar key: By which its repetitions are known; None for one that acknowledges.
+    @ivar transmission: What it acknowledges, if it does.
+    """
+
+    __slots__ = ("datagram", "key", "local", "peer", "transmission")
+
+    def __init__(
+        self,
+        datagram: Datagram,
+        peer: Hashable,
+        local: Hashable,
+        key: int | None,
+        transmission: Transmission | None,
+    ) -> None:
+        self.datagram = datagram
+        self.peer = peer
+        self.local = local
+        self.key = key
+        self.transmission = transmission
+
+
+class Ended:
+    """
+    A message of ours came to its end without a response.
+
+    @ivar owner: What it belonged to.
+    @ivar transmission: The message.
+    @ivar error: Why, or None if it was acknowledged.
+    """
+
+    __slots__ = ("error", "owner", "transmission")
+
+    def __init__(self, transmission: Transmission, error: RequestError | None) -> None:
+        self.owner = transmission.owner
+        self.transmission = transmission
+        self.error = error
+
+
+Report = IncomingRequest | Arrival | Ended | RequestForgotten
+
+
+class Messaging:
+    """
+    The message layer of one socket.
+
+    @param parameters: For what peers send, and for what is sent in answer.
+    @param limits: See L{Limits}.
+    @param chance: For message IDs and time-outs.
+    """
+
+    def __init__(self, parameters: Parameters, limits: Limits, chance: Chance) -> None:
+        self.counters = Counters()
+        self.parameters = parameters
+        self._limits = limits
+        self._chance = chance
+        self._lifetimes = (parameters.EXCHANGE_LIFETIME, parameters.NON_LIFETIME)
+        self._piggybackDelay = parameters.PIGGYBACK_DELAY
+        self._duplicates = Duplicates(
+            *self._lifetimes, limits.rememberedBytes, limits.rememberedReply
+        )
+        self._peers = Peers(parameters, limits.peers, chance)
+        self._transmissions: dict[tuple[Hashable, int], Transmission] = {}
+        # Requests to answer: all of them until PIGGYBACK_DELAY has passed, then those that wait on.
+        self._due: deque[tuple[float, IncomingRequest]] = deque()
+        self._pending: OrderedDict[IncomingRequest, float] = OrderedDict()
+        self.deadlines = Deadlines()
+        self._sweep: Deadline | None = None
+        self._sweepAt = NEVER
+        self._outbox: list[Outgoing] = []
+
+    # What comes
+
+    def receiveDatagram(
+        self, data: bytes, peer: Hashable, local: Hashable, now: float
+    ) -> Report | None:
+        """
+        A datagram came.
+
+        @param peer: From whom; a hashable address that the transport understands.
+        @param local: At which of our addresses, for the transport to answer from; None if it is clear.
+        @return: What it means, if anything.
+        """
+        self.counters.received += 1
+        try:
+            datagram = decode(data)
+        except FormatError as e:
+            self.counters.formatErrors += 1
+            if e.messageType == CON and e.messageID is not None:
+                self._reset(e.messageID, peer, local)
+            return None
+        return _RULES[datagram.type][datagram.code](self, datagram, data, peer, local, now)
+
+    def _request(
+        self, datagram: Datagram, data: bytes, peer: Hashable, local: Hashable, now: float
+    ) -> IncomingRequest | None:
+        key = hash((peer, data))
+        type = datagram.type
+        duplicates = self._duplicates
+        if key in duplicates.replies:
+            self._repeat(key, type, peer, local)
+            return None
+        if len(self._pending) >= self._limits.pendingRequests or not duplicates.add(
+            key, datagram.code, type, now
+        ):
+            self._refuse(datagram, peer, local)
+            return None
+        if now + self._lifetimes[type] < self._sweepAt:
+            self._sweepBy(duplicates.next())
+        request = IncomingRequest(datagram, peer, local, key)
+        self._due.append((now + self._piggybackDelay, request))
+        return request
+
+    def _response(
+        self, datagram: Datagram, data: bytes, peer: Hashable, local: Hashable, now: float
+    ) -> Arrival | None:
+        key = hash((peer, data))
+        duplicates = self._duplicates
+        if key in duplicates.replies:
+            self._repeat(key, datagram.type, peer, local)
+            return None
+        if not duplicates.add(key, datagram.code, datagram.type, now):
+            # Not acknowledged, it comes again; by then there may be room.
+            self.counters.ignored += 1
+            return None
+        if now + self._lifetimes[datagram.type] < self._sweepAt:
+            self._sweepBy(duplicates.next())
+        return Arrival(datagram, peer, local, key, None)
+
+    def _piggybacked(
+        self, datagram: Datagram, data: bytes, peer: Hashable, local: Hashable, now: float
+    ) -> Arrival | None:
+        transmission = self._transmissions.get((peer, datagram.messageID))
+        if transmission is None:
+            self.counters.ignored += 1
+            return None
+        return Arrival(datagram, peer, local, None, transmission)
+
+    def _acknowledged(
+        self, datagram: Datagram, data: bytes, peer: Hashable, local: Hashable, now: float
+    ) -> Ended | None:
+        transmission = self._transmissions.get((peer, datagram.messageID))
+        if transmission is None or not transmission.confirmable:
+            self.counters.ignored += 1
+            return None
+        transmission.peer.heard(self.parameters)
+        self.finish(transmission, now)
+        return Ended(transmission, None)
+
+    def _rejected(
+        self, datagram: Datagram, data: bytes, peer: Hashable, local: Hashable, now: float
+    ) -> Ended | None:
+        transmission = self._transmissions.get((peer, datagram.messageID))
+        if transmission is None:
+            self.counters.ignored += 1
+            return None
+        self.counters.resetsReceived += 1
+        transmission.peer.heard(self.parameters)
+        self.finish(transmission, now)
+        return Ended(transmission, ResetReceived("the peer rejected the message with a Reset"))
+
+    def _provoked(
+        self, datagram: Datagram, data: bytes, peer: Hashable, local: Hashable, now: float
+    ) -> None:
+        # RFC 7252 4.2, 4.3: a confirmable message that is empty, or of a reserved class, provokes a Reset.
+        self._reset(datagram.messageID, peer, local)
+
+    def _ignore(
+        self, datagram: Datagram, data: bytes, peer: Hashable, local: Hashable, now: float
+    ) -> None:
+        self.counters.ignored += 1
+
+    def _repeat(self, key: int, type: int, peer: Hashable, local: Hashable) -> None:
+        """RFC 7252 4.2, 4.3: acknowledge each copy of a confirmable message alike; ignore other copies."""
+        self.counters.duplicates += 1
+        reply = self._duplicates.replies[key]
+        if reply and type == CON:
+            self._send(reply, peer, local)
+
+    def _refuse(self, datagram: Datagram, peer: Hashable, local: Hashable) -> None:
+        self.counters.refused += 1
+        if datagram.type == CON:
+            code = Code.SERVICE_UNAVAILABLE
+            self._send(encode(ACK, code, datagram.messageID, datagram.token, _BUSY), peer, local)
+
+    def receiveUnreachable(
+        self, data: bytes, peer: Hashable, error: int, now: float
+    ) -> Ended | None:
+        """
+        The network returned a datagram of ours.
+
+        RFC 7252 4.2 lets ICMP errors give up a transmission. They can be forged: only one that holds
+        the message itself counts.
+
+        @param data: The start of the datagram.
+        @param error: The system's error number.
+        """
+        transmission = self._transmissions.get((peer, int.from_bytes(data[2:4], "big")))
+        if transmission is None or not data or not transmission.data.startswith(data[:1152]):
+            return None
+        self.finish(transmission, now)
+        return Ended(
+            transmission, Unreachable(error, "the network says that the peer cannot be reached")
+        )
+
+    # What peers asked
+
+    def respond(
+        self,
+        request: IncomingRequest,
+        code: int,
+        options: Options,
+        payload: bytes,
+        now: float,
+        confirmable: bool | None = None,
+    ) -> bool:
+        """
+        Answer a request: in the acknowledgement if that is still due, else in a message of its own.
+
+        @param confirmable: Whether a message of its own is confirmable; by default as the request was.
+        @return: Whether it was sent: a request that was answered or forgotten takes no answer.
+        @raise MessageTooLarge: if it does not fit a datagram.
+        """
+        state = request.state
+        if state is not Reception.UNANSWERED or not request.confirmable:
+            return self._respondApart(request, code, options, payload, now, confirmable)
+        data = encode(ACK, code, request.messageID, request.token, options, payload)
+        if len(data) > MAX_DATAGRAM:
+            raise MessageTooLarge(f"{len(data)} bytes do not fit a datagram")
+        request.state = Reception.ANSWERED
+        self._duplicates.settle(request.key, request.code, data)
+        self._outbox.append((data, request.peer, request.local))
+        return True
+
+    def _respondApart(
+        self,
+        request: IncomingRequest,
+        code: int,
+        options: Options,
+        payload: bytes,
+        now: float,
+        confirmable: bool | None,
+    ) -> bool:
+        if request.state is Reception.ANSWERED or request.state is Reception.FORGOTTEN:
+            return False
+        if 5 + len(request.token) + len(optionlist.encode(options)) + len(payload) > MAX_DATAGRAM:
+            raise MessageTooLarge(f"a body of {len(payload)} bytes does not fit a datagram")
+        self._answered(request)
+        peer = self._use(request.peer, now)
+        messageID = None if peer is None else peer.messageIDs.take(now)
+        if peer is None or messageID is None:
+            self.counters.unsent += 1
+            return False
+        if confirmable is None:
+            confirmable = request.confirmable
+        type = CON if confirmable else NON
+        data = encode(type, code, messageID, request.token, options, payload)
+        if confirmable:
+            self._transmit(request, peer, request.local, messageID, data, self.parameters, now)
+        else:
+            self._send(data, request.peer, request.local)
+        return True
+
+    def acknowledge(self, request: IncomingRequest, now: float) -> None:
+        """Acknowledge a confirmable request now; the response comes apart."""
+        if request.state is not Reception.UNANSWERED:
+            return
+        request.state = Reception.ACKNOWLEDGED
+        self._pending[request] = deadline = now + self.parameters.EXCHANGE_LIFETIME
+        if len(self._pending) == 1:
+            self.deadlines.set(deadline, self._forget, None)
+        if request.confirmable:
+            self._sendEmpty(ACK, request)
+
+    def silence(self, request: IncomingRequest) -> None:
+        """Send no response, beyond the acknowledgement of a confirmable request (RFC 7967 2)."""
+        if request.state is Reception.UNANSWERED and request.confirmable:
+            self._sendEmpty(ACK, request)
+        self._answered(request)
+
+    def resetRequest(self, request: IncomingRequest) -> None:
+        """Reject a request with a Reset (RFC 7252 4.2, 4.3); nothing if it was acknowledged or answered."""
+        if request.state is Reception.UNANSWERED:
+            self.counters.resetsSent += 1
+            self._sendEmpty(RST, request)
+            self._answered(request)
+
+    def _answered(self, request: IncomingRequest) -> None:
+        request.state = Reception.ANSWERED
+        self._pending.pop(request, None)
+
+    def _sendEmpty(self, type: Type, request: IncomingRequest) -> None:
+        data = empty(type, request.messageID)
+        self._duplicates.settle(request.key, request.code, data)
+        self._send(data, request.peer, request.local)
+
+    def _forget(self, _: None, now: float) -> RequestForgotten | None:
+        """Of the requests that wait for an answer, forget the one that waits longest, if it is time."""
+        forgotten = None
+        for request, deadline in self._pending.items():
+            if deadline <= now:
+                forgotten = RequestForgotten(request)
+            break
+        if forgotten is not None:
+            del self._pending[forgotten.exchange]
+            forgotten.exchange.state = Reception.FORGOTTEN
+            self.counters.unanswered += 1
+        for deadline in self._pending.values():
+            self.deadlines.set(deadline, self._forget, None)
+            break
+        return forgotten
+
+    # What we ask
+
+    def submit(self, request: OutgoingRequest, now: float) -> None:
+        """
+        Send a request, now or when it is its turn (RFC 7252 4.7).
+
+        @raise RequestError: if a limit stands against it; then nothing has changed.
+        @raise MessageTooLarge: likewise.
+        """
+        message = request.request
+        size = (
+            5 + len(request.token) + len(optionlist.encode(message.options)) + len(message.payload)
+        )
+        if size > MAX_DATAGRAM:
+            raise MessageTooLarge(f"{size} bytes do not fit a datagram")
+        peer = self._use(request.peer, now)
+        if peer is None:
+            raise TooManyPeers(f"{len(self._peers)} peers are remembered, and all of them are busy")
+        if len(peer.waiting) >= self._limits.queuedRequests:
+            raise RequestQueueFull(
+                f"{len(peer.waiting)} requests to {request.peer} wait for their turn"
+            )
+        if not peer.mayProbe(size, request.parameters, now):
+            raise ProbingRateExceeded(
+                f"{request.peer} has not answered; {size} more bytes would exceed PROBING_RATE"
+            )
+        queued = request.confirmable and peer.waiting
+        if queued or not self._dispatch(request, peer, now):
+            peer.waiting.append(request)
+
+    def withdraw(self, request: OutgoingRequest, now: float) -> None:
+        """Send a request no more: it is answered, failed or cancelled."""
+        transmission = request.transmission
+        if transmission is not None:
+            self.finish(transmission, now)
+        elif request.progress is Progress.WAITING:
+            peer = self._peers.get(request.peer)
+            if peer is not None and request in peer.waiting:
+                peer.waiting.remove(request)
+        request.progress = Progress.DONE
+
+    def ping(self, address: Hashable, parameters: Parameters, now: float) -> Transmission:
+        """
+        Send an empty confirmable message, which a peer that is there answers with a Reset (4.3).
+
+        @raise RequestError: if a limit stands against it.
+        """
+        peer = self._use(address, now)
+        messageID = None if peer is None else peer.messageIDs.take(now)
+        if peer is None or messageID is None:
+            raise TooManyPeers("no message ID is free for the ping")
+        return self._transmit(None, peer, None, messageID, empty(CON, messageID), parameters, now)
+
+    def _dispatch(self, request: OutgoingRequest, peer: Peer, now: float) -> bool:
+        """Send a request if it is its turn; whether it was."""
+        parameters = request.parameters
+        # RFC 7252 4.7 leaves open when a client stops to expect the response to a non-confirmable
+        # request: at once here, as PROBING_RATE bounds what a silent peer is sent.
+        if request.confirmable and peer.active >= parameters.NSTART:
+            return False
+        messageID = peer.messageIDs.take(now)
+        if messageID is None:
+            self.deadlines.set(peer.messageIDs.freeAt(), self._resume, peer)
+            return False
+        message = request.request
+        type = CON if request.confirmable else NON
+        data = encode(
+            type, message.code, messageID, request.token, message.options, message.payload
+        )
+        request.progress = Progress.SENT
+        if request.confirmable:
+            peer.active += 1
+            request.transmission = self._transmit(
+                request, peer, request.local, messageID, data, parameters, now
+            )
+        else:
+            transmission = Transmission(request, peer, request.local, messageID, data)
+            self._transmissions[request.peer, messageID] = request.transmission = transmission
+            self._send(data, request.peer, request.local)
+        return True
+
+    def _resume(self, peer: Peer, now: float) -> None:
+        """Send what waits and may now be sent."""
+        waiting = peer.waiting
+        while waiting and self._dispatch(waiting[0], peer, now):
+            waiting.popleft()
+
+    def accept(self, arrival: Arrival, now: float) -> None:
+        """A response was awaited: acknowledge it, and stop repeating what it answers."""
+        datagram = arrival.datagram
+        if datagram.type == CON:
+            self._conclude(arrival, empty(ACK, datagram.messageID))
+
+    def reject(self, arrival: Arrival, now: float) -> None:
+        """
+        A response was not awaited, or cannot be taken: reject it (RFC 7252 4.2, 4.3).
+
+        A non-confirmable one is rejected only if it is a notification, which its sender would else
+        repeat for ever; the rest may be late copies, and are ignored.
+        """
+        datagram = arrival.datagram
+        if datagram.type == CON or (datagram.type == NON and datagram.options.observe is not None):
+            self.counters.resetsSent += 1
+            self._conclude(arrival, empty(RST, datagram.messageID))
+        else:
+            self.counters.ignored += 1
+
+    def _conclude(self, arrival: Arrival, reply: bytes) -> None:
+        assert arrival.key is not None
+        self._duplicates.settle(arrival.key, arrival.datagram.code, reply)
+        self._send(reply, arrival.peer, arrival.local)
+
+    def heardFrom(self, address: Hashable) -> None:
+        """A peer answered: PROBING_RATE counts anew."""
+        peer = self._peers.get(address)
+        if peer is not None:
+            peer.heard(self.parameters)
+
+    # Transmissions
+
+    def _transmit(
+        self,
+        owner: Any,
+        peer: Peer,
+        local: Hashable,
+        messageID: int,
+        data: bytes,
+        parameters: Parameters,
+        now: float,
+    ) -> Transmission:
+        spread = (parameters.ACK_RANDOM_FACTOR - 1) * self._chance.random()
+        transmission = Transmission(owner, peer, local, messageID, data)
+        transmission.remaining = parameters.MAX_RETRANSMIT
+        transmission.timeout = timeout = parameters.ACK_TIMEOUT * (1 + spread)
+        self._transmissions[peer.address, messageID] = transmission
+        transmission.deadline = self.deadlines.set(now + timeout, self._retransmit, transmission)
+        self._send(data, peer.address, local)
+        return transmission
+
+    def _retransmit(self, transmission: Transmission, now: float) -> Ended | None:
+        if not transmission.remaining:
+            self.counters.timeouts += 1
+            self.finish(transmission, now)
+            return Ended(
+                transmission, NoAcknowledgement(f"{transmission.peer.address} did not answer")
+            )
+        transmission.remaining -= 1
+        transmission.timeout *= 2
+        transmission.deadline = self.deadlines.set(
+            now + transmission.timeout, self._retransmit, transmission
+        )
+        self.counters.retransmissions += 1
+        self._send(transmission.data, transmission.peer.address, transmission.local)
+        return None
+
+    def finish(self, transmission: Transmission, now: float) -> None:
+        """Repeat a message no more, nor heed what the peer says about it; let the next request go."""
+        peer = transmission.peer
+        key = (peer.address, transmission.messageID)
+        if self._transmissions.get(key) is not transmission:
+            return
+        del self._transmissions[key]
+        self.deadlines.cancel(transmission.deadline)
+        owner = transmission.owner
+        if isinstance(owner, OutgoingRequest):
+            owner.transmission = None
+            if transmission.confirmable:
+                peer.active -= 1
+        self._use(peer.address, now)
+        if peer.waiting:
+            self._resume(peer, now)
+
+    # Time, and what goes out
+
+    def next(self) -> float:
+        """When L{expire} has something to do, or infinity."""
+        due = self._due
+        while due and due[0][1].state is not Reception.UNANSWERED:
+            due.popleft()
+        soonest = self.deadlines.next()
+        return min(soonest, due[0][0]) if due else soonest
+
+    def expire(self, now: float) -> list[Report]:
+        """Do what is due; what happened by that."""
+        due = self._due
+        while due and due[0][0] <= now:
+            self.acknowledge(due.popleft()[1], now)
+        return self.deadlines.expire(now)
+
+    def datagramsToSend(self) -> list[Outgoing]:
+        """What is to be sent since the last call: (bytes, peer, local address) each."""
+        outbox = self._outbox
+        if outbox:
+            self._outbox = []
+            self.counters.sent += len(outbox)
+        return outbox
+
+    def sizes(self) -> dict[str, int]:
+        """How much is in each table."""
+        return {
+            "remembered": len(self._duplicates.replies),
+            "rememberedBytes": self._duplicates.size,
+            "peers": len(self._peers),
+            "transmissions": len(self._transmissions),
+            "pendingRequests": len(self._pending),
+            "deadlines": len(self.deadlines),
+        }
+
+    def _use(self, address: Hashable, now: float) -> Peer | None:
+        peer = self._peers.use(address, now)
+        if now + self._lifetimes[0] < self._sweepAt:
+            self._sweepBy(self._peers.next())
+        return peer
+
+    def _sweepBy(self, when: float) -> None:
+        """Look for what is to be forgotten at this time, or sooner."""
+        if when < self._sweepAt:
+            self.deadlines.cancel(self._sweep)
+            self._sweepAt = when
+            self._sweep = self.deadlines.set(when, self._forgetOld, None)
+
+    def _forgetOld(self, _: None, now: float) -> None:
+        self._duplicates.expire(now)
+        self._peers.expire(now)
+        self._sweepAt = NEVER
+        upcoming = min(self._duplicates.next(), self._peers.next())
+        if upcoming < NEVER:
+            self._sweepBy(upcoming)
+
+    def _send(self, data: bytes, peer: Hashable, local: Hashable) -> None:
+        self._outbox.append((data, peer, local))
+
+    def _reset(self, messageID: int, peer: Hashable, local: Hashable) -> None:
+        self.counters.resetsSent += 1
+        self._send(empty(RST, messageID), peer, local)
+
+
+Rule = Callable[[Messaging, Datagram, bytes, Hashable, Hashable, float], Report | None]
+
+
+def _rulesFor(empty: Rule, request: Rule, response: Rule, reserved: Rule) -> tuple[Rule, ...]:
+    """The rule for each code byte (RFC 7252 12.1)."""
+    return tuple(
+        empty
+        if code == 0
+        else request
+        if code < 0x20
+        else response
+        if 0x40 <= code < 0xC0
+        else reserved
+        for code in range(256)
+    )
+
+
+_M = Messaging
+_RULES: tuple[tuple[Rule, ...], ...] = (
+    # CON
+    _rulesFor(_M._provoked, _M._request, _M._response, _M._provoked),
+    # NON
+    _rulesFor(_M._ignore, _M._request, _M._response, _M._ignore),
+    # ACK
+    _rulesFor(_M._acknowledged, _M._ignore, _M._piggybacked, _M._ignore),
+    # RST
+    _rulesFor(_M._rejected, _M._ignore, _M._ignore, _M._ignore),
+)

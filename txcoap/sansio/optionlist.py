@@ -1,0 +1,145 @@
+"""
+The delta coding of options (RFC 7252 3.1), which datagrams and streams share.
+
+Each option is written as the distance of its number from the one before it and its length, four bits
+each::
+
+      0   1   2   3   4   5   6   7
+    +---------------+---------------+
+    |  Option Delta | Option Length |   13: one more byte follows, holding the value less 13
+    +---------------+---------------+   14: two more bytes follow, holding the value less 269
+    |   Option Delta (extended)     |   15: reserved; 0xFF as a whole marks the payload
+    |   Option Length (extended)    |
+    |         Option Value          |
+    +-------------------------------+
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from ..errors import FormatError
+from ..options import NO_OPTIONS, Options, Pair
+
+__all__ = ["decode", "encode"]
+
+PAYLOAD_MARKER = 0xFF
+MAX_OPTION_NUMBER = 65535
+
+# Peers ask the same few things over and over: the options of small messages are read once. The bounds
+# keep what a hostile peer can fill it with below some 4 MiB.
+_CACHED_ENTRIES = 512
+_CACHED_LENGTH = 64
+
+_MARKER = bytes([PAYLOAD_MARKER])
+
+
+def decode(data: bytes) -> tuple[Options, bytes]:
+    """
+    Read what follows the token: options, and after a marker the payload.
+
+    @return: The options and the payload, empty if there is none.
+    @raise FormatError: if the options are cut short, use a reserved value, or a marker has no payload
+        behind it.
+    """
+    if not data:
+        return NO_OPTIONS, b""
+    head, marker, payload = data.partition(_MARKER)
+    if len(head) <= _CACHED_LENGTH:
+        # The first 0xFF may as well be part of a value; then what precedes it is no whole option list.
+        options = _decodeSmall(head)
+        if options is not None:
+            if marker and not payload:
+                raise FormatError("payload marker without a payload")
+            return options, payload
+    return _decodeAll(data)
+
+
+def encode(options: Options) -> bytes:
+    """The options delta-coded, without the payload's marker."""
+    wire = options.wire
+    if wire is None:
+        wire = options.wire = _encodePairs(options.pairs)
+    return wire
+
+
+@lru_cache(_CACHED_ENTRIES)
+def _decodeSmall(data: bytes) -> Options | None:
+    """The options that the bytes are in whole, or None if they are not."""
+    try:
+        options, payload = _decodeAll(data)
+    except FormatError:
+        return None
+    return options
+
+
+def _decodeAll(data: bytes) -> tuple[Options, bytes]:
+    pairs: list[Pair] = []
+    append = pairs.append
+    number = position = 0
+    end = len(data)
+    # Reading beyond the end raises IndexError, here and in _extended; a slice is checked.
+    try:
+        while position < end:
+            byte = data[position]
+            position += 1
+            delta = byte >> 4
+            length = byte & 15
+            if delta > 12:
+                if byte == PAYLOAD_MARKER:
+                    if position == end:
+                        raise FormatError("payload marker without a payload")
+                    return _found(pairs, data[: position - 1]), data[position:]
+                delta, position = _extended(data, position, delta)
+            if length > 12:
+                length, position = _extended(data, position, length)
+            number += delta
+            value = data[position : position + length]
+            position += length
+            append((number, value))
+    except IndexError:
+        raise FormatError("option header cut short") from None
+    if position > end:
+        raise FormatError("option value cut short")
+    return _found(pairs, data), b""
+
+
+def _extended(data: bytes, position: int, nibble: int) -> tuple[int, int]:
+    """An extended delta or length, and the position after it."""
+    if nibble == 13:
+        return data[position] + 13, position + 1
+    if nibble == 14:
+        return (data[position] << 8 | data[position + 1]) + 269, position + 2
+    raise FormatError("reserved option delta or length 15")
+
+
+def _found(pairs: list[Pair], wire: bytes) -> Options:
+    if pairs and pairs[-1][0] > MAX_OPTION_NUMBER:
+        raise FormatError("option number beyond 65535")
+    return Options.fromPairs(pairs, wire)
+
+
+def _encodePairs(pairs: tuple[Pair, ...]) -> bytes:
+    parts: list[bytes] = []
+    previous = 0
+    for number, value in pairs:
+        delta = number - previous
+        length = len(value)
+        previous = number
+        if delta < 13 and length < 13:
+            parts.append(bytes((delta << 4 | length,)))
+        else:
+            deltaNibble, deltaMore = _spread(delta)
+            lengthNibble, lengthMore = _spread(length)
+            parts.append(bytes((deltaNibble << 4 | lengthNibble,)) + deltaMore + lengthMore)
+        parts.append(value)
+    return b"".join(parts)
+
+
+def _spread(value: int) -> tuple[int, bytes]:
+    """A delta or length as its four bits and the bytes that extend them."""
+    if value < 13:
+        return value, b""
+    if value < 269:
+        return 13, bytes((value - 13,))
+    return 14, (value - 269).to_bytes(2, "big")

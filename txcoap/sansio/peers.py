@@ -1,0 +1,174 @@
+"""
+What is remembered of a peer to whom messages of our own go: their IDs, and how much it was sent
+without an answer (RFC 7252 4.4, 4.7).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Hashable
+from typing import Any
+
+from ..parameters import Parameters
+from .deadlines import NEVER
+
+__all__ = ["MessageIDs", "Peer", "Peers"]
+
+_SPAN = 1024
+_IDS = 65536
+
+
+class MessageIDs:
+    """
+    The message IDs for one peer: they count up from a given start, and none comes again within
+    EXCHANGE_LIFETIME (RFC 7252 4.4).
+
+    When each was used is kept for spans of 1,024 of them.
+    """
+
+    __slots__ = ("_left", "_lifetime", "_next")
+
+    def __init__(self, start: int, lifetime: float) -> None:
+        self._next = start
+        self._lifetime = lifetime
+        # When each span was last used.
+        self._left: dict[int, float] = {}
+
+    def take(self, now: float) -> int | None:
+        """The next message ID, or None if it was used too recently; see L{freeAt}."""
+        number = self._next
+        if number % _SPAN == 0:
+            if self._left.get(number // _SPAN, -NEVER) > now - self._lifetime:
+                return None
+            self._left[(number - 1) % _IDS // _SPAN] = now
+        self._next = (number + 1) % _IDS
+        return number
+
+    def freeAt(self) -> float:
+        """When L{take} has one again after it had none."""
+        return self._left.get(self._next // _SPAN, -NEVER) + self._lifetime
+
+
+class Peer:
+    """
+    One peer.
+
+    @ivar address: As its transport names it.
+    @ivar messageIDs: The IDs of what we send it.
+    @ivar active: How many of our requests it has neither acknowledged nor answered.
+    @ivar waiting: Our requests that wait until fewer are active.
+    @ivar usedAt: When it was last sent something, or something it was sent came to its end.
+    """
+
+    __slots__ = (
+        "_allowance",
+        "_measuredAt",
+        "active",
+        "address",
+        "messageIDs",
+        "usedAt",
+        "waiting",
+    )
+
+    def __init__(
+        self, address: Hashable, messageIDs: MessageIDs, now: float, allowance: float
+    ) -> None:
+        self.address = address
+        self.messageIDs = messageIDs
+        self.active = 0
+        self.waiting: deque[Any] = deque()
+        self.usedAt = now
+        self._allowance = allowance
+        self._measuredAt = now
+
+    def mayProbe(self, size: int, parameters: Parameters, now: float) -> bool:
+        """
+        Whether a request of this many bytes keeps PROBING_RATE; if so it is counted (RFC 7252 4.7).
+
+        "An endpoint does not exceed an average data rate of PROBING_RATE in sending to another
+        endpoint that does not respond": whatever comes from the peer clears the account.
+        """
+        if parameters.PROBING_RATE is None:
+            return True
+        earned = (now - self._measuredAt) * parameters.PROBING_RATE
+        allowance = min(parameters.PROBING_ALLOWANCE, self._allowance + earned)
+        if size > allowance:
+            return False
+        self._allowance = allowance - size
+        self._measuredAt = now
+        return True
+
+    def heard(self, parameters: Parameters) -> None:
+        """The peer answered something."""
+        self._allowance = parameters.PROBING_ALLOWANCE
+
+
+class Peers:
+    """
+    The peers by address, those used longest ago first; at most C{maximum} of them.
+
+    @ivar turnedAway: How often there was no place for one more.
+    """
+
+    # How many busy ones are passed over in the search for one that can go.
+    _PATIENCE = 16
+
+    def __init__(self, parameters: Parameters, maximum: int, random: Any) -> None:
+        self._parameters = parameters
+        self._maximum = maximum
+        self._random = random
+        self._peers: OrderedDict[Hashable, Peer] = OrderedDict()
+        self.turnedAway = 0
+
+    def get(self, address: Hashable) -> Peer | None:
+        """The peer of an address, if it is remembered."""
+        return self._peers.get(address)
+
+    def use(self, address: Hashable, now: float) -> Peer | None:
+        """The peer of an address, about to be sent something; None if there is no place for it."""
+        peer = self._peers.get(address)
+        if peer is None:
+            if len(self._peers) >= self._maximum and not self._makeRoom():
+                self.turnedAway += 1
+                return None
+            ids = MessageIDs(self._random.getrandbits(16), self._parameters.EXCHANGE_LIFETIME)
+            peer = self._peers[address] = Peer(
+                address, ids, now, self._parameters.PROBING_ALLOWANCE
+            )
+        else:
+            self.touch(peer, now)
+        return peer
+
+    def touch(self, peer: Peer, now: float) -> None:
+        """Something happened with a peer: it is remembered for EXCHANGE_LIFETIME from now."""
+        peer.usedAt = now
+        self._peers.move_to_end(peer.address)
+
+    def expire(self, now: float) -> None:
+        """Forget those that were idle for EXCHANGE_LIFETIME: all of their message IDs are free."""
+        while self._peers:
+            peer = next(iter(self._peers.values()))
+            if peer.usedAt + self._parameters.EXCHANGE_LIFETIME > now:
+                return
+            if peer.active or peer.waiting:
+                self.touch(peer, now)
+            else:
+                del self._peers[peer.address]
+
+    def next(self) -> float:
+        """When L{expire} has something to do."""
+        for peer in self._peers.values():
+            return peer.usedAt + self._parameters.EXCHANGE_LIFETIME
+        return NEVER
+
+    def _makeRoom(self) -> bool:
+        for _ in range(min(self._PATIENCE, len(self._peers))):
+            peer = next(iter(self._peers.values()))
+            if not (peer.active or peer.waiting):
+                del self._peers[peer.address]
+                return True
+            self._peers.move_to_end(peer.address)
+        return False
+
+    def __len__(self) -> int:
+        return len(self._peers)
