@@ -1,0 +1,109 @@
+"""
+The seams: what the parts of txcoap ask of each other, and what users may replace.
+"""
+
+# An interface's methods are declared without self.
+# ruff: noqa: N805
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress, IListeningPort
+from zope.interface import Interface
+
+# Datagrams: between a port and the protocol above it.
+
+
+class IDatagramReceiver(Interface):
+    """
+    What takes datagrams from a port.
+
+    L{txcoap.protocol.CoAPProtocol} implements it; the ports of L{txcoap.transports} call it. It
+    stands beside Twisted's C{DatagramProtocol}, whose C{makeConnection}, C{doStop} and C{noisy} the
+    ports use too.
+    """
+
+    def datagramReceived(data: bytes, peer: Any, local: Any = None) -> None:
+        """
+        A datagram arrived, whole.
+
+        @param data: its payload.
+        @param peer: whence; the socket's own form of address, which C{send} takes unchanged. IPv4:
+            C{(host, port)}. IPv6: C{(host, port, 0, scope)}, scope 0 but for link-local addresses;
+            IPv4 on a dual-stack socket has the host C{"::ffff:192.0.2.1"}. A Unix socket: its path.
+            The port is never 0.
+        @param local: which address of ours was asked, for C{send} to answer from, with C{.address}
+            (C{str}) and C{.isMulticast} (C{bool}); L{None} where the socket has but one, or cannot
+            tell.
+        """
+
+    def datagramUnreachable(data: bytes, peer: Any, error: int) -> None:
+        """
+        The network says that a datagram of ours did not arrive. Anybody on the way can forge this:
+        it is a hint, to be matched with something sent to that peer.
+
+        @param data: as much of our datagram's payload as came back; may be empty.
+        @param peer: where it was sent to.
+        @param error: the errno, such as C{ECONNREFUSED} or C{EHOSTUNREACH}.
+        """
+
+    def turnEnded() -> None:
+        """
+        The port has given all that it gives in this turn of the reactor: called once after one or
+        more C{datagramReceived} and C{datagramUnreachable}, so that what need not be settled for
+        each of them (a timer, say) can be settled here.
+        """
+
+
+class ITransport(Interface):
+    """
+    What sends datagrams. The ports of L{txcoap.transports} implement it; the protocol above calls
+    it.
+    """
+
+    def send(data: bytes, peer: Any, local: Any = None) -> int | None:
+        """
+        Send a datagram, or lose it as networks do. It never blocks and never raises.
+
+        @param data: its payload.
+        @param peer: where to, in the socket's own form: from C{datagramReceived} or C{toPeer}.
+        @param local: what came with the datagram that this one answers.
+        @return: L{None} when it is on its way, or lost (a full buffer); otherwise the errno for
+            which sending it again is pointless: C{ENETUNREACH}, C{EACCES}, C{EMSGSIZE}, C{EINVAL},
+            …
+        """
+
+    def toPeer(host: str, port: int) -> Any:
+        """
+        Write an address as this socket gives and takes it.
+
+        @param host: an IPv4 or IPv6 literal, with a zone where it is link-local; a path on a Unix
+            socket.
+        @param port: 0 to 65535; ignored on a Unix socket.
+        @return: what C{send} takes, equal to what C{datagramReceived} gives for that peer.
+        @raise ValueError: it is no such address, or this socket cannot reach it.
+        """
+
+    def getHost() -> IAddress:
+        """
+        @return: the address that this is bound to.
+        """
+
+
+class IDatagramEndpoint(Interface):
+    """
+    A place where datagrams can be received, not yet opened. L{txcoap.endpoints.serverFromString}
+    gives one.
+    """
+
+    def listen(site: Any) -> Deferred[IListeningPort]:
+        """
+        Open it.
+
+        @param site: something with C{buildProtocol(reactor)}, such as a L{txcoap.Site}, or a
+            protocol.
+        @return: a Deferred of the port, whose C{protocol} is the protocol; fails with
+            L{twisted.internet.error.CannotListenError}.
+        """

@@ -1,0 +1,115 @@
+"""
+Sockets as the datagram ports want them: opened, bound, and asked for what the kernel can tell.
+
+Everything here is done once per socket; what a kernel does not know is done without.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+from txcoap.transports import ancillary
+
+#: The addresses that stand for every address of the host.
+WILDCARDS = ("0.0.0.0", "::")  # noqa: S104
+
+
+def openUDP(family: int, interface: str, port: int, *, reuseport: bool = False) -> socket.socket:
+    """
+    Open and bind a non-blocking UDP socket.
+
+    @param family: C{AF_INET} or C{AF_INET6}.
+    @param interface: a literal address of that family, with a zone where it is link-local; C{""}
+        for all of IPv4, C{"::"} for all of IPv6 and IPv4.
+    @param port: 0 for any that is free.
+    @param reuseport: whether other sockets that ask for it too may share the port.
+    @raise OSError: the address is in use, not ours, or of a family that is not here.
+    @raise ValueError: it is no such address.
+    """
+    where = ancillary.literalAddress(family, interface or WILDCARDS[0], port)
+    skt = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        skt.setblocking(False)
+        if interface == "::":
+            # Dual stack is Linux's default but a sysctl, and not the BSDs'.
+            skt.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        if reuseport:
+            if not hasattr(socket, "SO_REUSEPORT"):
+                raise OSError(errno.ENOPROTOOPT, "this system has no SO_REUSEPORT")
+            skt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        skt.bind(where)
+    except BaseException:
+        skt.close()
+        raise
+    return skt
+
+
+def duplicate(fd: int) -> socket.socket:
+    """
+    @return: a socket of its own for a descriptor; its family and type are asked of the kernel.
+    @raise OSError: it is no open descriptor, or no socket.
+    """
+    given = socket.socket(fileno=fd)
+    try:
+        return given.dup()
+    finally:
+        given.detach()
+
+
+def isDualStack(skt: socket.socket) -> bool:
+    """
+    @return: whether it is an IPv6 socket that, bound to C{"::"}, speaks IPv4 too.
+    """
+    return skt.family == socket.AF_INET6 and not skt.getsockopt(
+        socket.IPPROTO_IPV6, socket.IPV6_V6ONLY
+    )
+
+
+def askForErrors(skt: socket.socket) -> bool:
+    """
+    Ask for an error queue, which Linux fills with the ICMP errors about what this socket sent.
+
+    @return: whether there is one.
+    """
+    if not ancillary.IS_LINUX:
+        return False
+    return _switchOn(skt, ancillary.IP_RECVERR, ancillary.IPV6_RECVERR)
+
+
+def askForLocal(skt: socket.socket) -> bool:
+    """
+    Ask to be told the address that each datagram was sent to.
+
+    @return: whether it will be told.
+    """
+    return _switchOn(skt, ancillary.IP_PKTINFO, ancillary.IPV6_RECVPKTINFO)
+
+
+def growReceiveBuffer(skt: socket.socket, octets: int) -> None:
+    """
+    Ask for a receive buffer of at least so many octets. The system's limit applies, without an
+    error.
+    """
+    if skt.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) < octets:
+        skt.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, octets)
+
+
+def _switchOn(skt: socket.socket, option4: int | None, option6: int | None) -> bool:
+    """
+    Switch an option on for the families that the socket speaks.
+    """
+    wanted = []
+    if skt.family == socket.AF_INET or isDualStack(skt):
+        wanted.append((socket.IPPROTO_IP, option4))
+    if skt.family == socket.AF_INET6:
+        wanted.append((socket.IPPROTO_IPV6, option6))
+    isOn = False
+    for level, option in wanted:
+        if option is not None:
+            try:
+                skt.setsockopt(level, option, 1)
+            except OSError:
+                continue
+            isOn = True
+    return isOn
