@@ -40,7 +40,7 @@ def main(port: int) -> None:
     from twisted.internet import reactor
 
     reactor.listenUDP(port, Canned(), interface="127.0.0.1")  # type: ignore[attr-defined]
-    reactor.run()  # type: ignore[attr-defined]
+    reactor.run()
 
 
 if __name__ == "__main__":
