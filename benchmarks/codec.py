@@ -1,0 +1,137 @@
+"""
+The codec alone: decode a GET and encode its 2.05, beside the CPU time of a canned reply.
+
+The request has two Uri-Path, one Uri-Query, Accept and a token of 4 bytes; the response has
+Content-Format and 64 bytes of payload. Once they are the same each time, as from devices that poll,
+and once no two are alike, so that nothing remembered of earlier ones helps.
+
+From the command line, C{python -m benchmarks.codec}.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from statistics import median
+from time import process_time
+
+from benchmarks.loadgen import NoCompiler
+from benchmarks.run import YARDSTICK, measure
+from txcoap.codes import Code
+from txcoap.options import Options
+from txcoap.sansio.datagrams import ACK, CON, decode, encode
+
+PAYLOAD = bytes(range(64, 128))
+TOKEN = b"\x01\x02\x03\x04"
+
+#: Distinct requests: far more than any memory of parsed options would hold.
+DISTINCT = 20_000
+
+
+def request(number: int) -> bytes:
+    """
+    A GET as bytes; another number gives other bytes of the same length.
+    """
+    query = f"n={number:06}"
+    options = Options(uriPath=("sensors", "temperature"), uriQuery=(query,), accept=60)
+    return encode(CON, Code.GET, number & 0xFFFF, TOKEN, options)
+
+
+def same(count: int) -> float:
+    """
+    The same request and response each time.
+
+    @return: Seconds of CPU for all of them.
+    """
+    data = request(0)
+    options = Options(contentFormat=60)
+    begin = process_time()
+    for _ in range(count):
+        got = decode(data)
+        encode(ACK, Code.CONTENT, got.messageID, got.token, options, PAYLOAD)
+    return process_time() - begin
+
+
+def different(count: int) -> float:
+    """
+    Each request other than all before it, and each response's options made anew.
+
+    @return: Seconds of CPU for all of them.
+    """
+    requests = [request(n) for n in range(min(count, DISTINCT))]
+    begin = process_time()
+    for n in range(count):
+        got = decode(requests[n % DISTINCT])
+        options = Options(contentFormat=n & 0xFF)
+        encode(ACK, Code.CONTENT, got.messageID, got.token, options, PAYLOAD)
+    return process_time() - begin
+
+
+def differentAndRead(count: int) -> float:
+    """
+    As L{different}, and path, query and Accept are read from each request, as a server would.
+
+    @return: Seconds of CPU for all of them.
+    """
+    requests = [request(n) for n in range(min(count, DISTINCT))]
+    begin = process_time()
+    for n in range(count):
+        got = decode(requests[n % DISTINCT])
+        _ = got.options.uriPath, got.options.uriQuery, got.options.accept
+        options = Options(contentFormat=n & 0xFF)
+        encode(ACK, Code.CONTENT, got.messageID, got.token, options, PAYLOAD)
+    return process_time() - begin
+
+
+CASES: dict[str, Callable[[int], float]] = {
+    "the same each time": same,
+    "each different": different,
+    "each different, read": differentAndRead,
+}
+
+
+def compare(rounds: int, count: int, requests: int) -> dict[str, list[tuple[float, float]]]:
+    """
+    Measure each case, and a canned reply right before it, in turn.
+
+    @param count: Requests for the codec in a round.
+    @param requests: Requests for the canned reply in a round; 0 leaves it out.
+    @return: For each case and round microseconds for each request, and the ratio to the canned
+        reply, or 0.
+    @raise NoCompiler: if there is to be a canned reply, but the load cannot be compiled.
+    """
+    results: dict[str, list[tuple[float, float]]] = {name: [] for name in CASES}
+    for _ in range(rounds):
+        for name, case in CASES.items():
+            canned = measure(YARDSTICK, "get", requests=requests) if requests else None
+            micros = case(count) / count * 1e6
+            yardstick = canned.serverMicros if canned else None
+            results[name].append((micros, micros / yardstick if yardstick else 0.0))
+    return results
+
+
+def main(words: list[str]) -> int:
+    """
+    Measure and print.
+    """
+    p = argparse.ArgumentParser(prog="benchmarks.codec", description=(__doc__ or "").split("\n\n")[0])
+    p.add_argument("--rounds", type=int, default=5)
+    p.add_argument("--count", type=int, default=40_000, help="requests for the codec in a round")
+    p.add_argument("--requests", type=int, default=10_000, help="for the canned reply; 0: none")
+    given = p.parse_args(words)
+    try:
+        results = compare(given.rounds, given.count, given.requests)
+    except NoCompiler as e:
+        print(e, file=sys.stderr)
+        results = compare(given.rounds, given.count, 0)
+    print(f"decode a GET, encode a 2.05; medians of {given.rounds} rounds")
+    print(f"  {'':22}{'CPU us':>9}{'ratio to canned':>17}")
+    for name, figures in results.items():
+        micros, ratio = (median(column) for column in zip(*figures, strict=True))
+        print(f"  {name:22}{micros:>9.2f}{f'{ratio:.2f}' if ratio else '-':>17}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
