@@ -186,4 +186,6 @@ _NAMES = {code.name: code for code in Code} | {
     for code, phrase in _PHRASES.items()
 }
 _REGISTERED = {int(code): code for code in Code}
-_BYTES = tuple(_REGISTERED.get(byte) or _unregistered(byte) for byte in range(256))
+_BYTES = tuple(
+    _REGISTERED[byte] if byte in _REGISTERED else _unregistered(byte) for byte in range(256)
+)
