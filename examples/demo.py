@@ -10,15 +10,16 @@ from datetime import datetime
 
 from txcoap import Code, Resource, Response
 from txcoap.errors import BadRequest
+from txcoap.server import Request
 
 
 class Front(Resource):
     """What there is to see."""
 
-    def render_GET(self, request):
+    def render_GET(self, request: Request) -> str:
         return (
             "This is txcoap, CoAP for Twisted.\n"
-            "Try /hello, /time, /light (PUT on or off) and /.well-known/core.\n"
+            "Try /hello, /time, /light (GET; PUT on or off) and /.well-known/core.\n"
         )
 
 
@@ -27,7 +28,7 @@ class Hello(Resource):
 
     isLeaf = True
 
-    def render_GET(self, request):
+    def render_GET(self, request: Request) -> str:
         return "Hello, world!\n"
 
 
@@ -35,25 +36,28 @@ class Time(Resource):
     """The time here; stale after a second."""
 
     isLeaf = True
+    attributes = {"title": "The time"}
 
-    def render_GET(self, request):
-        return Response(Code.CONTENT, datetime.now().isoformat(" ", "seconds").encode(), maxAge=1)
+    def render_GET(self, request: Request) -> Response:
+        now = datetime.now().isoformat(" ", "seconds")
+        return Response(Code.CONTENT, f"{now}\n".encode(), contentFormat="text/plain", maxAge=1)
 
 
 class Light(Resource):
     """A light that can be switched."""
 
     isLeaf = True
+    attributes = {"title": "A light", "rt": "light"}
     state = "off"
 
-    def render_GET(self, request):
+    def render_GET(self, request: Request) -> str:
         return self.state
 
-    def render_PUT(self, request):
-        if request.payload not in (b"on", b"off"):
+    def render_PUT(self, request: Request) -> None:
+        state = request.payload.decode(errors="replace").strip()
+        if state not in ("on", "off"):
             raise BadRequest("a light is put on or off")
-        self.state = request.payload.decode()
-        return Response(Code.CHANGED)
+        self.state = state
 
 
 root = Front()

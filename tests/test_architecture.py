@@ -255,12 +255,8 @@ class PackageTests(SynchronousTestCase):
             "from txcoap import Agent",
             "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from txcoap import client",
         ):
-            self.assertEqual(
-                self.complaints("txcoap.sansio.blocks", source), {"outward": 1}, source
-            )
-        self.assertEqual(
-            self.complaints("txcoap.uri", "from .sansio import events"), {"outward": 1}
-        )
+            self.assertEqual(self.complaints("txcoap.sansio.blocks", source), {"outward": 1}, source)
+        self.assertEqual(self.complaints("txcoap.uri", "from .sansio import events"), {"outward": 1})
 
     def test_forbidden(self) -> None:
         """The outside world is found in rings 1 and 2, and allowed in the shell."""

@@ -23,9 +23,7 @@ class PluginTests(SynchronousTestCase):
         """It imports nothing but ServiceMaker: every start of C{twistd} and C{trial} imports it."""
         tree = ast.parse(PLUGIN.read_text(encoding="utf-8"))
         imports = [
-            ast.unparse(node)
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Import | ast.ImportFrom)
+            ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)
         ]
         self.assertEqual(imports, ["from twisted.application.service import ServiceMaker"])
 
