@@ -38,7 +38,7 @@ class MessageIDs:
         """The next message ID, or None if it was used too recently; see L{freeAt}."""
         number = self._next
         if number % _SPAN == 0:
-            if self._left.get(number // _SPAN, -NEVER) > now - self._lifetime:
+            if now < self.freeAt():
                 return None
             self._left[(number - 1) % _IDS // _SPAN] = now
         self._next = (number + 1) % _IDS
@@ -70,9 +70,7 @@ class Peer:
         "waiting",
     )
 
-    def __init__(
-        self, address: Hashable, messageIDs: MessageIDs, now: float, allowance: float
-    ) -> None:
+    def __init__(self, address: Hashable, messageIDs: MessageIDs, now: float, allowance: float) -> None:
         self.address = address
         self.messageIDs = messageIDs
         self.active = 0
@@ -132,9 +130,7 @@ class Peers:
                 self.turnedAway += 1
                 return None
             ids = MessageIDs(self._random.getrandbits(16), self._parameters.EXCHANGE_LIFETIME)
-            peer = self._peers[address] = Peer(
-                address, ids, now, self._parameters.PROBING_ALLOWANCE
-            )
+            peer = self._peers[address] = Peer(address, ids, now, self._parameters.PROBING_ALLOWANCE)
         else:
             self.touch(peer, now)
         return peer
