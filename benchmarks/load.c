@@ -1,6 +1,7 @@
 /*
  * A closed-loop CoAP load over UDP on the loopback interface: WINDOW requests in flight over SOCKETS
- * sockets until REQUESTS are answered or SECONDS have passed, each answer verified, one line of JSON.
+ * sockets until REQUESTS are answered or SECONDS have passed, each answer verified, one line of JSON. Before
+ * that, for at most half as long, WARMUP requests that are not measured.
  *
  * RFC 7252 sections 3 (the datagram), 4.4 (message IDs), 5.2 (piggybacked and separate responses) and
  * 5.3 (tokens). Nothing is retransmitted: loopback loses nothing, so what is late is a finding.
@@ -16,7 +17,6 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
-#include <getopt.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -31,8 +31,9 @@
 #include <unistd.h>
 
 #include "coap.h"
+#include "settings.h"
 
-enum { TOKEN_LENGTH = 4, MAX_DATAGRAM = 2048, BATCH = 64, MAX_WINDOW = 65535 };
+enum { TOKEN_LENGTH = 4, MAX_DATAGRAM = 2048, BATCH = 64 };
 static const uint64_t SECOND = 1000000000u;
 
 /* What can become of a request, or arrive unasked for; the names are those in the JSON. */
@@ -45,35 +46,20 @@ static const char *const OUTCOME_NAMES[OUTCOMES] = {
     "refused", "sendFailed", "timedOut"
 };
 
-static struct {
-    const char *address, *path, *payload, *expect;
-    long port, window, sockets, requests, warmup, burst, pause, code, expectClass, pid;
-    double seconds, timeout;
-    bool non, canned;
-} settings = {
-    .address = "127.0.0.1", .path = "hello", .port = 5683, .window = 32, .sockets = 64,
-    .requests = 20000, .warmup = 2000, .burst = 1, .pause = 20, .code = 1, .expectClass = 2,
-    .seconds = 60, .timeout = 2,
-};
-
 struct slot { uint64_t sentAt; int32_t next; int32_t peer; uint16_t messageID, serial; bool busy; };
 struct peer { int fd; uint16_t nextID; int32_t oldest, newest, busy; }; /* a queue of its busy slots */
 
 static struct slot *slots;
 static struct peer *peers;
 static int32_t *idle;  /* the slots that wait to be sent again */
-static long idleCount, busyCount, nextRequest, answered, separate;
+static long idleCount, busyCount, nextRequest, finished, separate;
+static long quota;  /* requests that may still be sent */
 static long counts[OUTCOMES];
 static uint32_t *latencies;  /* nanoseconds, of the measured answers */
 static long latencyCount;
-static bool measuring, stopping;
+static bool measuring;
 static uint8_t request[MAX_DATAGRAM];
 static long requestLength;
-
-static void die(const char *what) {
-    fprintf(stderr, "load: %s%s%s\n", what, errno ? ": " : "", errno ? strerror(errno) : "");
-    exit(2);
-}
 
 static uint64_t readClock(clockid_t clock) {
     struct timespec t;
@@ -129,7 +115,7 @@ static void finish(int32_t number, enum outcome outcome, uint64_t now) {
     slots[number].busy = false;
     idle[idleCount++] = number;
     busyCount--;
-    answered++;
+    finished++;
     counts[outcome]++;
     if (measuring && outcome == OK && latencyCount < settings.requests)
         latencies[latencyCount++] = took < UINT32_MAX ? (uint32_t)took : UINT32_MAX;
@@ -195,7 +181,7 @@ static void receive(int32_t peer, const uint8_t *data, long length, uint64_t now
 /* Nobody listens any more: the run ends, and what was in flight is lost. */
 static void refuse(void) {
     uint64_t now = readClock(CLOCK_MONOTONIC);
-    stopping = true;
+    quota = 0;
     for (int32_t i = 0; i < settings.window; i++)
         if (slots[i].busy) finish(i, REFUSED, now);
 }
@@ -259,12 +245,14 @@ static void sendBatch(int32_t peer, int count) {
 }
 
 static void sendIdle(void) {
-    while (idleCount && !stopping) {
+    while (idleCount && quota) {
         long count = settings.burst - nextRequest % settings.burst;
         if (count > idleCount) count = idleCount;
+        if (count > quota) count = quota;
         if (count > BATCH) count = BATCH;
         int32_t peer = (int32_t)(nextRequest / settings.burst % settings.sockets);
         nextRequest += count;
+        quota -= count;
         sendBatch(peer, (int)count);
     }
 }
@@ -312,46 +300,44 @@ static int openPeers(void) {
     return poller;
 }
 
-struct moment { uint64_t at, server, self; long outcomes[OUTCOMES], answered, separate; };
+/*
+ * Another process's CPU clock is only brought up to date when it stops running or at a tick: it is read
+ * when the server has had the time to fall asleep.
+ */
+struct moment { uint64_t at, server, self; long finished; };
 
 static struct moment look(void) {
-    struct moment moment = { .at = readClock(CLOCK_MONOTONIC), .server = serverCPU(),
-        .self = readClock(CLOCK_PROCESS_CPUTIME_ID), .answered = answered, .separate = separate };
-    memcpy(moment.outcomes, counts, sizeof counts);
-    return moment;
+    struct timespec settling = { 0, 2000000 };
+    clock_nanosleep(CLOCK_MONOTONIC, 0, &settling, NULL);
+    return (struct moment){ .server = serverCPU(), .self = readClock(CLOCK_PROCESS_CPUTIME_ID),
+        .at = readClock(CLOCK_MONOTONIC), .finished = finished };
 }
 
-/* Drives the loop; gives the measured window's two ends. */
-static void drive(int poller, struct moment *begin, struct moment *end) {
+/*
+ * Keeps the window full until so many requests were sent or so many seconds have passed, and waits for
+ * the answers. Gives the time of the last.
+ */
+static uint64_t drive(int poller, long requests, double seconds) {
     struct epoll_event events[256];
     struct timespec pause = { 0, settings.pause * 1000 };
-    long before = 0;
-    uint64_t start = readClock(CLOCK_MONOTONIC), lastExpiry = start, limit = (uint64_t)(settings.seconds * 1e9);
-    *begin = look();
-    measuring = !settings.warmup;
-    while (!stopping || busyCount) {
+    uint64_t now = readClock(CLOCK_MONOTONIC), start = now, lastExpiry = now;
+    long before = finished;
+    quota = requests;
+    while (quota || busyCount) {
         sendIdle();
-        if (settings.pause && answered - before < settings.window / 4)
+        if (settings.pause && finished - before < settings.window / 4)
             clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
-        before = answered;
+        before = finished;
         int count = epoll_wait(poller, events, 256, 10);
         for (int i = 0; i < count; i++) readPeer((int32_t)events[i].data.u32);
-        uint64_t now = readClock(CLOCK_MONOTONIC);
+        now = readClock(CLOCK_MONOTONIC);
         if (now - lastExpiry > SECOND / 20) {
             expire(now);
             lastExpiry = now;
         }
-        if (!measuring && !stopping && (answered >= settings.warmup || now - start > limit / 2)) {
-            measuring = true;
-            *begin = look();
-        }
-        bool full = measuring && answered - begin->answered >= settings.requests;
-        if (!end->at && (stopping || full || now - start > limit)) {
-            *end = look();
-            measuring = false;
-            stopping = true;
-        }
+        if (now - start > (uint64_t)(seconds * 1e9)) quota = 0;
     }
+    return now;
 }
 
 static long errors(void) {
@@ -372,7 +358,7 @@ static double percentile(double share) {
 /* Latencies and times are of the measured window; outcomes are of the whole run, so that nothing hides. */
 static void report(const struct moment *begin, const struct moment *end) {
     double seconds = (double)(end->at - begin->at) / 1e9;
-    long measured = end->answered - begin->answered;
+    long measured = end->finished - begin->finished;
     double each = measured ? 1e3 * (double)measured : 1;
     qsort(latencies, (size_t)latencyCount, sizeof *latencies, byValue);
     printf("{\"requests\": %ld, \"seconds\": %.6f, \"rate\": %.1f, ", measured, seconds,
@@ -386,58 +372,8 @@ static void report(const struct moment *begin, const struct moment *end) {
     printf("}}\n");
 }
 
-enum kind { TEXT, INTEGER, REAL, FLAG };
-static const struct { const char *name; enum kind kind; void *field; double least, most; } OPTIONS[] = {
-    { "address", TEXT, &settings.address, 0, 0 },
-    { "port", INTEGER, &settings.port, 1, 65535 },
-    { "path", TEXT, &settings.path, 0, 0 },
-    { "payload", TEXT, &settings.payload, 0, 0 },
-    { "expect", TEXT, &settings.expect, 0, 0 },
-    { "code", INTEGER, &settings.code, 1, 31 },
-    { "expect-class", INTEGER, &settings.expectClass, 2, 5 },
-    { "window", INTEGER, &settings.window, 1, MAX_WINDOW },
-    { "sockets", INTEGER, &settings.sockets, 1, 65535 },
-    { "requests", INTEGER, &settings.requests, 1, 50e6 },
-    { "warmup", INTEGER, &settings.warmup, 0, 50e6 },
-    { "burst", INTEGER, &settings.burst, 1, MAX_WINDOW },
-    { "pause", INTEGER, &settings.pause, 0, 999999 },
-    { "pid", INTEGER, &settings.pid, 1, 1 << 30 },
-    { "seconds", REAL, &settings.seconds, 0.01, 3600 },
-    { "timeout", REAL, &settings.timeout, 0.001, 100 },
-    { "non", FLAG, &settings.non, 0, 0 },
-    { "canned", FLAG, &settings.canned, 0, 0 },
-};
-
-static void set(int option, const char *value) {
-    char *rest = "";
-    double number = value ? strtod(value, &rest) : 1;
-    if (OPTIONS[option].kind == TEXT) *(const char **)OPTIONS[option].field = value;
-    else if (OPTIONS[option].kind == FLAG) *(bool *)OPTIONS[option].field = true;
-    else if (*rest || !*value || number < OPTIONS[option].least || number > OPTIONS[option].most) {
-        fprintf(stderr, "load: --%s must be a number from %g to %g\n", OPTIONS[option].name,
-                OPTIONS[option].least, OPTIONS[option].most);
-        exit(2);
-    } else if (OPTIONS[option].kind == REAL) *(double *)OPTIONS[option].field = number;
-    else *(long *)OPTIONS[option].field = (long)number;
-}
-
-static void readOptions(int count, char **words) {
-    enum { N = sizeof OPTIONS / sizeof *OPTIONS };
-    struct option table[N + 1] = { 0 };
-    int which, index;
-    for (int i = 0; i < N; i++) {
-        int argument = OPTIONS[i].kind == FLAG ? no_argument : required_argument;
-        table[i] = (struct option){ OPTIONS[i].name, argument, NULL, 1 };
-    }
-    while ((which = getopt_long(count, words, "", table, &index)) != -1) {
-        if (which != 1) exit(2);
-        set(index, optarg);
-    }
-    if (optind < count) die("it takes options only");
-}
-
 int main(int count, char **words) {
-    struct moment begin = { 0 }, end = { 0 };
+    struct moment begin, end;
     readOptions(count, words);
     prctl(PR_SET_TIMERSLACK, 1000UL);
     buildRequest();
@@ -447,7 +383,13 @@ int main(int count, char **words) {
     latencies = calloc((size_t)settings.requests, sizeof *latencies);
     if (!slots || !idle || !peers || !latencies) die("memory");
     for (int32_t i = 0; i < settings.window; i++) idle[idleCount++] = i;
-    drive(openPeers(), &begin, &end);
+    int poller = openPeers();
+    drive(poller, settings.warmup, settings.seconds / 2);
+    begin = look();
+    measuring = true;
+    uint64_t last = drive(poller, settings.requests, settings.seconds);
+    end = look();
+    end.at = last;
     report(&begin, &end);
     return errors() ? 1 : 0;
 }

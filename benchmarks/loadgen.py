@@ -6,7 +6,7 @@ needs the system's C compiler (C{cc}, or the one that C{CC} names) and Linux; wi
 L{compiled} says so.
 
 From the command line, C{python -m benchmarks.loadgen --port 5683 --path hello}: the options are
-those of the table C{OPTIONS} in C{load.c}, the output one line of JSON.
+those of the table C{OPTIONS} in C{settings.h}, the output one line of JSON.
 """
 
 from __future__ import annotations
@@ -104,25 +104,23 @@ def socketsFor(requests: int, least: int = 64) -> int:
     return max(least, -(-requests // REQUESTS_PER_SOCKET))
 
 
-def arguments(options: dict[str, str | float | None]) -> list[str]:
+def arguments(options: dict[str, str | float | bool | None]) -> list[str]:
     """
-    Keyword arguments as the options of C{load.c}: C{expectClass=4} is C{--expect-class 4}.
+    Keyword arguments as the options of the load: C{expectClass=4} is C{--expect-class 4}.
     """
     words = []
     for name, value in options.items():
         flag = "--" + "".join("-" + c.lower() if c.isupper() else c for c in name)
-        if value is True:
-            words.append(flag)
-        elif value is not None and value is not False:
-            words += [flag, str(value)]
+        if value is not None and value is not False:
+            words += [flag] if value is True else [flag, str(value)]
     return words
 
 
-def load(**options: str | float | None) -> Report:
+def load(**options: str | float | bool | None) -> Report:
     """
     Put a load on a server and wait for the end of it.
 
-    @param options: As in the table C{OPTIONS} of C{load.c}, in mixedCase: C{port}, C{path},
+    @param options: As in the table C{OPTIONS} of C{settings.h}, in mixedCase: C{port}, C{path},
         C{code}, C{non}, C{payload}, C{expect}, C{window}, C{sockets}, C{requests}, C{warmup},
         C{seconds}, C{timeout}, C{pid}, C{canned}, … None and False leave an option out.
     @raise NoCompiler: if it cannot be compiled.

@@ -1,0 +1,202 @@
+"""
+The benchmarks run: their figures are for people, but that they come is for us to hold.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from argparse import ArgumentTypeError
+
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
+
+from benchmarks import codec, loadgen, memory, run
+
+
+def compileLoad() -> None:
+    """
+    Skip a test where the load cannot be compiled.
+    """
+    try:
+        loadgen.compiled("load.c")
+    except loadgen.NoCompiler as e:
+        raise SkipTest(str(e)) from e
+
+
+class LoadTests(SynchronousTestCase):
+    """
+    Tests for the load generator, over loopback.
+    """
+
+    def setUp(self) -> None:
+        compileLoad()
+
+    def test_canned(self) -> None:
+        """
+        A canned server answers every one of 200 requests, and its CPU time is known.
+        """
+        report = run.measure("canned", "get", requests=200, warmup=0, seconds=20)
+        self.assertEqual((report.errors, report.outcomes["ok"]), (0, 200), report)
+        self.assertGreater(report.serverMicros or 0, 0)
+        self.assertGreater(report.rate, 0)
+        self.assertLessEqual(report.p50, report.p99)
+        self.assertLessEqual(report.p99, report.slowest)
+
+    def test_verifies(self) -> None:
+        """
+        Answers with a foreign token are errors unless they are expected, and complete no request.
+        """
+        with run.running(run.SERVERS["canned"]) as (port, _):
+            report = loadgen.load(port=port, requests=20, warmup=0, timeout=0.1)
+        self.assertEqual(
+            {kind: count for kind, count in report.outcomes.items() if count},
+            {"wrongToken": 20, "timedOut": 20},
+        )
+        self.assertEqual(report.errors, 40)
+
+    def test_payload(self) -> None:
+        """
+        An answer with another payload than expected is an error.
+        """
+        with run.running(run.SERVERS["canned"]) as (port, _):
+            report = loadgen.load(port=port, canned=True, requests=20, warmup=0, expect="Bye")
+        self.assertEqual((report.outcomes["ok"], report.outcomes["wrongPayload"]), (0, 20))
+
+    def test_nobody(self) -> None:
+        """
+        Where nobody listens the load ends at once and says so.
+        """
+        report = loadgen.load(port=run.freePort(), requests=200, seconds=20)
+        self.assertGreater(report.outcomes["refused"], 0)
+        self.assertLess(report.seconds, 1)
+
+    def test_loopbackOnly(self) -> None:
+        """
+        No address but one of the machine itself is taken.
+        """
+        for address in ("192.0.2.1", "2001:db8::1", "0.0.0.0", "localhost"):
+            error = self.assertRaises(RuntimeError, loadgen.load, port=5683, address=address)
+            self.assertIn("loopback", str(error))
+
+
+class CompiledTests(SynchronousTestCase):
+    """
+    Tests for L{loadgen.compiled}.
+    """
+
+    def test_noCompiler(self) -> None:
+        """
+        Without a compiler it says what is missing and how to get it.
+        """
+        self.patch(loadgen, "BUILD", loadgen.HERE / "nothing-built-here")
+        self.patch(os, "environ", {"CC": "no-such-compiler", "PATH": ""})
+        error = self.assertRaises(loadgen.NoCompiler, loadgen.compiled, "load.c")
+        self.assertIn("gcc", str(error))
+
+    def test_warnings(self) -> None:
+        """
+        The C programs compile without a warning.
+        """
+        compileLoad()
+        for source in ("load.c", "servers/bare.c"):
+            command = ["cc", "-std=gnu11", "-Wall", "-Wextra", "-fsyntax-only"]
+            done = subprocess.run([*command, str(loadgen.HERE / source)], capture_output=True, text=True)
+            self.assertEqual(done.stderr, "")
+
+
+class LoadArgumentsTests(SynchronousTestCase):
+    """
+    Tests for what is worked out for the load.
+    """
+
+    def test_options(self) -> None:
+        """
+        Keywords become options, flags stand alone, None and False are left out.
+        """
+        given: dict[str, str | float | bool | None] = {
+            "expectClass": 4,
+            "non": True,
+            "canned": False,
+            "pid": None,
+            "path": "a/b",
+        }
+        self.assertEqual(loadgen.arguments(given), ["--expect-class", "4", "--non", "--path", "a/b"])
+
+    def test_sockets(self) -> None:
+        """
+        No socket carries more requests than there are message IDs (RFC 7252 4.4).
+        """
+        self.assertEqual(loadgen.socketsFor(1000), 64)
+        self.assertEqual(loadgen.socketsFor(64 * 60_000 + 1), 65)
+        self.assertEqual(loadgen.socketsFor(100_000, least=1), 2)
+
+
+class TableTests(SynchronousTestCase):
+    """
+    Tests for the server benchmark's output.
+    """
+
+    def test_ratioWithinATurn(self) -> None:
+        """
+        A server is compared with the canned reply of its own turn, not with the mean of all.
+        """
+
+        def report(micros: float) -> loadgen.Report:
+            return loadgen.Report(10, 1.0, 10.0, micros, 3.0, 1.0, 2.0, 3.0, 0, 0, {})
+
+        turns = [
+            {"canned": report(5.0), "txcoap": report(10.0)},
+            {"canned": report(10.0), "txcoap": report(20.0)},
+        ]
+        self.assertEqual(run.ratios(turns, "txcoap"), [2.0, 2.0])
+        text = "\n".join(run.table("get", turns))
+        self.assertIn("CON GET", text)
+        self.assertIn("(2.00-2.00)", text)
+
+    def test_unknownServer(self) -> None:
+        """
+        A name that is not known is refused with the names that are.
+        """
+        error = self.assertRaises(ArgumentTypeError, run.choice(["a", "b"]), "a,c")
+        self.assertIn("a, b", str(error))
+
+
+class CodecTests(SynchronousTestCase):
+    """
+    Tests for the codec benchmark.
+    """
+
+    def test_runs(self) -> None:
+        """
+        Each case gives a time for each round.
+        """
+        results = codec.compare(rounds=2, count=50, requests=0)
+        self.assertEqual(set(results), set(codec.CASES))
+        for figures in results.values():
+            self.assertEqual(len(figures), 2)
+            self.assertTrue(all(micros > 0 for micros, _ in figures))
+
+    def test_requestsDiffer(self) -> None:
+        """
+        The requests of the case that no memory helps are as many as they claim to be, and alike in
+        length.
+        """
+        requests = {codec.request(n)[4:] for n in range(200)}
+        self.assertEqual(len(requests), 200)
+        self.assertEqual(len({len(r) for r in requests}), 1)
+
+
+class MemoryTests(SynchronousTestCase):
+    """
+    Tests for the memory benchmark.
+    """
+
+    def test_bounded(self) -> None:
+        """
+        A remembered request keeps at most 400 bytes, however many peers they come from.
+        """
+        for peers in (1, 500):
+            full, left = memory.allocated(2_000, peers)
+            self.assertGreater(full, 10)
+            self.assertLessEqual(full, 400)
+            self.assertLess(left, full)
