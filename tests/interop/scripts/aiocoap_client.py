@@ -1,0 +1,77 @@
+"""
+aiocoap's client: one request, and a line of JSON for each response.
+
+Usage: C{python aiocoap_client.py METHOD URI [--non] [--stdin] [--option NUMBER=HEX] [--repeat COUNT]
+[--observe COUNT]}. C{--stdin} takes the payload from standard input, C{--repeat} asks several times
+at once, C{--observe} ends after as many notifications.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+
+import aiocoap
+from aiocoap import Code, Context, Message
+from aiocoap.numbers.optionnumbers import OptionNumber
+from aiocoap.optiontypes import OpaqueOption
+
+METHODS = {code.name.upper(): code for code in Code if code.is_request()}
+
+
+def show(response: Message) -> None:
+    """Print one response as JSON."""
+    line = {
+        "code": response.code.dotted,
+        "type": None if response.mtype is None else response.mtype.name,
+        "options": [[int(each.number), each.encode().hex()] for each in response.opt.option_list()],
+        "payload": response.payload.hex(),
+    }
+    print(json.dumps(line), flush=True)
+
+
+def makeRequest(arguments: argparse.Namespace, payload: bytes) -> Message:
+    """The request that the command line asks for."""
+    request = Message(
+        code=METHODS[arguments.method.upper()],
+        uri=arguments.uri,
+        payload=payload,
+        transport_tuning=aiocoap.Unreliable if arguments.non else aiocoap.Reliable,
+    )
+    for option in arguments.option:
+        number, value = option.split("=")
+        request.opt.add_option(OpaqueOption(OptionNumber(int(number)), bytes.fromhex(value)))
+    if arguments.observe:
+        request.opt.observe = 0
+    return request
+
+
+async def main(arguments: argparse.Namespace) -> None:
+    """Ask, and print what comes back."""
+    payload = sys.stdin.buffer.read() if arguments.stdin else b""
+    context = await Context.create_client_context()
+    requests = [context.request(makeRequest(arguments, payload)) for _ in range(arguments.repeat)]
+    for response in await asyncio.gather(*[each.response for each in requests]):
+        show(response)
+    if arguments.observe > 1:
+        left = arguments.observe - 1
+        async for notification in requests[0].observation:
+            show(notification)
+            left -= 1
+            if not left:
+                break
+    await context.shutdown()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("method")
+    parser.add_argument("uri")
+    parser.add_argument("--non", action="store_true")
+    parser.add_argument("--stdin", action="store_true")
+    parser.add_argument("--option", action="append", default=[])
+    parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--observe", type=int, default=0)
+    asyncio.run(main(parser.parse_args()))

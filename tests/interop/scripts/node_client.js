@@ -1,0 +1,81 @@
+// node-coap's client: one request, and a line of JSON for each response.
+// Usage: node node_client.js METHOD URI [--non] [--stdin] [--option NUMBER=HEX] [--repeat COUNT]
+//        [--observe COUNT]
+// --stdin takes the payload from standard input, --repeat asks several times at once, --observe ends
+// after as many notifications.
+'use strict'
+
+const { readFileSync } = require('fs')
+const { parseArgs } = require('util')
+const coap = require('coap')
+
+const { values, positionals: [method, uri] } = parseArgs({
+  allowPositionals: true,
+  options: {
+    non: { type: 'boolean' },
+    stdin: { type: 'boolean' },
+    option: { type: 'string', multiple: true, default: [] },
+    repeat: { type: 'string', default: '1' },
+    observe: { type: 'string', default: '0' }
+  }
+})
+const payload = values.stdin ? readFileSync(0) : Buffer.alloc(0)
+const observations = Number(values.observe)
+
+const show = (response, body) => {
+  const packet = response._packet
+  console.log(JSON.stringify({
+    code: response.code,
+    type: packet.ack ? 'ACK' : packet.confirmable ? 'CON' : 'NON',
+    // The library turns known options into numbers and text; what is left as bytes is given.
+    options: response.options.map(({ name, value }) =>
+      [name, Buffer.isBuffer(value) ? value.toString('hex') : value]),
+    payload: body.toString('hex')
+  }))
+}
+
+// The library does not decode a URI's percent-encoding, so it gets the parts.
+const target = new URL(uri.replace(/^coap:/, 'http:'))
+const parameters = {
+  hostname: target.hostname.replace(/^\[|\]$/g, ''),
+  port: target.port || 5683,
+  pathname: decodeURIComponent(target.pathname),
+  query: decodeURIComponent(target.search.slice(1)),
+  method,
+  confirmable: !values.non,
+  observe: observations > 0
+}
+
+let open = Number(values.repeat)
+const done = () => { if (--open === 0) process.exit(0) }
+const fail = (error) => {
+  console.error(String(error))
+  process.exit(1)
+}
+
+for (let index = 0; index < Number(values.repeat); index++) {
+  const request = coap.request(parameters)
+  for (const option of values.option) {
+    const [number, value] = option.split('=')
+    request.setOption(number, Buffer.from(value, 'hex'))
+  }
+  // The library sends a long body in blocks only if asked to: the first block's option (RFC 7959 2.2).
+  if (payload.length > 1024) request.setOption('Block1', Buffer.from([6]))
+  request.on('error', fail)
+  request.on('timeout', fail)
+  request.on('response', (response) => {
+    if (observations === 0 || !(response.constructor.name === 'ObserveReadStream')) {
+      show(response, response.payload)
+      return done()
+    }
+    let left = observations
+    response.on('data', (body) => {
+      show(response, body)
+      if (--left === 0) {
+        response.close()
+        done()
+      }
+    })
+  })
+  request.end(payload)
+}
