@@ -7,10 +7,12 @@ Usage: C{python benchmarks/server.py PORT}
 from __future__ import annotations
 
 import sys
+from typing import Any
 
-from twisted.internet import endpoints
+from twisted.internet.defer import Deferred
+from twisted.internet.task import react
 
-from txcoap import Code, Request, Resource, Response, Site
+from txcoap import Code, Request, Resource, Response, Site, endpoints
 
 
 class Hello(Resource):
@@ -41,20 +43,17 @@ class Echo(Resource):
         return Response(Code.CHANGED, request.payload)
 
 
-def main(port: int) -> None:
+async def main(reactor: Any, port: str) -> None:
     """
     Listen until the process is ended.
     """
-    from twisted.internet import reactor
-
     root = Resource()
     root.putChild("hello", Hello())
     root.putChild("echo", Echo())
-    description = f"udp:{port}:interface=127.0.0.1"
-    endpoint = endpoints.serverFromString(reactor, description)  # type: ignore[no-untyped-call]
-    endpoint.listen(Site(root))
-    reactor.run()
+    endpoint = endpoints.serverFromString(reactor, f"udp:{port}:interface=127.0.0.1")
+    await endpoint.listen(Site(root))
+    await Deferred()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    react(main, sys.argv[1:])

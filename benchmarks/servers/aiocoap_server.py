@@ -13,7 +13,7 @@ import aiocoap
 from aiocoap import resource
 
 
-class Hello(resource.Resource):
+class Hello(resource.Resource):  # type: ignore[misc]
     """
     Answers GET with a short text.
     """
@@ -25,7 +25,7 @@ class Hello(resource.Resource):
         return aiocoap.Message(payload=b"Hello, world!", content_format=0)
 
 
-class Echo(resource.Resource):
+class Echo(resource.Resource):  # type: ignore[misc]
     """
     Answers POST with what it was sent.
     """
