@@ -139,9 +139,7 @@ class Code(IntEnum):
         return self >> 5 == 7
 
     def __str__(self) -> str:
-        return (
-            self.phrase if self.isRequest and self in _PHRASES else f"{self.dotted} {self.phrase}"
-        )
+        return self.phrase if self.isRequest and self in _PHRASES else f"{self.dotted} {self.phrase}"
 
     def __repr__(self) -> str:
         return f"<Code {self.dotted} {self.phrase}>"
@@ -177,15 +175,11 @@ _SPELLED = {
     Code.CSM: "CSM",
 }
 _PHRASES: dict[int, str] = {
-    code: _SPELLED.get(code)
-    or (code.name if code.isRequest else code.name.replace("_", " ").title())
+    code: _SPELLED.get(code) or (code.name if code.isRequest else code.name.replace("_", " ").title())
     for code in Code
 }
 _NAMES = {code.name: code for code in Code} | {
-    phrase.upper().replace(" ", "_").replace("-", "_"): Code(code)
-    for code, phrase in _PHRASES.items()
+    phrase.upper().replace(" ", "_").replace("-", "_"): Code(code) for code, phrase in _PHRASES.items()
 }
 _REGISTERED = {int(code): code for code in Code}
-_BYTES = tuple(
-    _REGISTERED[byte] if byte in _REGISTERED else _unregistered(byte) for byte in range(256)
-)
+_BYTES = tuple(_REGISTERED[byte] if byte in _REGISTERED else _unregistered(byte) for byte in range(256))

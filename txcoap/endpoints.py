@@ -172,9 +172,7 @@ def serverFromString(reactor: Any, description: str) -> IDatagramEndpoint:
     try:
         return chosen.make(reactor, **_arguments(chosen, fields))
     except ValueError as failure:
-        raise ValueError(
-            f"cannot listen on {description!r}: {failure} (write {chosen.form})"
-        ) from None
+        raise ValueError(f"cannot listen on {description!r}: {failure} (write {chosen.form})") from None
 
 
 @dataclass(frozen=True)
@@ -199,9 +197,7 @@ def _fields(description: str) -> Iterator[str]:
         match = _FIELD.match(description, position)
         end = match.end() if match else position
         if end < len(description) and description[end] != ":":
-            raise ValueError(
-                f"cannot listen on {description!r}: nothing follows the last backslash"
-            )
+            raise ValueError(f"cannot listen on {description!r}: nothing follows the last backslash")
         yield description[position:end]
         if end == len(description):
             return
@@ -285,9 +281,7 @@ def _fromSystemd(
         raise ValueError("systemd passed no sockets to this process")
     if index is not None:
         if index >= len(descriptors):
-            raise ValueError(
-                f"systemd passed {len(descriptors)} sockets: there is no number {index}"
-            )
+            raise ValueError(f"systemd passed {len(descriptors)} sockets: there is no number {index}")
         return AdoptedServerEndpoint(reactor, descriptors[index])
     names = _inherited.inheritedNamedDescriptors()
     if name not in names:

@@ -45,6 +45,7 @@ __all__ = [
     "ResetReceived",
     "ResponseError",
     "ServiceUnavailable",
+    "SocketClosed",
     "TokenInUse",
     "TooManyPeers",
     "TooManyRequests",
@@ -72,9 +73,7 @@ class FormatError(CoAPError):
     @ivar messageID: Its message ID, where the header could be read; else None.
     """
 
-    def __init__(
-        self, reason: str, messageType: int | None = None, messageID: int | None = None
-    ) -> None:
+    def __init__(self, reason: str, messageType: int | None = None, messageID: int | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
         self.messageType = messageType
@@ -163,6 +162,10 @@ class RequestQueueFull(RequestError):
 
 class TooManyPeers(RequestError):
     """Every peer that can be remembered has something under way; see C{Limits.peers}."""
+
+
+class SocketClosed(RequestError, ConnectionAbortedError):
+    """The socket was closed while the request was under way, as when an agent or a service stops."""
 
 
 class TokenInUse(RequestError, ValueError):

@@ -11,7 +11,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IListeningPort
-from zope.interface import Interface
+from zope.interface import Attribute, Interface
 
 # Datagrams: between a port and the protocol above it.
 
@@ -106,4 +106,77 @@ class IDatagramEndpoint(Interface):
             protocol.
         @return: a Deferred of the port, whose C{protocol} is the protocol; fails with
             L{twisted.internet.error.CannotListenError}.
+        """
+
+
+# Applications: what a server serves, and what a client asks through.
+
+
+class ISite(Interface):
+    """
+    What answers the requests of peers. L{txcoap.Site} implements it.
+    """
+
+    def requestReceived(protocol: Any, exchange: Any) -> None:
+        """
+        A peer asks for something.
+
+        @param protocol: the L{CoAPProtocol<txcoap.protocol.CoAPProtocol>} to answer through.
+        @param exchange: the L{IncomingRequest<txcoap.sansio.events.IncomingRequest>} to answer.
+        """
+
+
+class IResource(Interface):
+    """
+    Something that has a URI. L{txcoap.Resource} implements it, and is what most will subclass.
+
+    L{txcoap.Site} walks from its root, a path segment at a time, until a resource is a leaf or the path
+    is used up; then it renders that one. A feature that concerns many resources is best written as a
+    resource that holds another and passes on to it.
+    """
+
+    isLeaf = Attribute("True if this is to be rendered whatever is left of the path.")
+
+    def getChildWithDefault(segment: str, request: Any) -> IResource:
+        """
+        The resource below this one.
+
+        @param segment: the path's next segment, decoded.
+        @param request: the L{Request<txcoap.server.Request>}, whose C{postpath} is what follows.
+        """
+
+    def render(request: Any) -> Any:
+        """
+        Answer a request.
+
+        @return: C{bytes}, C{str}, a L{Response<txcoap.Response>}, C{None}, C{NOT_DONE_YET}, or a
+            Deferred or coroutine of one of the first four.
+        @raise ResponseError: to answer with its code.
+        """
+
+    def getLinks(path: str) -> Any:
+        """
+        The links that C{/.well-known/core} shows for this resource and those below it.
+
+        @param path: the path that leads here, percent-encoded, empty for the root.
+        @return: an iterable of L{Link<txcoap.linkformat.Link>}.
+        """
+
+
+class IAgent(Interface):
+    """
+    What asks. L{txcoap.Agent} implements it, and so do agents that stand around another: each adds one
+    thing, and passes on the rest.
+    """
+
+    def request(method: Any, uri: Any, payload: bytes = b"", **how: Any) -> Deferred[Any]:
+        """
+        Ask for something.
+
+        @param method: a L{Code<txcoap.Code>}, or what makes one, such as C{"GET"}.
+        @param uri: text, or a L{URI<txcoap.uri.URI>}.
+        @param payload: the body.
+        @param how: as for L{txcoap.Agent.request}.
+        @return: a Deferred of a L{Response<txcoap.Response>} of whatever code; it fails with a
+            L{RequestError<txcoap.errors.RequestError>}. Cancelling it takes the request back.
         """

@@ -65,9 +65,7 @@ class Message:
     def __repr__(self) -> str:
         form = self.contentFormat
         named = "" if form is None else f" {formatName(form)}"
-        return (
-            f"<{type(self).__name__} {self.code}{named} {self.options!r} {len(self.payload)} bytes>"
-        )
+        return f"<{type(self).__name__} {self.code}{named} {self.options!r} {len(self.payload)} bytes>"
 
 
 class Request(Message):

@@ -186,7 +186,9 @@ class OptionDefinition:
         return None
 
     def __repr__(self) -> str:
-        return f"<OptionDefinition {self.number} {self.name} {self.format.name} {self.minimum}-{self.maximum}>"
+        return (
+            f"<OptionDefinition {self.number} {self.name} {self.format.name} {self.minimum}-{self.maximum}>"
+        )
 
 
 class Single(OptionDefinition, Generic[T]):
@@ -208,7 +210,7 @@ class Flag(OptionDefinition):
     @overload
     def __get__(self, options: Options, owner: type) -> bool: ...
     def __get__(self, options: Options | None, owner: type) -> Flag | bool:
-        return self if options is None else self.valueIn(options) is True
+        return self if options is None else bool(self.valueIn(options))
 
     def encodeAll(self, value: object) -> list[Pair]:
         return [] if value is False else super().encodeAll(value)
@@ -231,17 +233,13 @@ class Repeated(OptionDefinition, Generic[T]):
 
     def _read(self, options: Options) -> tuple[T, ...]:
         decode, number = self.decode, self.number
-        return tuple(
-            [decode(data) for found, data in options.pairs if found == number and self.allows(data)]
-        )
+        return tuple([decode(data) for found, data in options.pairs if found == number and self.allows(data)])
 
     def encodeAll(self, value: object) -> list[Pair]:
         if isinstance(value, bytes):
             value = (value,)
         if isinstance(value, str) or not isinstance(value, Iterable):
-            raise ValueError(
-                f'{self.attribute} takes a sequence, such as ("a", "b"); got {value!r}'
-            )
+            raise ValueError(f'{self.attribute} takes a sequence, such as ("a", "b"); got {value!r}')
         return [(self.number, self.encode(each)) for each in value]
 
 
@@ -297,9 +295,7 @@ class Options:
     ocfAcceptContentFormatVersion = Single[int](
         2049, "OCF-Accept-Content-Format-Version", UINT, 0, 2, recognized=False
     )
-    ocfContentFormatVersion = Single[int](
-        2053, "OCF-Content-Format-Version", UINT, 0, 2, recognized=False
-    )
+    ocfContentFormatVersion = Single[int](2053, "OCF-Content-Format-Version", UINT, 0, 2, recognized=False)
     scp82Params = Single[bytes](2055, "SCP82-Params", OPAQUE, 0, 1023, recognized=False)
     xAdminProtocol = Single[bytes](2056, "X-Admin-Protocol", OPAQUE, 0, 1023, recognized=False)
 

@@ -51,9 +51,7 @@ class Parameters:
             if value < least:
                 raise ValueError(f"{name} is at least {least}; got {value!r}")
         if self.PROBING_RATE is not None and self.PROBING_RATE <= 0:
-            raise ValueError(
-                f"PROBING_RATE is above 0, or None for no limit; got {self.PROBING_RATE!r}"
-            )
+            raise ValueError(f"PROBING_RATE is above 0, or None for no limit; got {self.PROBING_RATE!r}")
 
     def evolve(self, **changes: Any) -> Parameters:
         """These parameters with some changed, by name."""

@@ -91,9 +91,7 @@ class URI:
 
     def __post_init__(self) -> None:
         if self.scheme not in DEFAULT_PORTS:
-            raise InvalidURI(
-                f"{self.scheme!r} is no scheme of CoAP; those are {', '.join(DEFAULT_PORTS)}"
-            )
+            raise InvalidURI(f"{self.scheme!r} is no scheme of CoAP; those are {', '.join(DEFAULT_PORTS)}")
         if not self.host:
             raise InvalidURI("the host is missing: write coap://HOST/...")
         if not 0 <= self.port <= 0xFFFF:
@@ -169,9 +167,7 @@ class URI:
         return _optionsOf(self, destinationHost, destinationPort)
 
     @classmethod
-    def fromOptions(
-        cls, options: Options, scheme: str, defaultHost: str, defaultPort: int = 0
-    ) -> URI:
+    def fromOptions(cls, options: Options, scheme: str, defaultHost: str, defaultPort: int = 0) -> URI:
         """
         The URI that a request is for (RFC 7252 6.5). Proxy-Uri and Proxy-Scheme are not looked at.
 
@@ -189,9 +185,7 @@ class URI:
             host = host[1:-1]
             if _addressOf(host) is None:
                 raise InvalidURI(f"Uri-Host {host!r} is no IPv6 address")
-        return cls(
-            scheme, host or defaultHost, port or defaultPort, options.uriPath, options.uriQuery
-        )
+        return cls(scheme, host or defaultHost, port or defaultPort, options.uriPath, options.uriQuery)
 
     def resolve(self, reference: str) -> URI:
         """
@@ -274,9 +268,7 @@ def _parseAuthority(authority: str, text: str) -> tuple[str, int]:
     """Host and port; the port is 0 where none is given (RFC 7252 6.1)."""
     match = _AUTHORITY.fullmatch(authority)
     if match is None:
-        raise InvalidURI(
-            f"{authority!r} in {text!r} is no host and port; an IPv6 address goes in [brackets]"
-        )
+        raise InvalidURI(f"{authority!r} in {text!r} is no host and port; an IPv6 address goes in [brackets]")
     literal, name, port = match.group("literal", "name", "port")
     number = _parsePort(port or "")
     if literal is None:

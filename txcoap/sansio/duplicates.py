@@ -38,6 +38,8 @@ RANKS = tuple(
 
 # A dict's share for an entry, its key, the place in its age's bucket, and the head of the reply.
 ENTRY_SIZE = 176
+# What stays of an entry until its time is over if it was removed before that: key and place.
+TRACE_SIZE = 48
 
 
 class Duplicates:
@@ -83,7 +85,8 @@ class Duplicates:
         if old is None:
             return
         if len(reply) > self._maximumSafeReply and RANKS[code] is Rank.SAFE:
-            self._remove(key)
+            del self.replies[key]
+            self.size -= ENTRY_SIZE - TRACE_SIZE + len(old)
         else:
             self.replies[key] = reply
             self.size += len(reply) - len(old)
@@ -101,8 +104,7 @@ class Duplicates:
 
     def _remove(self, key: int) -> None:
         reply = self.replies.pop(key, None)
-        if reply is not None:
-            self.size -= ENTRY_SIZE + len(reply)
+        self.size -= TRACE_SIZE if reply is None else ENTRY_SIZE + len(reply)
 
     def _makeRoom(self) -> bool:
         for rank in (Rank.SAFE, Rank.IDEMPOTENT):

@@ -103,9 +103,7 @@ class Exchanges:
             return report
         return self._translate(report, now)
 
-    def receiveUnreachable(
-        self, data: bytes, peer: Hashable, error: int, now: float
-    ) -> Event | None:
+    def receiveUnreachable(self, data: bytes, peer: Hashable, error: int, now: float) -> Event | None:
         """
         The network returned a datagram of ours.
 
@@ -153,9 +151,7 @@ class Exchanges:
             if datagram.type == NON:
                 return None
             names = ", ".join(map(_optionName, datagram.options.unrecognized))
-            return self._fail(
-                exchange, MalformedResponse(f"the response needs {names}, not understood"), now
-            )
+            return self._fail(exchange, MalformedResponse(f"the response needs {names}, not understood"), now)
         self._messaging.accept(arrival, now)
         self._close(exchange, now)
         return ResponseReceived(exchange, datagram)
@@ -194,8 +190,7 @@ class Exchanges:
         """
         unwanted = request.options.noResponse
         if unwanted is not None and unwanted >> (code >> 5) - 1 & 1:
-            self._messaging.silence(request)
-            return True
+            return self._messaging.silence(request)
         return self._messaging.respond(request, code, options, payload, now, confirmable)
 
     # What we ask
@@ -250,15 +245,20 @@ class Exchanges:
         return not exchange.confirmable and _wantsNothing(exchange.request.options)
 
     def ping(
-        self, peer: Hashable, now: float, parameters: Parameters | None = None
+        self,
+        peer: Hashable,
+        now: float,
+        parameters: Parameters | None = None,
+        timeout: float | None = None,
     ) -> Transmission:
         """
         Ask whether a peer is there (RFC 7252 4.3).
 
+        @param timeout: Seconds until it fails; by default MAX_TRANSMIT_WAIT.
         @return: The ping, to know its event by.
         @raise RequestError: if a limit stands against it.
         """
-        return self._messaging.ping(peer, parameters or self.parameters, now)
+        return self._messaging.ping(peer, parameters or self.parameters, now, timeout)
 
     def cancelPing(self, ping: Transmission, now: float) -> None:
         """Send a ping no more."""
@@ -287,18 +287,16 @@ class Exchanges:
 
     def _tooLate(self, exchange: OutgoingRequest, now: float) -> Event:
         progress = exchange.progress
-        if exchange.request.options.noResponse and progress is not Progress.WAITING:
-            if not exchange.confirmable or progress is Progress.ACKNOWLEDGED:
-                # Silence is what was asked for.
-                self._close(exchange, now)
-                return ResponseReceived(exchange, None)
-        if exchange.confirmable and progress is Progress.SENT:
-            return self._fail(
-                exchange, NoAcknowledgement(f"{exchange.peer} did not answer in time"), now
-            )
-        waited = (
-            "waited for its turn" if progress is Progress.WAITING else "was not answered in time"
+        arrived = progress is Progress.ACKNOWLEDGED or (
+            progress is Progress.SENT and not exchange.confirmable
         )
+        if arrived and exchange.request.options.noResponse:
+            # Silence is what was asked for.
+            self._close(exchange, now)
+            return ResponseReceived(exchange, None)
+        if exchange.confirmable and progress is Progress.SENT:
+            return self._fail(exchange, NoAcknowledgement(f"{exchange.peer} did not answer in time"), now)
+        waited = "waited for its turn" if progress is Progress.WAITING else "was not answered in time"
         return self._fail(exchange, NoResponse(f"the request to {exchange.peer} {waited}"), now)
 
     def _fail(self, exchange: OutgoingRequest, error: RequestError, now: float) -> Event:

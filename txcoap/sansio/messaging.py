@@ -34,6 +34,7 @@ to call C{expire}; the last two may change after every other call.
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
 from typing import Any, Protocol
@@ -99,6 +100,7 @@ class Transmission:
         "confirmable",
         "data",
         "deadline",
+        "expiry",
         "local",
         "messageID",
         "owner",
@@ -107,9 +109,7 @@ class Transmission:
         "timeout",
     )
 
-    def __init__(
-        self, owner: Any, peer: Peer, local: Hashable, messageID: int, data: bytes
-    ) -> None:
+    def __init__(self, owner: Any, peer: Peer, local: Hashable, messageID: int, data: bytes) -> None:
         self.owner = owner
         self.peer = peer
         self.local = local
@@ -119,6 +119,7 @@ class Transmission:
         self.remaining = 0
         self.timeout = 0.0
         self.deadline: Deadline | None = None
+        self.expiry: Deadline | None = None
 
 
 class Arrival:
@@ -186,14 +187,15 @@ class Messaging:
         self._chance = chance
         self._lifetimes = (parameters.EXCHANGE_LIFETIME, parameters.NON_LIFETIME)
         self._piggybackDelay = parameters.PIGGYBACK_DELAY
-        self._duplicates = Duplicates(
-            *self._lifetimes, limits.rememberedBytes, limits.rememberedReply
-        )
+        self._duplicates = Duplicates(*self._lifetimes, limits.rememberedBytes, limits.rememberedReply)
         self._peers = Peers(parameters, limits.peers, chance)
         self._transmissions: dict[tuple[Hashable, int], Transmission] = {}
         # Requests to answer: all of them until PIGGYBACK_DELAY has passed, then those that wait on.
         self._due: deque[tuple[float, IncomingRequest]] = deque()
         self._pending: OrderedDict[IncomingRequest, float] = OrderedDict()
+        self._forgetting: Deadline | None = None
+        # What Limits.pendingRequests counts.
+        self._toAnswer = 0
         self.deadlines = Deadlines()
         self._sweep: Deadline | None = None
         self._sweepAt = NEVER
@@ -201,9 +203,7 @@ class Messaging:
 
     # What comes
 
-    def receiveDatagram(
-        self, data: bytes, peer: Hashable, local: Hashable, now: float
-    ) -> Report | None:
+    def receiveDatagram(self, data: bytes, peer: Hashable, local: Hashable, now: float) -> Report | None:
         """
         A datagram came.
 
@@ -230,7 +230,7 @@ class Messaging:
         if key in duplicates.replies:
             self._repeat(key, type, peer, local)
             return None
-        if len(self._pending) >= self._limits.pendingRequests or not duplicates.add(
+        if self._toAnswer >= self._limits.pendingRequests or not duplicates.add(
             key, datagram.code, type, now
         ):
             self._refuse(datagram, peer, local)
@@ -238,6 +238,7 @@ class Messaging:
         if now + self._lifetimes[type] < self._sweepAt:
             self._sweepBy(duplicates.next())
         request = IncomingRequest(datagram, peer, local, key)
+        self._toAnswer += 1
         self._due.append((now + self._piggybackDelay, request))
         return request
 
@@ -289,15 +290,11 @@ class Messaging:
         self.finish(transmission, now)
         return Ended(transmission, ResetReceived("the peer rejected the message with a Reset"))
 
-    def _provoked(
-        self, datagram: Datagram, data: bytes, peer: Hashable, local: Hashable, now: float
-    ) -> None:
+    def _provoked(self, datagram: Datagram, data: bytes, peer: Hashable, local: Hashable, now: float) -> None:
         # RFC 7252 4.2, 4.3: a confirmable message that is empty, or of a reserved class, provokes a Reset.
         self._reset(datagram.messageID, peer, local)
 
-    def _ignore(
-        self, datagram: Datagram, data: bytes, peer: Hashable, local: Hashable, now: float
-    ) -> None:
+    def _ignore(self, datagram: Datagram, data: bytes, peer: Hashable, local: Hashable, now: float) -> None:
         self.counters.ignored += 1
 
     def _repeat(self, key: int, type: int, peer: Hashable, local: Hashable) -> None:
@@ -313,9 +310,7 @@ class Messaging:
             code = Code.SERVICE_UNAVAILABLE
             self._send(encode(ACK, code, datagram.messageID, datagram.token, _BUSY), peer, local)
 
-    def receiveUnreachable(
-        self, data: bytes, peer: Hashable, error: int, now: float
-    ) -> Ended | None:
+    def receiveUnreachable(self, data: bytes, peer: Hashable, error: int, now: float) -> Ended | None:
         """
         The network returned a datagram of ours.
 
@@ -329,9 +324,7 @@ class Messaging:
         if transmission is None or not data or not transmission.data.startswith(data[:1152]):
             return None
         self.finish(transmission, now)
-        return Ended(
-            transmission, Unreachable(error, "the network says that the peer cannot be reached")
-        )
+        return Ended(transmission, Unreachable(error, f"{peer} cannot be reached: {os.strerror(error)}"))
 
     # What peers asked
 
@@ -358,6 +351,7 @@ class Messaging:
         if len(data) > MAX_DATAGRAM:
             raise MessageTooLarge(f"{len(data)} bytes do not fit a datagram")
         request.state = Reception.ANSWERED
+        self._toAnswer -= 1
         self._duplicates.settle(request.key, request.code, data)
         self._outbox.append((data, request.peer, request.local))
         return True
@@ -397,16 +391,24 @@ class Messaging:
             return
         request.state = Reception.ACKNOWLEDGED
         self._pending[request] = deadline = now + self.parameters.EXCHANGE_LIFETIME
-        if len(self._pending) == 1:
-            self.deadlines.set(deadline, self._forget, None)
+        if self._forgetting is None:
+            self._forgetting = self.deadlines.set(deadline, self._forget, None)
         if request.confirmable:
             self._sendEmpty(ACK, request)
 
-    def silence(self, request: IncomingRequest) -> None:
-        """Send no response, beyond the acknowledgement of a confirmable request (RFC 7967 2)."""
-        if request.state is Reception.UNANSWERED and request.confirmable:
+    def silence(self, request: IncomingRequest) -> bool:
+        """
+        Send no response, beyond the acknowledgement of a confirmable request (RFC 7967 2).
+
+        @return: False if it was answered or forgotten before.
+        """
+        state = request.state
+        if state is Reception.ANSWERED or state is Reception.FORGOTTEN:
+            return False
+        if state is Reception.UNANSWERED and request.confirmable:
             self._sendEmpty(ACK, request)
         self._answered(request)
+        return True
 
     def resetRequest(self, request: IncomingRequest) -> None:
         """Reject a request with a Reset (RFC 7252 4.2, 4.3); nothing if it was acknowledged or answered."""
@@ -417,6 +419,7 @@ class Messaging:
 
     def _answered(self, request: IncomingRequest) -> None:
         request.state = Reception.ANSWERED
+        self._toAnswer -= 1
         self._pending.pop(request, None)
 
     def _sendEmpty(self, type: Type, request: IncomingRequest) -> None:
@@ -426,7 +429,7 @@ class Messaging:
 
     def _forget(self, _: None, now: float) -> RequestForgotten | None:
         """Of the requests that wait for an answer, forget the one that waits longest, if it is time."""
-        forgotten = None
+        forgotten = self._forgetting = None
         for request, deadline in self._pending.items():
             if deadline <= now:
                 forgotten = RequestForgotten(request)
@@ -434,9 +437,10 @@ class Messaging:
         if forgotten is not None:
             del self._pending[forgotten.exchange]
             forgotten.exchange.state = Reception.FORGOTTEN
+            self._toAnswer -= 1
             self.counters.unanswered += 1
         for deadline in self._pending.values():
-            self.deadlines.set(deadline, self._forget, None)
+            self._forgetting = self.deadlines.set(deadline, self._forget, None)
             break
         return forgotten
 
@@ -450,18 +454,14 @@ class Messaging:
         @raise MessageTooLarge: likewise.
         """
         message = request.request
-        size = (
-            5 + len(request.token) + len(optionlist.encode(message.options)) + len(message.payload)
-        )
+        size = 5 + len(request.token) + len(optionlist.encode(message.options)) + len(message.payload)
         if size > MAX_DATAGRAM:
             raise MessageTooLarge(f"{size} bytes do not fit a datagram")
         peer = self._use(request.peer, now)
         if peer is None:
             raise TooManyPeers(f"{len(self._peers)} peers are remembered, and all of them are busy")
         if len(peer.waiting) >= self._limits.queuedRequests:
-            raise RequestQueueFull(
-                f"{len(peer.waiting)} requests to {request.peer} wait for their turn"
-            )
+            raise RequestQueueFull(f"{len(peer.waiting)} requests to {request.peer} wait for their turn")
         if not peer.mayProbe(size, request.parameters, now):
             raise ProbingRateExceeded(
                 f"{request.peer} has not answered; {size} more bytes would exceed PROBING_RATE"
@@ -479,9 +479,14 @@ class Messaging:
             peer = self._peers.get(request.peer)
             if peer is not None and request in peer.waiting:
                 peer.waiting.remove(request)
+                if not peer.waiting:
+                    self.deadlines.cancel(peer.resumption)
+                    peer.resumption = None
         request.progress = Progress.DONE
 
-    def ping(self, address: Hashable, parameters: Parameters, now: float) -> Transmission:
+    def ping(
+        self, address: Hashable, parameters: Parameters, now: float, timeout: float | None
+    ) -> Transmission:
         """
         Send an empty confirmable message, which a peer that is there answers with a Reset (4.3).
 
@@ -491,7 +496,10 @@ class Messaging:
         messageID = None if peer is None else peer.messageIDs.take(now)
         if peer is None or messageID is None:
             raise TooManyPeers("no message ID is free for the ping")
-        return self._transmit(None, peer, None, messageID, empty(CON, messageID), parameters, now)
+        ping = self._transmit(None, peer, None, messageID, empty(CON, messageID), parameters, now)
+        if timeout is not None:
+            ping.expiry = self.deadlines.set(now + timeout, self._giveUp, ping)
+        return ping
 
     def _dispatch(self, request: OutgoingRequest, peer: Peer, now: float) -> bool:
         """Send a request if it is its turn; whether it was."""
@@ -502,13 +510,13 @@ class Messaging:
             return False
         messageID = peer.messageIDs.take(now)
         if messageID is None:
-            self.deadlines.set(peer.messageIDs.freeAt(), self._resume, peer)
+            if peer.resumption is None:
+                freeAt = peer.messageIDs.freeAt()
+                peer.resumption = self.deadlines.set(freeAt, self._resumeAgain, peer)
             return False
         message = request.request
         type = CON if request.confirmable else NON
-        data = encode(
-            type, message.code, messageID, request.token, message.options, message.payload
-        )
+        data = encode(type, message.code, messageID, request.token, message.options, message.payload)
         request.progress = Progress.SENT
         if request.confirmable:
             peer.active += 1
@@ -526,6 +534,11 @@ class Messaging:
         waiting = peer.waiting
         while waiting and self._dispatch(waiting[0], peer, now):
             waiting.popleft()
+
+    def _resumeAgain(self, peer: Peer, now: float) -> None:
+        """A message ID is free again."""
+        peer.resumption = None
+        self._resume(peer, now)
 
     def accept(self, arrival: Arrival, now: float) -> None:
         """A response was awaited: acknowledge it, and stop repeating what it answers."""
@@ -575,25 +588,26 @@ class Messaging:
         transmission.remaining = parameters.MAX_RETRANSMIT
         transmission.timeout = timeout = parameters.ACK_TIMEOUT * (1 + spread)
         self._transmissions[peer.address, messageID] = transmission
+        if isinstance(owner, IncomingRequest):
+            self._toAnswer += 1
         transmission.deadline = self.deadlines.set(now + timeout, self._retransmit, transmission)
         self._send(data, peer.address, local)
         return transmission
 
     def _retransmit(self, transmission: Transmission, now: float) -> Ended | None:
         if not transmission.remaining:
-            self.counters.timeouts += 1
-            self.finish(transmission, now)
-            return Ended(
-                transmission, NoAcknowledgement(f"{transmission.peer.address} did not answer")
-            )
+            return self._giveUp(transmission, now)
         transmission.remaining -= 1
         transmission.timeout *= 2
-        transmission.deadline = self.deadlines.set(
-            now + transmission.timeout, self._retransmit, transmission
-        )
+        transmission.deadline = self.deadlines.set(now + transmission.timeout, self._retransmit, transmission)
         self.counters.retransmissions += 1
         self._send(transmission.data, transmission.peer.address, transmission.local)
         return None
+
+    def _giveUp(self, transmission: Transmission, now: float) -> Ended:
+        self.counters.timeouts += 1
+        self.finish(transmission, now)
+        return Ended(transmission, NoAcknowledgement(f"{transmission.peer.address} did not answer"))
 
     def finish(self, transmission: Transmission, now: float) -> None:
         """Repeat a message no more, nor heed what the peer says about it; let the next request go."""
@@ -603,11 +617,14 @@ class Messaging:
             return
         del self._transmissions[key]
         self.deadlines.cancel(transmission.deadline)
+        self.deadlines.cancel(transmission.expiry)
         owner = transmission.owner
         if isinstance(owner, OutgoingRequest):
             owner.transmission = None
             if transmission.confirmable:
                 peer.active -= 1
+        elif owner is not None:
+            self._toAnswer -= 1
         self._use(peer.address, now)
         if peer.waiting:
             self._resume(peer, now)
@@ -644,7 +661,7 @@ class Messaging:
             "rememberedBytes": self._duplicates.size,
             "peers": len(self._peers),
             "transmissions": len(self._transmissions),
-            "pendingRequests": len(self._pending),
+            "pendingRequests": self._toAnswer,
             "deadlines": len(self.deadlines),
         }
 
@@ -683,13 +700,7 @@ Rule = Callable[[Messaging, Datagram, bytes, Hashable, Hashable, float], Report 
 def _rulesFor(empty: Rule, request: Rule, response: Rule, reserved: Rule) -> tuple[Rule, ...]:
     """The rule for each code byte (RFC 7252 12.1)."""
     return tuple(
-        empty
-        if code == 0
-        else request
-        if code < 0x20
-        else response
-        if 0x40 <= code < 0xC0
-        else reserved
+        empty if code == 0 else request if code < 0x20 else response if 0x40 <= code < 0xC0 else reserved
         for code in range(256)
     )
 

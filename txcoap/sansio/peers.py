@@ -10,7 +10,7 @@ from collections.abc import Hashable
 from typing import Any
 
 from ..parameters import Parameters
-from .deadlines import NEVER
+from .deadlines import NEVER, Deadline
 
 __all__ = ["MessageIDs", "Peer", "Peers"]
 
@@ -57,6 +57,7 @@ class Peer:
     @ivar messageIDs: The IDs of what we send it.
     @ivar active: How many of our requests it has neither acknowledged nor answered.
     @ivar waiting: Our requests that wait until fewer are active.
+    @ivar resumption: When they are looked at again, where they wait for a free message ID.
     @ivar usedAt: When it was last sent something, or something it was sent came to its end.
     """
 
@@ -66,6 +67,7 @@ class Peer:
         "active",
         "address",
         "messageIDs",
+        "resumption",
         "usedAt",
         "waiting",
     )
@@ -75,6 +77,7 @@ class Peer:
         self.messageIDs = messageIDs
         self.active = 0
         self.waiting: deque[Any] = deque()
+        self.resumption: Deadline | None = None
         self.usedAt = now
         self._allowance = allowance
         self._measuredAt = now

@@ -1,0 +1,353 @@
+"""
+L{Agent}: from a URI to a response.
+"""
+
+from __future__ import annotations
+
+import errno
+import json as jsonlib
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail, gatherResults, maybeDeferred
+from twisted.internet.interfaces import IAddress, IListeningPort
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from .codes import Code
+from .errors import CoAPError, RequestError, Unreachable, UnsupportedScheme
+from .formats import JSON, LINK_FORMAT, TEXT
+from .interfaces import IAgent
+from .limits import DEFAULT_LIMITS, Limits
+from .linkformat import Link, parse
+from .message import Request, Response
+from .names import resolve
+from .options import NO_OPTIONS, Options
+from .parameters import DEFAULT_PARAMETERS, Parameters
+from .protocol import CoAPProtocol, Trace
+from .request import addressOf
+from .sansio.datagrams import Datagram
+from .sansio.messaging import Chance
+from .transports import udp, unix
+from .uri import URI
+
+__all__ = ["Agent", "ReceivedResponse"]
+
+# What an Agent opens for each kind of address: the wildcard of the family, or a Unix socket.
+_WILDCARDS = {"IPv4": "0.0.0.0", "IPv6": "::"}  # noqa: S104
+
+
+class ReceivedResponse(Response):
+    """
+    A response as it came.
+
+    @ivar peer: From whom, as the transport writes it.
+    @ivar isConfirmable: Whether it came in a confirmable message, apart from the acknowledgement.
+    """
+
+    __slots__ = ("isConfirmable", "peer")
+
+    def __init__(self, datagram: Datagram, peer: Any) -> None:
+        self.code = datagram.code
+        self.options = datagram.options
+        self.payload = datagram.payload
+        self.isConfirmable = datagram.type == 0
+        self.peer = peer
+
+    def getPeerAddress(self) -> IAddress:
+        """Who answered, as a Twisted address."""
+        return addressOf(self.peer)
+
+
+@implementer(IAgent)
+class Agent:
+    """
+    Asks CoAP servers: C{response = await Agent(reactor).get("coap://localhost/light")}.
+
+    By default all requests go out by one socket for each address family, opened when first needed.
+    L{close} closes what it opened.
+
+    @param reactor: The reactor.
+    @param protocol: Ask through this L{CoAPProtocol}, with its parameters and limits, instead of
+        sockets of the agent's own: C{Agent(reactor, protocol=port.protocol)} shares a server's port, so
+        that the server's peers can be asked on the path by which they ask (devices behind a NAT).
+    @param freshSockets: Open a socket for each request, and close it with the response.
+    @param bindAddress: C{(host, port)} to send from: the address of an interface, or a fixed port.
+    @param parameters: Transmission parameters, for requests that do not say otherwise.
+    @param limits: The bounds of what peers can make grow.
+    @param trace: Sees every datagram: called with C{"received"} or C{"sent"}, its bytes, and the peer.
+    @param chance: For message IDs, tokens and time-outs; in tests a seeded C{random.Random}.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        *,
+        protocol: CoAPProtocol | None = None,
+        freshSockets: bool = False,
+        bindAddress: tuple[str, int] = ("", 0),
+        parameters: Parameters = DEFAULT_PARAMETERS,
+        limits: Limits = DEFAULT_LIMITS,
+        trace: Trace | None = None,
+        chance: Chance | None = None,
+    ) -> None:
+        self._reactor = reactor
+        self._given = protocol
+        self._freshSockets = freshSockets
+        self._bindAddress = bindAddress
+        self._newProtocol = partial(
+            CoAPProtocol, None, reactor, parameters=parameters, limits=limits, chance=chance, trace=trace
+        )
+        self._ports: dict[str, IListeningPort] = {}
+        self._freshPorts: set[IListeningPort] = set()
+
+    def get(self, uri: str | URI, **how: Any) -> Deferred[Any]:
+        """GET; see L{request}."""
+        return self.request(Code.GET, uri, **how)
+
+    def post(self, uri: str | URI, payload: bytes | str = b"", **how: Any) -> Deferred[Any]:
+        """POST; see L{request}."""
+        return self.request(Code.POST, uri, payload, **how)
+
+    def put(self, uri: str | URI, payload: bytes | str = b"", **how: Any) -> Deferred[Any]:
+        """PUT; see L{request}."""
+        return self.request(Code.PUT, uri, payload, **how)
+
+    def delete(self, uri: str | URI, **how: Any) -> Deferred[Any]:
+        """DELETE; see L{request}."""
+        return self.request(Code.DELETE, uri, **how)
+
+    def fetch(self, uri: str | URI, payload: bytes | str = b"", **how: Any) -> Deferred[Any]:
+        """FETCH (RFC 8132 2); see L{request}."""
+        return self.request(Code.FETCH, uri, payload, **how)
+
+    def patch(self, uri: str | URI, payload: bytes | str = b"", **how: Any) -> Deferred[Any]:
+        """PATCH (RFC 8132 3); see L{request}."""
+        return self.request(Code.PATCH, uri, payload, **how)
+
+    def iPatch(self, uri: str | URI, payload: bytes | str = b"", **how: Any) -> Deferred[Any]:
+        """The idempotent PATCH, iPATCH (RFC 8132 3); see L{request}."""
+        return self.request(Code.IPATCH, uri, payload, **how)
+
+    def request(
+        self,
+        method: Code | str | int,
+        uri: str | URI,
+        payload: bytes | str = b"",
+        *,
+        params: Mapping[str, object] | Iterable[tuple[str, object]] = (),
+        json: Any = None,
+        options: Options = NO_OPTIONS,
+        confirmable: bool = True,
+        token: bytes | None = None,
+        parameters: Parameters | None = None,
+        timeout: float | None = None,
+        **values: Any,
+    ) -> Deferred[Any]:
+        """
+        Ask for something.
+
+        @param method: A L{Code}, or what makes one: C{"GET"}.
+        @param uri: An absolute URI; of scheme C{coap}. The host of C{coap://%2Frun%2Fx.sock/…} is a Unix
+            socket.
+        @param payload: The body; C{str} is sent in UTF-8 as C{text/plain}.
+        @param params: Arguments to add to the URI's query, as C{name=value}.
+        @param json: A body to send as JSON, instead of C{payload}.
+        @param options: Options to send, beside those that the URI makes.
+        @param confirmable: Whether to send it in a confirmable message.
+        @param token: Up to 8 bytes; by default random ones.
+        @param parameters: Transmission parameters for this request alone.
+        @param timeout: Seconds for the whole request, looking the name up included. By default it fails
+            when no transmission was acknowledged (MAX_TRANSMIT_WAIT), or EXCHANGE_LIFETIME after an
+            empty acknowledgement.
+        @param values: More options by accessor name: C{accept="application/json"}, C{etag=b"…"}.
+        @return: A Deferred of a L{ReceivedResponse} of whatever code, or of None where the option
+            No-Response asked for none. It fails with a L{RequestError<txcoap.errors.RequestError>},
+            L{InvalidURI<txcoap.errors.InvalidURI>}, or C{ValueError} for a value that an option
+            cannot have. Cancelling it takes the request back: nothing more is sent.
+        """
+        try:
+            target = uri if isinstance(uri, URI) else URI.fromText(uri)
+            _refuseScheme(target)
+            if json is not None:
+                payload = jsonlib.dumps(json).encode("utf-8")
+                values.setdefault("contentFormat", JSON)
+            elif isinstance(payload, str):
+                payload = payload.encode("utf-8")
+                values.setdefault("contentFormat", TEXT)
+            if params:
+                pairs = params.items() if isinstance(params, Mapping) else params
+                options = options.adding(*Options(uriQuery=[f"{k}={v}" for k, v in pairs]).pairs)
+            own = target.toOptions()
+            asked = own.adding(*options.pairs) if options else own
+            code = method if isinstance(method, Code) else Code(method)  # type: ignore[arg-type]
+            request = Request(code, payload, asked, **values)
+        except (CoAPError, ValueError):
+            return fail()
+        how = {
+            "confirmable": confirmable,
+            "token": token,
+            "parameters": parameters,
+            "timeout": timeout,
+        }
+        return self._withPeer(target, timeout, partial(self._ask, request, how))
+
+    def ping(self, uri: str | URI, *, timeout: float | None = None) -> Deferred[None]:
+        """
+        Ask whether a peer is there (RFC 7252 4.3).
+
+        @param uri: Its URI; only scheme, host and port matter.
+        @param timeout: Seconds; by default MAX_TRANSMIT_WAIT.
+        @return: A Deferred that fires with None, or fails with a
+            L{RequestError<txcoap.errors.RequestError>}.
+        """
+        try:
+            target = uri if isinstance(uri, URI) else URI.fromText(uri)
+            _refuseScheme(target)
+        except CoAPError:
+            return fail()
+
+        def ping(protocol: CoAPProtocol, peer: Any, remaining: float | None) -> Deferred[None]:
+            return protocol.ping(peer, timeout=remaining)
+
+        return self._withPeer(target, timeout, ping)
+
+    def discover(self, uri: str | URI, *queries: str, **how: Any) -> Deferred[tuple[Link, ...]]:
+        """
+        Ask a server what it has (RFC 6690, RFC 7252 7.2).
+
+        @param uri: The server's URI; its path and query do not matter.
+        @param queries: What to ask for, such as C{"rt=temperature*"} (RFC 6690 4.1).
+        @param how: As for L{request}.
+        @return: A Deferred of a tuple of L{Link}; it fails as L{request} does, with a L{ResponseError
+            <txcoap.errors.ResponseError>}, or with L{LinkFormatError<txcoap.errors.LinkFormatError>}.
+        """
+        try:
+            base = uri if isinstance(uri, URI) else URI.fromText(uri)
+        except CoAPError:
+            return fail()
+        core = URI(base.scheme, base.host, base.port, (".well-known", "core"), queries)
+
+        def read(response: Response) -> tuple[Link, ...]:
+            response.raiseForCode()
+            return parse(response.payload.decode("utf-8", "replace"))
+
+        return self.get(core, **{"accept": LINK_FORMAT, **how}).addCallback(read)
+
+    def close(self) -> Deferred[None]:
+        """
+        Close the sockets that the agent opened; requests under way fail with L{SocketClosed
+        <txcoap.errors.SocketClosed>}. A later request opens them anew.
+
+        @return: A Deferred that fires with None when they are closed.
+        """
+        ports = [*self._ports.values(), *self._freshPorts]
+        self._ports.clear()
+        self._freshPorts.clear()
+        return gatherResults([maybeDeferred(port.stopListening) for port in ports]).addCallback(
+            lambda _: None
+        )
+
+    # From a URI to a peer
+
+    def _withPeer(
+        self, target: URI, timeout: float | None, ask: Callable[..., Deferred[Any]]
+    ) -> Deferred[Any]:
+        """Call C{ask(protocol, peer, remaining seconds)} once it is clear whom to ask."""
+        if target.isUnixPath:
+            return self._tryAll(["unix"], [target.host], 0, timeout, ask)
+        if target.isLiteral:
+            family = "IPv6" if ":" in target.host else "IPv4"
+            return self._tryAll([family], [target.host], target.port, timeout, ask)
+        began = self._reactor.seconds()
+
+        def resolved(hosts: list[str]) -> Deferred[Any]:
+            families = ["IPv6" if ":" in host else "IPv4" for host in hosts]
+            left = None if timeout is None else max(0.0, timeout - (self._reactor.seconds() - began))
+            return self._tryAll(families, hosts, target.port, left, ask)
+
+        return resolve(self._reactor, target.host, timeout).addCallback(resolved)
+
+    def _tryAll(
+        self,
+        families: list[str],
+        hosts: list[str],
+        port: int,
+        timeout: float | None,
+        ask: Callable[..., Deferred[Any]],
+    ) -> Deferred[Any]:
+        """
+        Ask at the first address; at the next one if the network says that this one cannot be reached, for
+        then nobody was asked.
+        """
+        try:
+            asking = self._tryOne(families[0], hosts[0], port, timeout, ask)
+        except (RequestError, CoAPError, ValueError, OSError):
+            asking = fail()
+        if len(hosts) == 1:
+            return asking
+
+        def next_(failure: Failure) -> Deferred[Any]:
+            failure.trap(Unreachable)
+            return self._tryAll(families[1:], hosts[1:], port, timeout, ask)
+
+        return asking.addErrback(next_)
+
+    def _tryOne(
+        self, family: str, host: str, port: int, timeout: float | None, ask: Callable[..., Deferred[Any]]
+    ) -> Deferred[Any]:
+        protocol, opened = self._protocolFor(family)
+        try:
+            peer = protocol.toPeer(host, port)
+        except ValueError as e:
+            raise Unreachable(errno.EAFNOSUPPORT, f"{host} cannot be reached from this socket: {e}") from None
+        asking = ask(protocol, peer, timeout)
+        return asking if opened is None else asking.addBoth(self._closeFresh, opened)
+
+    def _protocolFor(self, family: str) -> tuple[CoAPProtocol, IListeningPort | None]:
+        """The protocol for a family of addresses, and its port if that is to be closed afterwards."""
+        if self._given is not None:
+            return self._given, None
+        if self._freshSockets:
+            port = self._open(family)
+            self._freshPorts.add(port)
+            return port.protocol, port  # type: ignore[attr-defined]
+        shared = self._ports.get(family)
+        if shared is None:
+            shared = self._ports[family] = self._open(family)
+        return shared.protocol, None  # type: ignore[attr-defined]
+
+    def _open(self, family: str) -> IListeningPort:
+        protocol = self._newProtocol()
+        if family == "unix":
+            return unix.openClient(self._reactor, protocol)
+        host, port = self._bindAddress
+        interface = host or _WILDCARDS[family]
+        # Whoever asks does not care at which address the answer comes.
+        return udp.listenUDP(self._reactor, port, protocol, interface, tellLocal=False)
+
+    def _closeFresh(self, result: Any, port: IListeningPort) -> Deferred[Any]:
+        self._freshPorts.discard(port)
+        return maybeDeferred(port.stopListening).addCallback(lambda _: result)
+
+    def _ask(
+        self,
+        request: Request,
+        how: dict[str, Any],
+        protocol: CoAPProtocol,
+        peer: Any,
+        timeout: float | None,
+    ) -> Deferred[Any]:
+        how["timeout"] = timeout
+        return protocol.request(request, peer, **how).addCallback(_received, peer)
+
+
+def _received(datagram: Datagram | None, peer: Any) -> ReceivedResponse | None:
+    return None if datagram is None else ReceivedResponse(datagram, peer)
+
+
+def _refuseScheme(uri: URI) -> None:
+    """Never ask over a transport weaker than the URI says (RFC 7252 6.2)."""
+    if uri.scheme != "coap":
+        raise UnsupportedScheme(f"{uri.scheme} is not served here, only coap; {uri} was not asked")

@@ -1,0 +1,363 @@
+"""
+L{CoAPProtocol}: the machines of L{txcoap.sansio} driven by a reactor.
+
+One protocol serves one socket, in both roles. It gives the machines each datagram with the time, hands
+requests to a L{Site<txcoap.server.Site>}, fires the Deferreds of our own requests, sends what the
+machines want sent, and keeps one delayed call for whatever is due next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from random import SystemRandom
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import MessageLengthError
+from twisted.internet.interfaces import IAddress, IDelayedCall
+from twisted.internet.protocol import DatagramProtocol
+from zope.interface import implementer
+
+from .errors import RequestError, SocketClosed
+from .interfaces import IDatagramReceiver, ISite, ITransport
+from .limits import DEFAULT_LIMITS, Limits
+from .message import Request
+from .options import Options
+from .parameters import DEFAULT_PARAMETERS, Parameters
+from .sansio.counters import Counters
+from .sansio.datagrams import Datagram
+from .sansio.deadlines import NEVER
+from .sansio.events import (
+    Event,
+    IncomingRequest,
+    OutgoingRequest,
+    PingAnswered,
+    PingFailed,
+    RequestFailed,
+    RequestForgotten,
+    ResponseFailed,
+    ResponseReceived,
+)
+from .sansio.exchanges import Exchanges
+from .sansio.messaging import Chance, Transmission
+
+__all__ = ["CoAPProtocol", "Trace"]
+
+Trace = Callable[[str, bytes, Hashable], None]
+"""Is called with C{"received"} or C{"sent"}, a datagram's bytes and the peer's address."""
+
+
+@implementer(IDatagramReceiver)
+class CoAPProtocol(DatagramProtocol):
+    """
+    CoAP over one socket: C{reactor.listenUDP(5683, CoAPProtocol(Site(root)))}.
+
+    On the ports of L{txcoap.transports.udp} it does everything that txcoap offers; on Twisted's own
+    port the limits of that one hold: no link-local peers, and no word of closed ports.
+
+    @param site: What peers' requests go to; without one they are rejected with a Reset.
+    @param reactor: For the time, and one delayed call; by default the installed one.
+    @param parameters: The transmission parameters.
+    @param limits: The bounds of what peers can make grow.
+    @param chance: For message IDs, tokens and time-outs; not guessable, but in tests.
+    @param trace: Sees every datagram.
+    """
+
+    noisy = False
+
+    def __init__(
+        self,
+        site: ISite | None = None,
+        reactor: Any = None,
+        *,
+        parameters: Parameters = DEFAULT_PARAMETERS,
+        limits: Limits = DEFAULT_LIMITS,
+        chance: Chance | None = None,
+        trace: Trace | None = None,
+    ) -> None:
+        if reactor is None:
+            from twisted.internet import reactor
+        self.site = site
+        self.reactor = reactor
+        self.trace = trace
+        self.isOpen = False
+        self._exchanges = Exchanges(chance or SystemRandom(), parameters, limits)
+        # Those of our requests and pings that are under way.
+        self._asked: dict[OutgoingRequest, Deferred[Datagram | None]] = {}
+        self._pings: dict[Transmission, Deferred[None]] = {}
+        # Whom to tell when a peer's request, not answered at once, no longer needs an answer.
+        self._served: dict[IncomingRequest, Callable[[RequestError], None]] = {}
+        self._send: Callable[[bytes, Any, Any], int | None] = self._write
+        self._endsTurns = False
+        self._call: IDelayedCall | None = None
+        self._callAt = NEVER
+
+    @property
+    def parameters(self) -> Parameters:
+        """The transmission parameters."""
+        return self._exchanges.parameters
+
+    @property
+    def counters(self) -> Counters:
+        """What was counted since the socket was opened."""
+        return self._exchanges.counters
+
+    def sizes(self) -> dict[str, int]:
+        """How much is in each table."""
+        return self._exchanges.sizes()
+
+    def getHost(self) -> IAddress:
+        """The address of the socket."""
+        address: IAddress = self._open.getHost()
+        return address
+
+    def toPeer(self, host: str, port: int) -> Any:
+        """
+        An address as L{request} and L{ping} take it.
+
+        @param host: A literal, or a path where the socket is a Unix socket.
+        @raise ValueError: if this socket cannot reach it.
+        """
+        toPeer = getattr(self._open, "toPeer", None)
+        return (host, port) if toPeer is None else toPeer(host, port)
+
+    @property
+    def _open(self) -> Any:
+        if self.transport is None:
+            raise SocketClosed("the socket is not open")
+        return self.transport
+
+    # The transport's side
+
+    def startProtocol(self) -> None:
+        """The socket is open."""
+        self.isOpen = True
+        transport: Any = self.transport
+        if ITransport.providedBy(transport):
+            self._send = transport.send
+            self._endsTurns = True
+
+    def stopProtocol(self) -> None:
+        """The socket is closed: what waits for anything fails."""
+        self.isOpen = False
+        self._endsTurns = False
+        self._send = self._write
+        if self._call is not None and self._call.active():
+            self._call.cancel()
+        self._call = None
+        self._callAt = NEVER
+        now = self.reactor.seconds()
+        error = SocketClosed("the socket was closed")
+        for exchange, asked in list(self._asked.items()):
+            self._exchanges.cancel(exchange, now)
+            asked.errback(error)
+        for ping, pinged in list(self._pings.items()):
+            self._exchanges.cancelPing(ping, now)
+            pinged.errback(error)
+        for tell in list(self._served.values()):
+            tell(error)
+        self._asked.clear()
+        self._pings.clear()
+        self._served.clear()
+
+    def datagramReceived(self, data: bytes, peer: Any, local: Any = None) -> None:
+        """A datagram came; see L{IDatagramReceiver}."""
+        if self.trace is not None:
+            self.trace("received", data, peer)
+        event = self._exchanges.receiveDatagram(data, peer, local, self.reactor.seconds())
+        if isinstance(event, IncomingRequest):
+            if self.site is None:
+                self._exchanges.resetRequest(event)
+            else:
+                self.site.requestReceived(self, event)
+        elif event is not None:
+            self._deliver(event)
+        self._flush()
+        if not self._endsTurns:
+            self.turnEnded()
+
+    def datagramUnreachable(self, data: bytes, peer: Any, error: int) -> None:
+        """The network returned a datagram of ours; see L{IDatagramReceiver}."""
+        event = self._exchanges.receiveUnreachable(data, peer, error, self.reactor.seconds())
+        if event is not None:
+            self._deliver(event)
+        self._flush()
+
+    def turnEnded(self) -> None:
+        """See that the next deadline is met."""
+        due = self._exchanges.next()
+        if due < self._callAt and self.isOpen:
+            if self._call is not None:
+                self._call.cancel()
+            self._callAt = due
+            self._call = self.reactor.callLater(max(0.0, due - self.reactor.seconds()), self._expire)
+
+    def _expire(self) -> None:
+        # A call can come a rounding error early; the machines must not find that nothing is due.
+        now = max(self._callAt, self.reactor.seconds())
+        self._call = None
+        self._callAt = NEVER
+        for event in self._exchanges.expire(now):
+            self._deliver(event)
+        self._flush()
+        self.turnEnded()
+
+    def _flush(self) -> None:
+        """Send what the machines want sent."""
+        outbox = self._exchanges.datagramsToSend()
+        while outbox:
+            for data, peer, local in outbox:
+                if self.trace is not None:
+                    self.trace("sent", data, peer)
+                error = self._send(data, peer, local)
+                if error is not None:
+                    event = self._exchanges.receiveUnreachable(data, peer, error, self.reactor.seconds())
+                    if event is not None:
+                        self._deliver(event)
+            outbox = self._exchanges.datagramsToSend()
+
+    def _write(self, data: bytes, peer: Any, local: Any) -> int | None:
+        """Send by a transport of Twisted's own; see L{ITransport.send}."""
+        if self.transport is not None:
+            try:
+                self.transport.write(data, peer)
+            except BlockingIOError:
+                return None
+            except OSError as e:
+                return e.errno
+            except (MessageLengthError, ValueError):
+                return 1
+        return None
+
+    # What happened
+
+    def _deliver(self, event: Event) -> None:
+        _DELIVERIES[type(event)](self, event)
+
+    def _responseReceived(self, event: ResponseReceived) -> None:
+        self._asked.pop(event.exchange).callback(event.datagram)
+
+    def _requestFailed(self, event: RequestFailed) -> None:
+        self._asked.pop(event.exchange).errback(event.error)
+
+    def _requestForgotten(self, event: RequestForgotten) -> None:
+        tell = self._served.pop(event.exchange, None)
+        if tell is not None:
+            tell(RequestError("the request was not answered within EXCHANGE_LIFETIME"))
+
+    def _responseFailed(self, event: ResponseFailed) -> None:
+        tell = self._served.pop(event.exchange, None)
+        if tell is not None:
+            tell(event.error)
+
+    def _pingAnswered(self, event: PingAnswered) -> None:
+        self._pings.pop(event.ping).callback(None)
+
+    def _pingFailed(self, event: PingFailed) -> None:
+        self._pings.pop(event.ping).errback(event.error)
+
+    # What peers asked: for Site
+
+    def respond(self, exchange: IncomingRequest, code: int, options: Options, payload: bytes) -> bool:
+        """
+        Answer a peer's request.
+
+        @return: Whether it took the answer: one that is answered or forgotten does not.
+        @raise MessageTooLarge: if it does not fit a datagram.
+        """
+        taken = self._exchanges.respond(exchange, code, options, payload, self.reactor.seconds())
+        if self._served.pop(exchange, None) is not None:
+            self._flush()
+            self.turnEnded()
+        return taken
+
+    def awaitAnswer(self, exchange: IncomingRequest, tell: Callable[[RequestError], None]) -> None:
+        """A request is not answered at once: tell this if nobody waits for the answer any more."""
+        self._served[exchange] = tell
+
+    def acknowledge(self, exchange: IncomingRequest) -> None:
+        """Acknowledge a request now; its response comes apart."""
+        self._exchanges.acknowledge(exchange, self.reactor.seconds())
+        self._flush()
+        self.turnEnded()
+
+    def resetRequest(self, exchange: IncomingRequest) -> None:
+        """Reject a request with a Reset."""
+        self._exchanges.resetRequest(exchange)
+        self._served.pop(exchange, None)
+        self._flush()
+
+    # What we ask: for Agent
+
+    def request(
+        self,
+        request: Request,
+        peer: Hashable,
+        *,
+        confirmable: bool = True,
+        token: bytes | None = None,
+        parameters: Parameters | None = None,
+        timeout: float | None = None,
+    ) -> Deferred[Datagram | None]:
+        """
+        Ask a peer.
+
+        @param peer: Its address as the transport takes it: C{transport.toPeer(host, port)}.
+        @param timeout: Seconds until the request fails; see
+            L{Exchanges.request<txcoap.sansio.exchanges.Exchanges.request>}.
+        @return: A Deferred of the message with the response, or of None if No-Response asked for
+            none. It fails with a L{RequestError}. Cancelling it takes the request back.
+        """
+        exchange = self._exchanges.request(
+            request,
+            peer,
+            self.reactor.seconds(),
+            confirmable=confirmable,
+            token=token,
+            parameters=parameters,
+            timeout=timeout,
+        )
+        waiting: Deferred[Datagram | None] = Deferred(lambda _: self._cancel(exchange))
+        self._asked[exchange] = waiting
+        self._flush()
+        if self._exchanges.isSettled(exchange) and exchange in self._asked:
+            self._cancel(exchange)
+            waiting.callback(None)
+        self.turnEnded()
+        return waiting
+
+    def _cancel(self, exchange: OutgoingRequest) -> None:
+        self._asked.pop(exchange, None)
+        self._exchanges.cancel(exchange, self.reactor.seconds())
+        self._flush()
+
+    def ping(
+        self, peer: Hashable, *, parameters: Parameters | None = None, timeout: float | None = None
+    ) -> Deferred[None]:
+        """
+        Ask whether a peer is there (RFC 7252 4.3).
+
+        @param timeout: Seconds until it fails; by default MAX_TRANSMIT_WAIT.
+        @return: A Deferred that fires with None once the peer answers, and fails with
+            L{NoAcknowledgement<txcoap.errors.NoAcknowledgement>} if it does not.
+        """
+        ping = self._exchanges.ping(peer, self.reactor.seconds(), parameters, timeout)
+        waiting: Deferred[None] = Deferred(lambda _: self._cancelPing(ping))
+        self._pings[ping] = waiting
+        self._flush()
+        self.turnEnded()
+        return waiting
+
+    def _cancelPing(self, ping: Transmission) -> None:
+        self._pings.pop(ping, None)
+        self._exchanges.cancelPing(ping, self.reactor.seconds())
+
+
+_DELIVERIES: dict[type, Callable[[CoAPProtocol, Any], None]] = {
+    ResponseReceived: CoAPProtocol._responseReceived,
+    RequestFailed: CoAPProtocol._requestFailed,
+    RequestForgotten: CoAPProtocol._requestForgotten,
+    ResponseFailed: CoAPProtocol._responseFailed,
+    PingAnswered: CoAPProtocol._pingAnswered,
+    PingFailed: CoAPProtocol._pingFailed,
+}

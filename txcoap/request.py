@@ -1,0 +1,354 @@
+"""
+L{Request}: what a resource is given to answer, with the names that users of C{twisted.web} look for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress
+
+from .codes import Code
+from .errors import NotAcceptable, PreconditionFailed, RequestError, UnsupportedContentFormat
+from .formats import contentFormat, formatName
+from .message import Message, Response
+from .options import NO_OPTIONS, Options
+from .sansio.events import IncomingRequest, Reception
+
+if TYPE_CHECKING:
+    from .protocol import CoAPProtocol
+    from .server import Site
+
+__all__ = ["NOT_DONE_YET", "Request", "addressOf", "describeAddress"]
+
+NOT_DONE_YET = 1
+"""What a render method returns to answer later, with C{request.write} and C{request.finish}."""
+
+# RFC 7252 5.8, RFC 8132 2.3, 3.2: what a method's success is called.
+DEFAULT_CODES: Mapping[int, Code] = {
+    Code.GET: Code.CONTENT,
+    Code.FETCH: Code.CONTENT,
+    Code.POST: Code.CHANGED,
+    Code.PUT: Code.CHANGED,
+    Code.PATCH: Code.CHANGED,
+    Code.IPATCH: Code.CHANGED,
+    Code.DELETE: Code.DELETED,
+}
+
+
+def addressOf(peer: Any) -> IAddress:
+    """A peer's address as Twisted writes it; an IPv4 address mapped into IPv6 as IPv4."""
+    if not isinstance(peer, tuple):
+        return UNIXAddress(peer)
+    host, port = peer[0], peer[1]
+    if ":" not in host:
+        return IPv4Address("UDP", host, port)
+    if host.startswith("::ffff:") and "." in host:
+        return IPv4Address("UDP", host[7:], port)
+    return IPv6Address("UDP", host, port, *peer[2:])
+
+
+def describeAddress(address: Any) -> str:
+    """An address for people: C{"127.0.0.1:5683"}, C{"[::1]:5683"}, or a path."""
+    if isinstance(address, IPv6Address):
+        return f"[{address.host}]:{address.port}"
+    if isinstance(address, IPv4Address):
+        return f"{address.host}:{address.port}"
+    return str(getattr(address, "name", address))
+
+
+@lru_cache(256)
+def _formatOptions(form: int | str) -> Options:
+    return Options(contentFormat=form)
+
+
+class Request(Message):
+    """
+    A request of a peer, until it is answered.
+
+    @ivar code: The method as a L{Code}; L{method} is its name.
+    @ivar options: The L{Options}.
+    @ivar payload: The whole body, as bytes.
+    @ivar prepath: The path's segments that led to the resource, as C{str}.
+    @ivar postpath: The segments beyond it; none unless the resource is a leaf.
+    @ivar site: The L{Site} that serves it.
+    @ivar resource: What is rendered, once that is found.
+    @ivar finished: Whether it is answered, or nobody waits for the answer.
+    """
+
+    __slots__ = (
+        "_chunks",
+        "_code",
+        "_exchange",
+        "_notifications",
+        "_options",
+        "_protocol",
+        "_rendering",
+        "finished",
+        "postpath",
+        "prepath",
+        "resource",
+        "site",
+    )
+
+    def __init__(self, site: Site, protocol: CoAPProtocol, exchange: IncomingRequest) -> None:
+        self.site = site
+        self.code = exchange.code
+        self.options = exchange.options
+        self.payload = exchange.payload
+        self.prepath: list[str] = []
+        self.postpath: list[str] = []
+        self.resource: Any = None
+        self.finished = False
+        self._protocol = protocol
+        self._exchange = exchange
+        self._code: Code | None = None
+        self._options = NO_OPTIONS
+        self._chunks: list[bytes] = []
+        self._notifications: list[Deferred[None]] = []
+        self._rendering: Deferred[Any] | None = None
+
+    # What is asked
+
+    @property
+    def method(self) -> str:
+        """The method's name, such as C{"GET"}."""
+        return self.code.phrase
+
+    @property
+    def path(self) -> str:
+        """The path, its segments joined by slashes, decoded: C{"/sensors/1"}."""
+        return "/" + "/".join(self.options.uriPath)
+
+    @property
+    def query(self) -> tuple[str, ...]:
+        """The query's arguments as they came, decoded: C{("unit=c", "raw")}."""
+        return self.options.uriQuery
+
+    @property
+    def uri(self) -> str:
+        """Path and query, decoded: C{"/sensors/1?unit=c"}."""
+        query = self.query
+        return f"{self.path}?{'&'.join(query)}" if query else self.path
+
+    @property
+    def args(self) -> dict[str, list[str]]:
+        """The query's arguments by name, each with its values; C{""} for one without a value."""
+        args: dict[str, list[str]] = {}
+        for each in self.query:
+            name, _, value = each.partition("=")
+            args.setdefault(name, []).append(value)
+        return args
+
+    @property
+    def content(self) -> BytesIO:
+        """The body as a file."""
+        return BytesIO(self.payload)
+
+    @property
+    def accept(self) -> int | None:
+        """The content format that the client asks for, by number; None if any will do."""
+        return self.options.accept
+
+    @property
+    def isConfirmable(self) -> bool:
+        """Whether the request came in a confirmable message."""
+        return self._exchange.confirmable
+
+    @property
+    def token(self) -> bytes:
+        """The request's token."""
+        return self._exchange.token
+
+    @property
+    def peer(self) -> Any:
+        """Who asks, as the transport writes it."""
+        return self._exchange.peer
+
+    def getClientAddress(self) -> IAddress:
+        """Who asks, as a Twisted address."""
+        return addressOf(self._exchange.peer)
+
+    def getHost(self) -> IAddress:
+        """The address that the server listens at."""
+        return self._protocol.getHost()
+
+    # The right answer, made short
+
+    def negotiate(self, *formats: int | str) -> int:
+        """
+        Choose the content format to answer in (RFC 7252 5.10.4), and set it.
+
+        @param formats: What the resource has, by name or number, the one it likes best first.
+        @return: The chosen one's number.
+        @raise NotAcceptable: if the client accepts none of them.
+        """
+        numbers = [contentFormat(each) for each in formats]
+        wanted = self.accept
+        if wanted is not None and wanted not in numbers:
+            raise NotAcceptable(f"there is {', '.join(map(formatName, numbers))}")
+        chosen = numbers[0] if wanted is None else wanted
+        self.setOption(contentFormat=chosen)
+        return chosen
+
+    def requireFormat(self, *formats: int | str) -> int:
+        """
+        See that the body is in a format that the resource takes.
+
+        @param formats: What it takes, by name or number.
+        @return: The number of the body's format.
+        @raise UnsupportedContentFormat: if it is in none of them, or none is given.
+        """
+        numbers = [contentFormat(each) for each in formats]
+        given = self.contentFormat
+        if given is None or given not in numbers:
+            raise UnsupportedContentFormat(f"give {' or '.join(map(formatName, numbers))}")
+        return given
+
+    def setETag(self, etag: bytes) -> bool:
+        """
+        Set the entity tag of the representation to answer with (RFC 7252 5.10.6).
+
+        @param etag: 1 to 8 bytes.
+        @return: Whether the client has this representation. Then it is answered 2.03 without a body,
+            and what the method returns does not matter.
+        """
+        self.setOption(etag=etag)
+        return etag in self.options.etag
+
+    def checkPreconditions(self, etag: bytes | None) -> None:
+        """
+        Judge If-Match and If-None-Match, before anything is changed (RFC 7252 5.10.8).
+
+        @param etag: The entity tag of the resource as it is, C{b""} if it has none; None if the
+            resource does not exist.
+        @raise PreconditionFailed: if they do not hold.
+        """
+        wanted = self.options.ifMatch
+        if wanted and (etag is None or not (b"" in wanted or etag in wanted)):
+            raise PreconditionFailed("If-Match does not hold")
+        if self.options.ifNoneMatch and etag is not None:
+            raise PreconditionFailed("If-None-Match does not hold: it exists")
+
+    # The answer
+
+    def setResponseCode(self, code: Code | int | str) -> None:
+        """
+        Answer with this code, where the method returns no L{Response}.
+
+        @param code: Whatever makes a L{Code}.
+        """
+        self._code = code if isinstance(code, Code) else Code(code)  # type: ignore[arg-type]
+
+    def setOption(self, **values: object) -> None:
+        """Answer with these options, where the method returns no L{Response}; by accessor name."""
+        self._options = self._options.evolve(**values)
+
+    def write(self, data: bytes) -> None:
+        """
+        Add to the body of the answer; for a method that returned L{NOT_DONE_YET}.
+
+        @raise RuntimeError: after L{finish}.
+        """
+        if not isinstance(data, bytes):
+            raise TypeError(f"a body is written as bytes; got {data!r}")
+        if self.finished and not self._isForgotten:
+            raise RuntimeError("the request is finished; write before calling finish")
+        self._chunks.append(data)
+
+    def finish(self) -> None:
+        """
+        Answer with what was written; for a method that returned L{NOT_DONE_YET}. If nobody waits any
+        more, nothing happens.
+
+        @raise RuntimeError: if the request was answered before.
+        """
+        if self._isForgotten:
+            return
+        if self.finished:
+            raise RuntimeError("the request is finished already")
+        self.respond(self.toResponse(b"".join(self._chunks)))
+
+    def respond(self, response: Response) -> None:
+        """Answer, for good."""
+        self.site.respond(self, response)
+
+    def acknowledge(self) -> None:
+        """Acknowledge a confirmable request now, for it will take long; the response comes apart."""
+        self._protocol.acknowledge(self._exchange)
+
+    def reset(self) -> None:
+        """Reject the request with a Reset; possible until it is acknowledged or answered."""
+        self._protocol.resetRequest(self._exchange)
+        self.concluded()
+
+    def notifyFinish(self) -> Deferred[None]:
+        """
+        Learn what becomes of the answer.
+
+        @return: A Deferred of its own for each call. It fires with None when the request is answered,
+            and fails with a L{RequestError} if that is no longer of use: the socket was closed, or
+            EXCHANGE_LIFETIME is over.
+        """
+        notification: Deferred[None] = Deferred()
+        self._notifications.append(notification)
+        return notification
+
+    # For Site
+
+    @property
+    def _isForgotten(self) -> bool:
+        return self.finished and self._exchange.state is not Reception.ANSWERED
+
+    def toResponse(self, body: bytes) -> Response:
+        """A body as a response, with the code and options that were set, or that go without saying."""
+        options = self._options
+        if options is NO_OPTIONS:
+            form = self.resource.contentFormat if body and self.resource is not None else None
+            if form is not None:
+                options = _formatOptions(form)
+        elif body and options.contentFormat is None and self.resource.contentFormat is not None:
+            options = options.evolve(contentFormat=self.resource.contentFormat)
+        return Response(self._code or DEFAULT_CODES[self.code], body, options)
+
+    def textResponse(self, text: str) -> Response:
+        """Text as a response, in UTF-8."""
+        if self._options.contentFormat is None:
+            options = self._options.evolve(contentFormat=0) if self._options else _formatOptions(0)
+        else:
+            options = self._options
+        return Response(self._code or DEFAULT_CODES[self.code], text.encode("utf-8"), options)
+
+    def send(self, response: Response) -> bool:
+        """Hand the answer to the protocol; whether it was still wanted."""
+        return self._protocol.respond(self._exchange, response.code, response.options, response.payload)
+
+    def awaits(self, rendering: Deferred[Any]) -> None:
+        """The answer comes from this Deferred."""
+        self._rendering = rendering
+
+    def concluded(self) -> None:
+        """The request is answered."""
+        self.finished = True
+        self._rendering = None
+        notifications, self._notifications = self._notifications, []
+        for notification in notifications:
+            notification.callback(None)
+
+    def connectionLost(self, reason: RequestError) -> None:
+        """Nobody waits for the answer any more."""
+        self.finished = True
+        notifications, self._notifications = self._notifications, []
+        for notification in notifications:
+            notification.errback(reason)
+        rendering, self._rendering = self._rendering, None
+        if rendering is not None:
+            rendering.cancel()
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {self.uri} from {describeAddress(self.getClientAddress())}>"

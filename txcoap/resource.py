@@ -1,0 +1,137 @@
+"""
+L{Resource}: what a server is made of, a tree of them, as in C{twisted.web}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from zope.interface import implementer
+
+from .codes import Code
+from .errors import MethodNotAllowed, NotFound
+from .formats import contentFormat
+from .interfaces import IResource
+from .linkformat import Link
+
+__all__ = ["NoResource", "Resource", "getChildForRequest"]
+
+_RENDER: dict[Code, str] = {code: f"render_{code.phrase}" for code in Code if code.isRequest}
+_NOTHING: Mapping[str, Any] = {}
+
+
+@implementer(IResource)
+class Resource:
+    """
+    A resource, and those below it.
+
+    To make one, write a C{render_} method for each method it has: C{render_GET}, C{render_PUT}, …,
+    C{render_iPATCH}. Each takes a L{Request<txcoap.server.Request>} and returns C{bytes}, C{str},
+    a L{Response<txcoap.message.Response>}, C{None}, or a Deferred or coroutine of one of these; or
+    C{NOT_DONE_YET}, to call C{request.write} and C{request.finish} later.
+
+    @cvar isLeaf: True if this resource also stands for every path below it; what is left of the path
+        is in C{request.postpath}.
+    @cvar contentFormat: The content format, by name or number, of C{bytes} that a method returns. Text
+        has its own, C{text/plain}.
+    @cvar attributes: What C{/.well-known/core} says of this resource (RFC 6690 3): C{rt}, C{if},
+        C{title}, C{sz}, … to text, a number, several of either, or True for an attribute without a value.
+    @cvar isVisible: Whether C{/.well-known/core} names it.
+    @ivar children: The resources right below this one, by segment.
+    """
+
+    isLeaf: bool = False
+    contentFormat: int | str | None = None
+    attributes: Mapping[str, str | int | bool | Sequence[str | int]] = _NOTHING
+    isVisible: bool = True
+    children: Mapping[str, Any] = _NOTHING
+
+    def putChild(self, segment: str, child: Any) -> None:
+        """
+        Put a resource below this one.
+
+        @param segment: Its path segment, as it reads before percent-encoding: C{str}, for a URI's path
+            is text in CoAP (RFC 7252 5.10.1); C{""} for the path that ends in a slash.
+        @param child: An L{IResource}.
+        @raise TypeError: if the segment is no C{str}.
+        """
+        if not isinstance(segment, str):
+            raise TypeError(f"a path segment is text (str) in CoAP; got {segment!r}")
+        if self.children is _NOTHING:
+            self.children = {}
+        assert isinstance(self.children, dict)
+        self.children[segment] = child
+
+    def getChildWithDefault(self, segment: str, request: Any) -> Any:
+        """The child that was put there, else what L{getChild} makes; see L{IResource}."""
+        child = self.children.get(segment)
+        return self.getChild(segment, request) if child is None else child
+
+    def getChild(self, segment: str, request: Any) -> Any:
+        """
+        Make the resource for a segment that no child was put at; override it for paths that are not
+        known beforehand.
+
+        @return: An L{IResource}; by default one that is not there.
+        """
+        return NoResource()
+
+    def render(self, request: Any) -> Any:
+        """
+        Answer a request with the method of its name; see L{IResource}.
+
+        @raise MethodNotAllowed: if there is none.
+        @raise NotFound: if there is no method at all: the resource is only part of a path.
+        """
+        method = getattr(self, _RENDER.get(request.code, ""), None)
+        if method is None:
+            allowed = self.allowedMethods
+            if not allowed:
+                raise NotFound()
+            raise MethodNotAllowed(f"allowed: {', '.join(allowed)}")
+        return method(request)
+
+    @property
+    def allowedMethods(self) -> tuple[str, ...]:
+        """The names of the methods that this resource has."""
+        return tuple(code.phrase for code, name in _RENDER.items() if hasattr(self, name))
+
+    def getLinks(self, path: str) -> Iterator[Link]:
+        """The links to this resource and to all below it; see L{IResource}."""
+        if self.isVisible and self.allowedMethods:
+            attributes = dict(self.attributes)
+            if self.contentFormat is not None:
+                attributes.setdefault("ct", contentFormat(self.contentFormat))
+            yield Link.of(path or "/", **attributes)
+        for segment, child in self.children.items():
+            yield from child.getLinks(f"{path}/{quote(segment, safe=_SEGMENT_SAFE)}")
+
+
+# What RFC 3986 3.3 lets stand in a path segment, beside what quote lets stand anyway.
+_SEGMENT_SAFE = "!$&'()*+,;=:@"
+
+
+class NoResource(Resource):
+    """What is not there: 4.04, whatever the method."""
+
+    isLeaf = True
+
+    def render(self, request: Any) -> Any:
+        """Raise L{NotFound}."""
+        raise NotFound()
+
+
+def getChildForRequest(resource: Any, request: Any) -> Any:
+    """
+    The resource that a request is for, from one that its path leads through.
+
+    Moves the segments on the way from C{request.postpath} to C{request.prepath}.
+    """
+    postpath = request.postpath
+    while postpath and not resource.isLeaf:
+        segment = postpath.pop(0)
+        request.prepath.append(segment)
+        resource = resource.getChildWithDefault(segment, request)
+    return resource

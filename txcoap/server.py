@@ -1,0 +1,187 @@
+"""
+L{Site}: from a peer's request to the resource it is for, and from what that returns to the response.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from .codes import Code
+from .discovery import WELL_KNOWN_CORE, WellKnownCore
+from .errors import (
+    BadRequest,
+    InternalServerError,
+    MalformedOption,
+    MessageTooLarge,
+    MethodNotAllowed,
+    ProxyingNotSupported,
+    ResponseError,
+)
+from .interfaces import ISite
+from .limits import DEFAULT_LIMITS, Limits
+from .message import Response
+from .options import NO_OPTIONS
+from .parameters import DEFAULT_PARAMETERS, Parameters
+from .protocol import CoAPProtocol
+from .request import DEFAULT_CODES, NOT_DONE_YET, Request, describeAddress
+from .resource import getChildForRequest
+from .sansio.events import IncomingRequest
+
+__all__ = ["NOT_DONE_YET", "Request", "Site"]
+
+# Requests to a proxy have options from Proxy-Uri up; few others have any beyond Block1.
+_PROXY_URI = 35
+
+
+@implementer(ISite)
+class Site:
+    """
+    A server: C{reactor.listenUDP(5683, CoAPProtocol(Site(root)))}, or
+    C{endpoints.serverFromString(reactor, "udp:5683").listen(Site(root))}.
+
+    A resource that raises a L{ResponseError} answers with its code. For any other exception the peer
+    gets a bare 5.00; the traceback goes to the log alone.
+
+    @param root: The L{IResource<txcoap.interfaces.IResource>} at the path's root. C{/.well-known/core} is
+        answered from its tree, unless the tree has a resource there.
+    @param parameters: Transmission parameters, for the protocols that L{buildProtocol} makes.
+    @param limits: Likewise.
+    @param accessLog: Called with each L{Request} and its L{Response} once that is sent;
+        L{logAccess} writes a line to Twisted's log.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        root: Any,
+        *,
+        parameters: Parameters = DEFAULT_PARAMETERS,
+        limits: Limits = DEFAULT_LIMITS,
+        accessLog: Callable[[Request, Response], None] | None = None,
+    ) -> None:
+        self.resource = root
+        self.parameters = parameters
+        self.limits = limits
+        self.accessLog = accessLog
+        self._wellKnownCore = WellKnownCore(root)
+
+    def buildProtocol(self, reactor: Any) -> CoAPProtocol:
+        """A protocol that serves this site, for one socket."""
+        return CoAPProtocol(self, reactor, parameters=self.parameters, limits=self.limits)
+
+    def requestReceived(self, protocol: CoAPProtocol, exchange: IncomingRequest) -> None:
+        """A peer asks for something; see L{ISite}."""
+        request = Request(self, protocol, exchange)
+        try:
+            request.resource = resource = self.getResourceFor(request)
+            result = resource.render(request)
+        except Exception:
+            self._failed(Failure(), request)
+        else:
+            self._rendered(result, request)
+        if not request.finished:
+            protocol.awaitAnswer(exchange, request.connectionLost)
+
+    def getResourceFor(self, request: Request) -> Any:
+        """
+        The resource that a request is for.
+
+        @raise ResponseError: if the request can be answered by none.
+        """
+        if request.code not in DEFAULT_CODES:
+            raise MethodNotAllowed(f"no method is called {request.code.dotted}")
+        options = request.options
+        pairs = options.pairs
+        forProxy = pairs and pairs[-1][0] >= _PROXY_URI
+        if forProxy and not (options.proxyUri is None and options.proxyScheme is None):
+            raise ProxyingNotSupported()
+        path = options.uriPath
+        request.postpath = list(path)
+        resource = getChildForRequest(self.resource, request)
+        if path == WELL_KNOWN_CORE and not getattr(resource, "allowedMethods", True):
+            return self._wellKnownCore
+        return resource
+
+    def _rendered(self, result: Any, request: Request) -> None:
+        """A render method, or the Deferred that it returned, gave its result."""
+        if result.__class__ is bytes:
+            self.respond(request, request.toResponse(result))
+        elif isinstance(result, Response):
+            self.respond(request, result)
+        elif isinstance(result, str):
+            self.respond(request, request.textResponse(result))
+        elif result is None:
+            self.respond(request, request.toResponse(b""))
+        elif isinstance(result, (Deferred, Coroutine)):
+            self._awaitResult(result, request)
+        elif isinstance(result, bytes):
+            self.respond(request, request.toResponse(bytes(result)))
+        elif result != NOT_DONE_YET:
+            self._log.error(
+                "{resource} returned {result!r} to {request}; a render method returns bytes, str, a "
+                "Response, None, NOT_DONE_YET, or a Deferred or coroutine of one of the first four",
+                resource=request.resource,
+                result=result,
+                request=request,
+            )
+            self.respond(request, Response.fromError(InternalServerError()))
+
+    def _awaitResult(self, result: Any, request: Request) -> None:
+        rendering = result if isinstance(result, Deferred) else Deferred.fromCoroutine(result)
+        request.awaits(rendering)
+        rendering.addCallback(self._rendered, request)
+        rendering.addErrback(self._failed, request)
+
+    def _failed(self, failure: Failure, request: Request) -> None:
+        """A render method, or the Deferred that it returned, failed."""
+        error = failure.value
+        if isinstance(error, CancelledError) and request.finished:
+            return
+        if isinstance(error, MalformedOption):
+            error = BadRequest(str(error))
+        if not isinstance(error, ResponseError):
+            self._log.failure("while rendering {request}", failure=failure, request=request)
+            error = InternalServerError()
+        self.respond(request, Response.fromError(error))
+
+    def respond(self, request: Request, response: Response) -> None:
+        """
+        Answer a request, for good.
+
+        A representation that the client has, by the entity tags that it sent, becomes a 2.03 without
+        a body (RFC 7252 5.10.6.2).
+        """
+        if request.finished:
+            return
+        options = response.options
+        if options is not NO_OPTIONS and response.code == Code.CONTENT:
+            etag = response.etag
+            if etag is not None and etag in request.options.etag:
+                response = Response(Code.VALID, b"", options.evolve(contentFormat=None))
+        try:
+            request.send(response)
+        except MessageTooLarge:
+            self._log.failure("the answer to {request} is too large", request=request)
+            response = Response.fromError(InternalServerError())
+            request.send(response)
+        request.concluded()
+        if self.accessLog is not None:
+            self.accessLog(request, response)
+
+    def logAccess(self, request: Request, response: Response) -> None:
+        """Write a line to Twisted's log; to be given as C{accessLog}."""
+        self._log.info(
+            '{client} "{method} {uri}" {code} {size}',
+            client=describeAddress(request.getClientAddress()),
+            method=request.method,
+            uri=request.uri,
+            code=response.code.dotted,
+            size=len(response.payload),
+        )

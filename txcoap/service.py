@@ -1,0 +1,141 @@
+"""
+L{CoAPService}: a server as a Twisted service, for C{twistd coap} and for any C{MultiService}.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred, gatherResults, maybeDeferred
+from twisted.internet.interfaces import IAddress, IListeningPort
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from .endpoints import serverFromString
+from .interfaces import IResource, ISite
+from .request import describeAddress
+from .server import Site
+
+__all__ = ["CoAPService", "makeRoot"]
+
+
+def makeRoot(resources: Any, reactor: Any) -> Any:
+    """
+    The root of a tree, from what a user gives for it.
+
+    @param resources: An L{IResource<txcoap.interfaces.IResource>}, which is the root itself; a class of
+        such, called without arguments; or any other callable, called with the reactor.
+    @return: The root, or a Deferred of it.
+    """
+    if IResource.providedBy(resources):
+        return resources
+    if isinstance(resources, type) and IResource.implementedBy(resources):
+        return resources()
+    return resources(reactor)
+
+
+class CoAPService(Service):
+    """
+    Serves a tree of resources while it runs::
+
+        CoAPService(root, ["udp:5683"]).setServiceParent(application)
+
+    @param resources: The root, or what L{makeRoot} makes it of; a Deferred of it delays listening. Or an
+        L{ISite<txcoap.interfaces.ISite>}, such as a L{Site} with settings of its own.
+    @param listen: Where, as L{serverFromString<txcoap.endpoints.serverFromString>} reads it; or
+        endpoints.
+    @param reactor: By default the installed one.
+    @param logAccess: Whether to log a line for each request.
+    @ivar ports: What is listening.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        resources: Any,
+        listen: Sequence[Any] = ("udp:5683",),
+        reactor: Any = None,
+        *,
+        logAccess: bool = False,
+    ) -> None:
+        if reactor is None:
+            from twisted.internet import reactor
+        self.reactor = reactor
+        self.ports: list[IListeningPort] = []
+        self._resources = resources
+        self._endpoints = [
+            serverFromString(reactor, each) if isinstance(each, str) else each for each in listen
+        ]
+        self._logAccess = logAccess
+        self._starting: Deferred[None] | None = None
+
+    def getHosts(self) -> list[IAddress]:
+        """The addresses that are listened at."""
+        return [port.getHost() for port in self.ports]
+
+    def privilegedStartService(self) -> None:
+        """Listen, before the process changes its user."""
+        self._start()
+
+    def startService(self) -> None:
+        """Listen, if that has not begun."""
+        super().startService()
+        self._start()
+
+    def _start(self) -> None:
+        if self._starting is not None:
+            return
+        # A failure is the caller's while this call lasts; one that comes later ends the process.
+        failures: list[Failure] = []
+        self._starting = Deferred.fromCoroutine(self._listen())
+        self._starting.addErrback(failures.append)
+        if failures:
+            self._starting = None
+            failures[0].raiseException()
+        self._starting.addCallback(lambda _: self._endProcess(failures))
+
+    async def _listen(self) -> None:
+        site = self._resources
+        if not ISite.providedBy(site):
+            root = await maybeDeferred(makeRoot, site, self.reactor)
+            if not IResource.providedBy(root):
+                raise TypeError(f"{root!r} is no resource; it came from {self._resources!r}")
+            site = Site(root)
+            if self._logAccess:
+                site.accessLog = site.logAccess
+        for endpoint in self._endpoints:
+            port = await endpoint.listen(site)
+            self.ports.append(port)
+            self._log.info("serving CoAP at {address}", address=describeAddress(port.getHost()))
+
+    def _endProcess(self, failures: list[Failure]) -> None:
+        """A server that cannot serve ends, with the exit status 1."""
+        if not failures or failures[0].check(CancelledError):
+            return
+        self._log.failure("the server cannot start", failure=failures[0])
+        atexit.register(_exitWithFailure)
+        self.reactor.stop()
+
+    def stopService(self) -> Deferred[None]:
+        """Stop listening; the Deferred fires when the ports are closed."""
+        super().stopService()
+        starting, self._starting = self._starting, None
+        if starting is not None:
+            starting.cancel()
+        ports, self.ports = self.ports, []
+        return gatherResults([maybeDeferred(port.stopListening) for port in ports]).addCallback(
+            lambda _: None
+        )
+
+
+def _exitWithFailure() -> None:
+    """Leave with status 1; the reactor's end has none of its own."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
