@@ -34,9 +34,8 @@ def makeRoot(resources: Any, reactor: Any) -> Any:
     """
     if IResource.providedBy(resources):
         return resources
-    if isinstance(resources, type) and IResource.implementedBy(resources):
-        return resources()
-    return resources(reactor)
+    isClass = isinstance(resources, type) and IResource.implementedBy(resources)
+    return resources() if isClass else resources(reactor)
 
 
 class CoAPService(Service):
@@ -85,7 +84,7 @@ class CoAPService(Service):
 
     def startService(self) -> None:
         """Listen, if that has not begun."""
-        super().startService()
+        super().startService()  # type: ignore[no-untyped-call]
         self._start()
 
     def _start(self) -> None:
@@ -124,7 +123,7 @@ class CoAPService(Service):
 
     def stopService(self) -> Deferred[None]:
         """Stop listening; the Deferred fires when the ports are closed."""
-        super().stopService()
+        super().stopService()  # type: ignore[no-untyped-call]
         starting, self._starting = self._starting, None
         if starting is not None:
             starting.cancel()

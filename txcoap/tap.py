@@ -46,7 +46,7 @@ class Options(usage.Options):
     def opt_listen(self, description: str) -> None:
         """
         Where to listen, repeatable: udp:5683 (the default; IPv6 and IPv4), udp:5683:interface=127.0.0.1,
-        "udp:5683:interface=\\:\\:1", unix:/run/coap.sock, fd:3, systemd:name=coap.socket.
+        "udp:5683:interface=\:\:1", unix:/run/coap.sock, fd:3, systemd:name=coap.socket.
         """
         self["listen"].append(description)
 
