@@ -8,9 +8,8 @@ A small tree of resources to try a client on::
 
 from datetime import datetime
 
-from txcoap import Code, Resource, Response
+from txcoap import Code, Request, Resource, Response
 from txcoap.errors import BadRequest
-from txcoap.server import Request
 
 
 class Front(Resource):
