@@ -150,7 +150,7 @@ class AdoptedServerEndpoint(_Endpoint):
             adopt = unix.adopt if family == socket.AF_UNIX else udp.adopt
             return adopt(self.reactor, self.fd, _protocolOf(site, self.reactor))
         except (OSError, ValueError) as failure:
-            raise CannotListenError(  # type: ignore[no-untyped-call]
+            raise CannotListenError(
                 None, f"fd:{self.fd}", failure
             ) from failure
 

@@ -40,11 +40,11 @@ class Options(usage.Options):
     compData = usage.Completions(optActions={"resources": usage.CompleteList([])})
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self["listen"] = []
 
     def opt_listen(self, description: str) -> None:
-        """
+        r"""
         Where to listen, repeatable: udp:5683 (the default; IPv6 and IPv4), udp:5683:interface=127.0.0.1,
         "udp:5683:interface=\:\:1", unix:/run/coap.sock, fd:3, systemd:name=coap.socket.
         """
@@ -54,7 +54,7 @@ class Options(usage.Options):
 
     def opt_version(self) -> None:
         """Print txcoap's version, and exit."""
-        print(f"txcoap {__version__}")
+        print(f"txcoap {__version__}")  # noqa: T201
         sys.exit(0)
 
     def parseArgs(self, *arguments: str) -> None:

@@ -292,7 +292,7 @@ class DatagramPort(udp.Port):
             self._telling = None
         self._untold = []
         # A protocol that sends as it stops finds the socket still open.
-        base.BasePort.connectionLost(self, reason)  # type: ignore[no-untyped-call]
+        base.BasePort.connectionLost(self, reason)
         self.protocol.doStop()
         self.socket.close()
         del self.fileno

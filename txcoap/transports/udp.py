@@ -110,7 +110,7 @@ class Port(DatagramPort):
                 self.addressFamily, self.interface, self.port, reuseport=self._reuseport
             )
         except (OSError, ValueError) as failure:
-            raise CannotListenError(self.interface, self.port, failure) from failure  # type: ignore[no-untyped-call]
+            raise CannotListenError(self.interface, self.port, failure) from failure
 
     def _prepare(self, skt: socket.socket) -> None:
         """

@@ -95,7 +95,7 @@ class UnixPort(DatagramPort):
         except (OSError, ValueError) as failure:
             skt.close()
             self._sweep()
-            raise CannotListenError(  # type: ignore[no-untyped-call]
+            raise CannotListenError(
                 None, self.port, failure
             ) from failure
         return skt
