@@ -41,7 +41,7 @@ class ValueFormat(NamedTuple):
     decode: Callable[[bytes], Any]
 
 
-def _encodeUint(value: int) -> bytes:
+def _encodeUint(value: Any) -> bytes:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise ValueError(f"expected a whole number from 0 up, got {value!r}")
     return value.to_bytes((value.bit_length() + 7) // 8, "big")
@@ -51,7 +51,7 @@ def _decodeUint(data: bytes) -> int:
     return int.from_bytes(data, "big")
 
 
-def _encodeString(value: str) -> bytes:
+def _encodeString(value: Any) -> bytes:
     if not isinstance(value, str):
         raise ValueError(f"expected text (str), got {value!r}")
     return value.encode("utf-8")
@@ -61,7 +61,7 @@ def _decodeString(data: bytes) -> str:
     return data.decode("utf-8")
 
 
-def _encodeOpaque(value: bytes) -> bytes:
+def _encodeOpaque(value: Any) -> bytes:
     if not isinstance(value, (bytes, bytearray, memoryview)):
         raise ValueError(f"expected bytes, got {value!r}")
     return bytes(value)
