@@ -181,7 +181,7 @@ class Agent:
                 options = options.adding(*Options(uriQuery=[f"{k}={v}" for k, v in pairs]).pairs)
             own = target.toOptions()
             asked = own.adding(*options.pairs) if options else own
-            code = method if isinstance(method, Code) else Code(method)  # type: ignore[arg-type]
+            code = method if isinstance(method, Code) else Code(method)
             request = Request(code, payload, asked, **values)
         except (CoAPError, ValueError):
             return fail()

@@ -9,6 +9,7 @@ has a class, a dotted form and a phrase that says so.
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 __all__ = ["Code"]
 
@@ -67,6 +68,10 @@ class Code(IntEnum):
     PONG = 0xE3
     RELEASE = 0xE4
     ABORT = 0xE5
+
+    if TYPE_CHECKING:
+        # What Enum's look-up takes, with _missing_ below.
+        def __new__(cls, value: int | str) -> Code: ...  # noqa: D102, PYI034
 
     # Enum hashes the name in Python code; codes are looked up in tables for every message.
     __hash__ = int.__hash__

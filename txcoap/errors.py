@@ -196,7 +196,7 @@ class ResponseError(CoAPError):
         self, diagnostic: str = "", *, code: Code | str | int | None = None, **options: object
     ) -> None:
         if code is not None:
-            self.code = Code(code)  # type: ignore[arg-type]
+            self.code = Code(code)
         self.diagnostic = diagnostic
         self.options = options
         super().__init__(f"{self.code}: {diagnostic}" if diagnostic else str(self.code))

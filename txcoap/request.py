@@ -243,7 +243,7 @@ class Request(Message):
 
         @param code: Whatever makes a L{Code}.
         """
-        self._code = code if isinstance(code, Code) else Code(code)  # type: ignore[arg-type]
+        self._code = code if isinstance(code, Code) else Code(code)
 
     def setOption(self, **values: object) -> None:
         """Answer with these options, where the method returns no L{Response}; by accessor name."""

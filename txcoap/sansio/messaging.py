@@ -34,9 +34,9 @@ to call C{expire}; the last two may change after every other call.
 
 from __future__ import annotations
 
-import os
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
+from os import strerror
 from typing import Any, Protocol
 
 from ..codes import Code
@@ -324,7 +324,7 @@ class Messaging:
         if transmission is None or not data or not transmission.data.startswith(data[:1152]):
             return None
         self.finish(transmission, now)
-        return Ended(transmission, Unreachable(error, f"{peer} cannot be reached: {os.strerror(error)}"))
+        return Ended(transmission, Unreachable(error, f"{peer} cannot be reached: {strerror(error)}"))
 
     # What peers asked
 
