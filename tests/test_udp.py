@@ -285,6 +285,27 @@ class ScriptedPortTests(SynchronousTestCase):
             self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
             self.protocol = Recorder()
 
+    def test_bugsElsewhereAreLogged(self) -> None:
+        """
+        So is one that raises when it is told of an error, or of a turn's end.
+        """
+        needsLinux()
+
+        class Buggy(Recorder):
+            def datagramUnreachable(self, data: bytes, peer: Any, error: int) -> None:
+                raise RuntimeError("a bug")
+
+            def turnEnded(self) -> None:
+                raise RuntimeError("another bug")
+
+        self.protocol = Buggy()
+        skt = ScriptedSocket()
+        skt.errors = [errorEntry(("127.0.0.1", 7), errno.ECONNREFUSED)]
+        port = self.listen(skt)
+        port.doRead()
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 2)
+        self.assertTrue(port.connected)
+
     def test_receiveErrors(self) -> None:
         """
         Whatever receiving fails with, the datagrams behind it are delivered and the port stays.

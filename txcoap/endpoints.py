@@ -150,9 +150,7 @@ class AdoptedServerEndpoint(_Endpoint):
             adopt = unix.adopt if family == socket.AF_UNIX else udp.adopt
             return adopt(self.reactor, self.fd, _protocolOf(site, self.reactor))
         except (OSError, ValueError) as failure:
-            raise CannotListenError(
-                None, f"fd:{self.fd}", failure
-            ) from failure
+            raise CannotListenError(None, f"fd:{self.fd}", failure) from failure
 
 
 def serverFromString(reactor: Any, description: str) -> IDatagramEndpoint:

@@ -86,15 +86,13 @@ def _local4(kind: int, data: bytes) -> LocalAddress:
     interface, source, destination = _PKTINFO4.unpack(data)
     # Linux puts an address of ours in the middle; it differs for what was sent to many.
     isMulticast = source != destination
-    if isMulticast:
-        reply = _PKTINFO4.pack(interface, _ANY4, _ANY4)
-    else:
-        reply = _PKTINFO4.pack(0, source, _ANY4)
+    # To many: by that interface, from its own address. To us alone: from the address that was asked.
+    fields = (interface, _ANY4, _ANY4) if isMulticast else (0, source, _ANY4)
     return LocalAddress(
         socket.inet_ntop(socket.AF_INET, destination),
         isMulticast,
         interface,
-        ((socket.IPPROTO_IP, kind, reply),),
+        ((socket.IPPROTO_IP, kind, _PKTINFO4.pack(*fields)),),
     )
 
 

@@ -61,9 +61,7 @@ def isDualStack(skt: socket.socket) -> bool:
     """
     @return: whether it is an IPv6 socket that, bound to C{"::"}, speaks IPv4 too.
     """
-    return skt.family == socket.AF_INET6 and not skt.getsockopt(
-        socket.IPPROTO_IPV6, socket.IPV6_V6ONLY
-    )
+    return skt.family == socket.AF_INET6 and not skt.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
 
 
 def askForErrors(skt: socket.socket) -> bool:

@@ -84,9 +84,7 @@ class Port(DatagramPort):
         self._locals: dict[bytes, ancillary.LocalAddress] = {}
 
     @classmethod
-    def fromSocket(
-        cls, reactor: Any, skt: socket.socket, protocol: DatagramProtocol, **options: Any
-    ) -> Port:
+    def fromSocket(cls, reactor: Any, skt: socket.socket, protocol: DatagramProtocol, **options: Any) -> Port:
         """
         Take over a bound UDP socket, which this port closes when it stops.
 
@@ -106,9 +104,7 @@ class Port(DatagramPort):
 
     def _openSocket(self) -> socket.socket:
         try:
-            return sockets.openUDP(
-                self.addressFamily, self.interface, self.port, reuseport=self._reuseport
-            )
+            return sockets.openUDP(self.addressFamily, self.interface, self.port, reuseport=self._reuseport)
         except (OSError, ValueError) as failure:
             raise CannotListenError(self.interface, self.port, failure) from failure
 
@@ -188,9 +184,7 @@ class Port(DatagramPort):
             if self.disconnecting:
                 return
 
-    def _learnLocal(
-        self, messages: list[ancillary.ControlMessage]
-    ) -> ancillary.LocalAddress | None:
+    def _learnLocal(self, messages: list[ancillary.ControlMessage]) -> ancillary.LocalAddress | None:
         local = ancillary.localAddress(messages)
         if local is not None and ancillary.localAddress(messages[-1:]) == local:
             if len(self._locals) >= MAX_LOCAL_ADDRESSES:

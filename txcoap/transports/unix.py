@@ -1,5 +1,5 @@
 """
-CoAP over Unix datagram sockets, as libcoap speaks it: UDP's message format (RFC 7252 3), with paths
+CoAP over Unix datagram sockets, in libcoap's way: UDP's message format (RFC 7252 3), with paths
 for addresses. C{coap://%2Frun%2Fx.sock/light} is asked at C{/run/x.sock}.
 
 A datagram is answered at the path that its sender's socket is bound to, so a client needs a path
@@ -95,9 +95,7 @@ class UnixPort(DatagramPort):
         except (OSError, ValueError) as failure:
             skt.close()
             self._sweep()
-            raise CannotListenError(
-                None, self.port, failure
-            ) from failure
+            raise CannotListenError(None, self.port, failure) from failure
         return skt
 
     def _bind(self, skt: socket.socket) -> None:
