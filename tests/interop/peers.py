@@ -19,7 +19,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -211,16 +211,17 @@ SERVERS: dict[str, Callable[[str, int], list[str]]] = {
 }
 
 
-async def startServer(case: TestCase, name: str, host: str = LOOPBACK4) -> str:
+async def startServer(case: TestCase, name: str, host: str = LOOPBACK4, words: Sequence[str] = ()) -> str:
     """
     Start a peer's server for one test.
 
     @param name: One of L{SERVERS}.
     @param host: The loopback address to listen on.
+    @param words: More arguments for its command.
     @return: Its URI, without a path, once it answers.
     """
     port = freePort(host)
-    child = Child.start(case, SERVERS[name](host, port), environment())
+    child = Child.start(case, [*SERVERS[name](host, port), *words], environment())
     if name == "libcoap":
         # It prints nothing when it is ready.
         await ping(host, port)
@@ -261,12 +262,14 @@ class Query:
     """
     What a peer's client is to ask.
 
+    @ivar methods: One or more, after each other: C{"GET"}, C{"PUT,DELETE"}.
+    @ivar payload: The body, also of a GET.
     @ivar options: Number and value of options beside those of the URI.
     @ivar repeat: How many times to ask, at once where the client can.
     @ivar observe: After how many notifications to end; 0 for no observation (RFC 7641).
     """
 
-    method: str
+    methods: str
     uri: str
     confirmable: bool = True
     payload: bytes = b""
@@ -277,7 +280,7 @@ class Query:
 
 def libcoapClient(query: Query) -> list[str]:
     """libcoap's client, showing each message."""
-    words = ["-B", "15", "-v", "7", "-m", query.method.lower()]
+    words = ["-B", "15", "-v", "7", "-m", query.methods.lower()]
     words += [] if query.confirmable else ["-N"]
     words += ["-f", "-"] if query.payload else []
     words += ["-s", str(query.observe)] if query.observe else []
@@ -289,7 +292,7 @@ def libcoapClient(query: Query) -> list[str]:
 
 def scriptedClient(command: list[str], query: Query) -> list[str]:
     """One of the scripts, which take the same arguments."""
-    words = [query.method, query.uri, "--repeat", str(query.repeat)]
+    words = [query.methods, query.uri, "--repeat", str(query.repeat)]
     words += [] if query.confirmable else ["--non"]
     words += ["--stdin"] if query.payload else []
     words += ["--observe", str(query.observe)] if query.observe else []
@@ -304,7 +307,7 @@ def readMessages(output: str) -> list[Answer]:
         Answer(
             code=found["code"],
             type=found["type"],
-            payload=unescape(found["payload"] or ""),
+            payload=bytes.fromhex(found["binary"] or "") or unescape(found["text"] or ""),
             options=tuple(splitOptions(found["options"])),
         )
         for found in _RECEIVED.finditer(output)
@@ -315,7 +318,7 @@ def readMessages(output: str) -> list[Answer]:
 _RECEIVED = re.compile(
     r"received \d+ bytes\n"
     r"v:1 t:(?P<type>\w+) c:(?P<code>\d\.\d\d) i:\w+ \{\w*\} \[ (?P<options>.*?) ?\]"
-    r"(?: :: '(?P<payload>.*)')?\n"
+    r"(?: :: (?:'(?P<text>.*)'|binary data length \d+\n<<(?P<binary>\w+)>>))?\n"
 )
 
 
@@ -362,24 +365,38 @@ def readOption(pair: tuple[int | str, object]) -> tuple[str, str]:
     return definition.name, decoded.hex() if isinstance(decoded, bytes) else str(decoded)
 
 
+CLIENTS: dict[str, Callable[[Query], list[str]]] = {
+    "libcoap": libcoapClient,
+    "aiocoap": lambda query: scriptedClient(aiocoapCommand("aiocoap_client.py"), query),
+    "node-coap": lambda query: scriptedClient(nodeCommand("node_client.js"), query),
+}
+
+
 async def ask(case: TestCase, name: str, query: Query) -> list[Answer]:
     """
     Let a peer's client ask.
 
-    @param name: C{"libcoap"}, C{"aiocoap"} or C{"node-coap"}.
+    @param name: One of L{CLIENTS}.
     @return: The responses, at least one.
     @raise ChildError: if the client fails, or gets none.
     """
-    commands = {
-        "libcoap": lambda: libcoapClient(query),
-        "aiocoap": lambda: scriptedClient(aiocoapCommand("aiocoap_client.py"), query),
-        "node-coap": lambda: scriptedClient(nodeCommand("node_client.js"), query),
-    }
-    child = await Child.run(case, commands[name](), environment(), query.payload)
-    output = child.output if name != "libcoap" else child.output + child.errors
+    if name != "libcoap":
+        return await askOnce(case, name, query)
+    # It takes one method at a time.
+    answers: list[Answer] = []
+    for method in query.methods.split(","):
+        answers += await askOnce(case, name, replace(query, methods=method))
+    return answers
+
+
+async def askOnce(case: TestCase, name: str, query: Query) -> list[Answer]:
+    """Run a peer's client once; as L{ask}."""
+    child = await Child.run(case, CLIENTS[name](query), environment(), query.payload)
     if child.status == 0:
-        text = output.decode("utf-8", "replace")
-        answers = readMessages(text) if name == "libcoap" else readLines(text)
+        if name == "libcoap":
+            answers = readMessages((child.output + child.errors).decode("utf-8", "replace"))
+        else:
+            answers = readLines(child.output.decode("utf-8"))
         if answers:
             return answers
     raise ChildError(child.describe())

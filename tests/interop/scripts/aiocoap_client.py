@@ -1,9 +1,10 @@
 """
-aiocoap's client: one request, and a line of JSON for each response.
+aiocoap's client: requests to one URI, and a line of JSON for each response.
 
-Usage: C{python aiocoap_client.py METHOD URI [--non] [--stdin] [--option NUMBER=HEX] [--repeat COUNT]
-[--observe COUNT]}. C{--stdin} takes the payload from standard input, C{--repeat} asks several times
-at once, C{--observe} ends after as many notifications.
+Usage: C{python aiocoap_client.py METHOD[,METHOD...] URI [--non] [--stdin] [--option NUMBER=HEX]
+[--repeat COUNT] [--observe COUNT]}. Of several methods each waits for the response to the one before.
+C{--stdin} takes the payload from standard input, C{--repeat} asks several times at once, C{--observe}
+ends after as many notifications.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 import asyncio
 import json
 import sys
+from collections.abc import AsyncIterable
 
 import aiocoap
 from aiocoap import Code, Context, Message
@@ -32,10 +34,10 @@ def show(response: Message) -> None:
     print(json.dumps(line), flush=True)
 
 
-def makeRequest(arguments: argparse.Namespace, payload: bytes) -> Message:
+def makeRequest(method: str, arguments: argparse.Namespace, payload: bytes) -> Message:
     """The request that the command line asks for."""
     request = Message(
-        code=METHODS[arguments.method.upper()],
+        code=METHODS[method.upper()],
         uri=arguments.uri,
         payload=payload,
         transport_tuning=aiocoap.Unreliable if arguments.non else aiocoap.Reliable,
@@ -48,26 +50,31 @@ def makeRequest(arguments: argparse.Namespace, payload: bytes) -> Message:
     return request
 
 
+async def follow(observation: AsyncIterable[Message], count: int) -> None:
+    """Print so many notifications."""
+    async for notification in observation:
+        show(notification)
+        count -= 1
+        if not count:
+            break
+
+
 async def main(arguments: argparse.Namespace) -> None:
     """Ask, and print what comes back."""
     payload = sys.stdin.buffer.read() if arguments.stdin else b""
     context = await Context.create_client_context()
-    requests = [context.request(makeRequest(arguments, payload)) for _ in range(arguments.repeat)]
-    for response in await asyncio.gather(*[each.response for each in requests]):
-        show(response)
-    if arguments.observe > 1:
-        left = arguments.observe - 1
-        async for notification in requests[0].observation:
-            show(notification)
-            left -= 1
-            if not left:
-                break
+    for method in arguments.methods.split(","):
+        requests = [context.request(makeRequest(method, arguments, payload)) for _ in range(arguments.repeat)]
+        for response in await asyncio.gather(*[each.response for each in requests]):
+            show(response)
+        if arguments.observe > 1:
+            await follow(requests[0].observation, arguments.observe - 1)
     await context.shutdown()
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("method")
+    parser.add_argument("methods")
     parser.add_argument("uri")
     parser.add_argument("--non", action="store_true")
     parser.add_argument("--stdin", action="store_true")

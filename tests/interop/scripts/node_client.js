@@ -1,7 +1,7 @@
-// node-coap's client: one request, and a line of JSON for each response.
-// Usage: node node_client.js METHOD URI [--non] [--stdin] [--option NUMBER=HEX] [--repeat COUNT]
-//        [--observe COUNT]
-// --stdin takes the payload from standard input, --repeat asks several times at once, --observe ends
+// node-coap's client: requests to one URI, and a line of JSON for each response.
+// Usage: node node_client.js METHOD[,METHOD...] URI [--non] [--stdin] [--option NUMBER=HEX]
+//        [--repeat COUNT] [--observe COUNT]
+// Of several methods each waits for the response to the one before. --stdin takes the payload from standard input, --repeat asks several times at once, --observe ends
 // after as many notifications.
 'use strict'
 
@@ -9,7 +9,7 @@ const { readFileSync } = require('fs')
 const { parseArgs } = require('util')
 const coap = require('coap')
 
-const { values, positionals: [method, uri] } = parseArgs({
+const { values, positionals: [methods, uri] } = parseArgs({
   allowPositionals: true,
   options: {
     non: { type: 'boolean' },
@@ -41,20 +41,18 @@ const parameters = {
   port: target.port || 5683,
   pathname: decodeURIComponent(target.pathname),
   query: decodeURIComponent(target.search.slice(1)),
-  method,
   confirmable: !values.non,
   observe: observations > 0
 }
 
-let open = Number(values.repeat)
-const done = () => { if (--open === 0) process.exit(0) }
 const fail = (error) => {
   console.error(String(error))
   process.exit(1)
 }
 
-for (let index = 0; index < Number(values.repeat); index++) {
-  const request = coap.request(parameters)
+// A promise that is kept when the request is answered, and shown as often as was asked for.
+const ask = (method) => new Promise((resolve) => {
+  const request = coap.request({ ...parameters, method })
   for (const option of values.option) {
     const [number, value] = option.split('=')
     request.setOption(number, Buffer.from(value, 'hex'))
@@ -64,18 +62,25 @@ for (let index = 0; index < Number(values.repeat); index++) {
   request.on('error', fail)
   request.on('timeout', fail)
   request.on('response', (response) => {
-    if (observations === 0 || !(response.constructor.name === 'ObserveReadStream')) {
+    if (response.constructor.name !== 'ObserveReadStream') {
       show(response, response.payload)
-      return done()
+      return resolve()
     }
     let left = observations
     response.on('data', (body) => {
       show(response, body)
-      if (--left === 0) {
-        response.close()
-        done()
-      }
+      if (--left > 0) return
+      response.close()
+      resolve()
     })
   })
   request.end(payload)
+})
+
+const main = async () => {
+  for (const method of methods.split(',')) {
+    await Promise.all(Array.from({ length: Number(values.repeat) }, () => ask(method)))
+  }
+  process.exit(0)
 }
+main().catch(fail)
