@@ -261,9 +261,11 @@ def table(mode: str, turns: list[Turn]) -> Iterator[str]:
         micros = [r.serverMicros or 0.0 for r in own]
         low, middle, high = quantiles(ratios(turns, name) * 2, n=4)
         yield (
-            f"  {name:8}{median(micros):>9.2f}{min(micros):>8.2f}{middle:>8.2f} {f'({low:.2f}-{high:.2f})':>14}{median(r.rate for r in own):>10.0f}"
-            f"{median(r.p50 for r in own):>10.0f}{median(r.p99 for r in own):>10.0f}"
-            f"{max(r.slowest for r in own):>10.0f}{sum(r.errors for r in own):>10}"
+            f"  {name:8}{median(micros):>9.2f}{min(micros):>8.2f}"
+            f"{middle:>8.2f} {f'({low:.2f}-{high:.2f})':>14}"
+            f"{median(r.rate for r in own):>10.0f}{median(r.p50 for r in own):>10.0f}"
+            f"{median(r.p99 for r in own):>10.0f}{max(r.slowest for r in own):>10.0f}"
+            f"{sum(r.errors for r in own):>10}"
         )
         wrong = sum((Counter(r.outcomes) for r in own), Counter())
         del wrong["ok"]
