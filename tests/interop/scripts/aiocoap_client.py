@@ -15,9 +15,9 @@ import json
 import sys
 from collections.abc import AsyncIterable
 
-import aiocoap
 from aiocoap import Code, Context, Message
 from aiocoap.numbers.optionnumbers import OptionNumber
+from aiocoap.numbers.types import Type
 from aiocoap.optiontypes import OpaqueOption
 
 METHODS = {code.name.upper(): code for code in Code if code.is_request()}
@@ -40,8 +40,9 @@ def makeRequest(method: str, arguments: argparse.Namespace, payload: bytes) -> M
         code=METHODS[method.upper()],
         uri=arguments.uri,
         payload=payload,
-        transport_tuning=aiocoap.Unreliable if arguments.non else aiocoap.Reliable,
     )
+    # Set afterwards, which old and new versions of the library take alike.
+    request.mtype = Type.NON if arguments.non else Type.CON
     for option in arguments.option:
         number, value = option.split("=")
         request.opt.add_option(OpaqueOption(OptionNumber(int(number)), bytes.fromhex(value)))
