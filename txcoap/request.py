@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import Deferred
@@ -28,6 +29,9 @@ __all__ = ["NOT_DONE_YET", "Request", "addressOf", "describeAddress"]
 
 NOT_DONE_YET = 1
 """What a render method returns to answer later, with C{request.write} and C{request.finish}."""
+
+# What need not be percent-encoded in path and query alike (RFC 3986 3.3, 3.4).
+_SAFE = "!$'()*+,;=:@"
 
 # RFC 7252 5.8, RFC 8132 2.3, 3.2: what a method's success is called.
 DEFAULT_CODES: Mapping[int, Code] = {
@@ -135,6 +139,14 @@ class Request(Message):
         """Path and query, decoded: C{"/sensors/1?unit=c"}."""
         query = self.query
         return f"{self.path}?{'&'.join(query)}" if query else self.path
+
+    @property
+    def reference(self) -> str:
+        """Path and query, percent-encoded, for logs: a single line of ASCII, whatever a peer sends."""
+        raw = self.options.get
+        path = "".join("/" + quote(each, safe=_SAFE) for each in raw(Options.uriPath.number)) or "/"
+        query = "&".join(quote(each, safe=_SAFE) for each in raw(Options.uriQuery.number))
+        return f"{path}?{query}" if query else path
 
     @property
     def args(self) -> dict[str, list[str]]:
@@ -283,7 +295,13 @@ class Request(Message):
         self._protocol.acknowledge(self._exchange)
 
     def reset(self) -> None:
-        """Reject the request with a Reset; possible until it is acknowledged or answered."""
+        """
+        Reject the request with a Reset (RFC 7252 4.2).
+
+        @raise RuntimeError: if it was acknowledged or answered before: then it cannot be rejected.
+        """
+        if self._exchange.state is not Reception.UNANSWERED:
+            raise RuntimeError("the request is acknowledged or answered already")
         self._protocol.resetRequest(self._exchange)
         self.concluded()
 
@@ -351,4 +369,4 @@ class Request(Message):
             rendering.cancel()
 
     def __repr__(self) -> str:
-        return f"<Request {self.method} {self.uri} from {describeAddress(self.getClientAddress())}>"
+        return f"<Request {self.method} {self.reference} from {describeAddress(self.getClientAddress())}>"

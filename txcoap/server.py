@@ -173,7 +173,10 @@ class Site:
             request.send(response)
         request.concluded()
         if self.accessLog is not None:
-            self.accessLog(request, response)
+            try:
+                self.accessLog(request, response)
+            except Exception:
+                self._log.failure("the access log failed on {request}", request=request)
 
     def logAccess(self, request: Request, response: Response) -> None:
         """Write a line to Twisted's log; to be given as C{accessLog}."""
@@ -181,7 +184,7 @@ class Site:
             '{client} "{method} {uri}" {code} {size}',
             client=describeAddress(request.getClientAddress()),
             method=request.method,
-            uri=request.uri,
+            uri=request.reference,
             code=response.code.dotted,
             size=len(response.payload),
         )
