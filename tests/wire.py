@@ -16,6 +16,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress, IListeningPort
 from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.task import Clock
+from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
@@ -32,6 +33,9 @@ from txcoap.server import Site
 SERVER = ("192.0.2.1", 5683)
 CLIENT = ("192.0.2.9", 40000)
 LIFETIME = DEFAULT_PARAMETERS.EXCHANGE_LIFETIME
+
+# What is kept goes at most a thousandth of its lifetime late.
+FORGOTTEN = 1.0011 * LIFETIME
 
 
 class Wire:
@@ -135,9 +139,7 @@ class Names:
         self.cancelled: list[str] = []
         self._waiting: list[tuple[Any, str]] = []
 
-    def resolveHostName(
-        self, receiver: Any, name: str, port: int, types: Any, transport: str
-    ) -> _Resolution:
+    def resolveHostName(self, receiver: Any, name: str, port: int, types: Any, transport: str) -> _Resolution:
         """See C{IHostnameResolver}."""
         self.asked.append((name, types, transport))
         resolution = _Resolution(self, name)
@@ -173,7 +175,7 @@ class Reactor(Clock):
     @ivar refusals: Error numbers for interfaces that cannot be bound.
     """
 
-    def __init__(self, known: Mapping[str, list[str]] = {}) -> None:  # noqa: B006
+    def __init__(self, known: Mapping[str, list[str]] = {}) -> None:
         super().__init__()
         self.wire = Wire(self)
         self.nameResolver = Names(known)
@@ -275,7 +277,11 @@ class ServerTestCase(SynchronousTestCase):
         how.setdefault("accessLog", lambda *access: self.accessed.append(access))
         self.site = Site(root, **how)
         self.protocol = CoAPProtocol(
-            self.site, self.reactor, chance=Random(7), parameters=self.site.parameters, limits=self.site.limits
+            self.site,
+            self.reactor,
+            chance=Random(7),
+            parameters=self.site.parameters,
+            limits=self.site.limits,
         )
         self.socket = self.wire.open(self.protocol, SERVER)
         return self.site
@@ -304,15 +310,25 @@ class ServerTestCase(SynchronousTestCase):
             self.assertEqual(answer.type, NON)
         return answer
 
+    def logged(self) -> list[Any]:
+        """What Twisted's log is told from now on."""
+        events: list[Any] = []
+        observer: Any = events.append
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        return events
+
     def assertForgets(self, protocol: CoAPProtocol | None = None) -> None:
-        """Nothing is open any more; after EXCHANGE_LIFETIME, in which nothing is sent, nothing is left."""
+        """
+        Nothing is open any more; after EXCHANGE_LIFETIME, in which nothing is sent, nothing is left.
+        """
         protocol = protocol or self.protocol
         sizes = protocol.sizes()
         for table in ("openRequests", "transmissions", "pendingRequests"):
             self.assertEqual(sizes[table], 0, table)
         self.wire.settle()
         sent = len(self.wire.sent)
-        self.reactor.advance(LIFETIME + 0.001)
+        self.reactor.advance(FORGOTTEN)
         self.assertEqual(self.wire.sent[sent:], [])
         self.assertEqual(set(protocol.sizes().values()), {0}, protocol.sizes())
         self.assertEqual(self.reactor.getDelayedCalls(), [])
