@@ -19,7 +19,7 @@ VALUES, SANSIO, SHELL = 1, 2, 3
 
 # fmt: off
 VALUE_MODULES = frozenset({
-    "codes", "errors", "formats", "limits", "linkformat", "message", "options", "parameters", "uri",
+    "block", "codes", "errors", "formats", "limits", "linkformat", "message", "options", "parameters", "uri",
 })
 # fmt: on
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from txcoap.block import Block
 from txcoap.errors import MalformedOption
 from txcoap.options import DEFINITIONS, NO_OPTIONS, Options, definitionOf, describe
 
@@ -60,8 +61,8 @@ VALUES: list[tuple[str, Any, list[tuple[int, bytes]]]] = [
     ("hopLimit", 16, [(16, b"\x10")]),
     ("accept", 11542, [(17, b"\x2d\x16")]),
     ("locationQuery", ("x",), [(20, b"x")]),
-    ("block2", 0x1A, [(23, b"\x1a")]),
-    ("block1", 0x0E, [(27, b"\x0e")]),
+    ("block2", Block(1, True, 2), [(23, b"\x1a")]),
+    ("block1", Block(0, True, 6), [(27, b"\x0e")]),
     ("size2", 4096, [(28, b"\x10\x00")]),
     ("proxyUri", "coap://a/b", [(35, b"coap://a/b")]),
     ("proxyScheme", "coap", [(39, b"coap")]),

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from operator import itemgetter
 from typing import Any, Generic, NamedTuple, TypeVar, overload
 
+from .block import Block
 from .errors import MalformedOption
 from .formats import contentFormat
 
@@ -77,11 +78,22 @@ def _encodeEmpty(value: bool) -> bytes:
     return b""
 
 
+def _encodeBlock(value: Any) -> bytes:
+    if isinstance(value, tuple):
+        value = Block(*value).toUint()
+    return _encodeUint(value)
+
+
+def _decodeBlock(data: bytes) -> Block:
+    return Block.fromUint(int.from_bytes(data, "big"))
+
+
 EMPTY = ValueFormat("empty", _encodeEmpty, lambda data: True)
 OPAQUE = ValueFormat("opaque", _encodeOpaque, bytes)
 UINT = ValueFormat("uint", _encodeUint, _decodeUint)
 STRING = ValueFormat("string", _encodeString, _decodeString)
 FORMAT = ValueFormat("uint", _encodeFormat, _decodeUint)
+BLOCK = ValueFormat("uint", _encodeBlock, _decodeBlock)
 
 
 class OptionDefinition:
@@ -277,13 +289,13 @@ class Options:
     uriQuery = Repeated[str](15, "Uri-Query", STRING, 0, 255)
     hopLimit = Single[int](16, "Hop-Limit", UINT, 1, 1)
     accept = Single[int](17, "Accept", FORMAT, 0, 2)
-    qBlock1 = Single[int](19, "Q-Block1", UINT, 0, 3, recognized=False)
+    qBlock1 = Single[Block](19, "Q-Block1", BLOCK, 0, 3, recognized=False)
     locationQuery = Repeated[str](20, "Location-Query", STRING, 0, 255)
     edhoc = Flag(21, "EDHOC", EMPTY, 0, 0, recognized=False)
-    block2 = Single[int](23, "Block2", UINT, 0, 3)
-    block1 = Single[int](27, "Block1", UINT, 0, 3)
+    block2 = Single[Block](23, "Block2", BLOCK, 0, 3)
+    block1 = Single[Block](27, "Block1", BLOCK, 0, 3)
     size2 = Single[int](28, "Size2", UINT, 0, 4)
-    qBlock2 = Repeated[int](31, "Q-Block2", UINT, 0, 3, recognized=False)
+    qBlock2 = Repeated[Block](31, "Q-Block2", BLOCK, 0, 3, recognized=False)
     proxyUri = Single[str](35, "Proxy-Uri", STRING, 1, 1034)
     proxyScheme = Single[str](39, "Proxy-Scheme", STRING, 1, 255)
     size1 = Single[int](60, "Size1", UINT, 0, 4)
