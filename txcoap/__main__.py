@@ -1,0 +1,8 @@
+"""
+C{python -m txcoap}: the command C{txcoap}; see L{txcoap.cli}.
+"""
+
+from .cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""
+The command C{txcoap}: ask CoAP servers from a shell (C{txcoap --help}).
+
+C{arguments} reads the command line, C{console} has the streams and files, C{commands} asks, C{display}
+puts messages and links into words, C{failures} what went wrong.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from functools import partial
+from typing import Any, NoReturn
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import react
+from twisted.python.failure import Failure
+
+from .arguments import Arguments, parse
+from .commands import perform
+from .console import Console, OutputFile, readBody
+from .failures import Exit
+
+__all__ = ["main"]
+
+
+def main() -> NoReturn:
+    """Do what C{sys.argv} says, and exit with one of L{Exit}'s codes."""
+    console = Console.standard()
+    try:
+        _run(parse(sys.argv[1:]), console)
+    except KeyboardInterrupt:
+        sys.exit(Exit.INTERRUPTED)
+    finally:
+        console.close()
+
+
+def _run(arguments: Arguments, console: Console) -> NoReturn:
+    """What can be known to fail does so before anything is sent."""
+    try:
+        body = readBody(arguments.text, arguments.file, arguments.hasBody, console)
+    except OSError as e:
+        arguments.refuse(f"cannot read {arguments.file or 'the standard input'}: {e.strerror}")
+    try:
+        output = OutputFile(arguments.output) if arguments.output not in (None, "-") else None
+    except OSError as e:
+        arguments.refuse(f"cannot write {arguments.output}: {e.strerror}")
+    try:
+        react(partial(_start, arguments, body, output, console))
+    finally:
+        if output is not None:
+            output.discard()
+
+
+def _start(
+    arguments: Arguments, body: bytes, output: OutputFile | None, console: Console, reactor: Any
+) -> Deferred[None]:
+    """Perform in a running reactor, until done or interrupted."""
+    work = Deferred.fromCoroutine(perform(reactor, arguments, body, output, console))
+    ended: Deferred[None] = Deferred()
+
+    def interrupted() -> Deferred[None]:
+        # The reactor stops for a signal; without this, react would report success.
+        work.cancel()
+        return ended
+
+    def end(result: int | Failure) -> Failure:
+        ended.callback(None)
+        if not isinstance(result, Failure):
+            return Failure(SystemExit(int(result)))
+        if result.check(CancelledError):
+            return Failure(SystemExit(128 + (getattr(reactor, "_exitSignal", None) or signal.SIGINT)))
+        return result
+
+    reactor.addSystemEventTrigger("before", "shutdown", interrupted)
+    return work.addBoth(end)

@@ -1,0 +1,170 @@
+"""
+The streams and files of the command C{txcoap}.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import BinaryIO, TextIO
+
+from .display import printable
+
+__all__ = ["Console", "OutputFile", "readBody"]
+
+# More than any datagram holds: what is longer need not be read to its end, to be refused.
+_ENOUGH = 0x10000
+
+
+@dataclass(frozen=True)
+class Console:
+    """
+    Standard input, output and error.
+
+    @ivar stdin: Bytes; None if it is closed.
+    @ivar stdout: Bytes.
+    @ivar stderr: Text.
+    @ivar encoding: How text is written to C{stdout}.
+    """
+
+    stdin: BinaryIO | None
+    stdout: BinaryIO
+    stderr: TextIO
+    encoding: str = "utf-8"
+
+    @staticmethod
+    def standard() -> Console:
+        """The streams of this process."""
+        # Each is None where the process was started with it closed.
+        stdin: TextIO | None = sys.stdin
+        stdout = sys.stdout or _nowhere()
+        return Console(
+            stdin.buffer if stdin else None, stdout.buffer, sys.stderr or _nowhere(), stdout.encoding
+        )
+
+    def writeBody(self, body: bytes) -> None:
+        """
+        Write a body as it is; on a terminal, a line of its own.
+
+        @raise OSError: if that fails.
+        """
+        if body and not body.endswith(b"\n") and self.stdout.isatty():
+            body += b"\n"
+        self.stdout.write(body)
+        self.stdout.flush()
+
+    def writeLine(self, line: str) -> None:
+        """
+        Write a line of text to the standard output.
+
+        @raise OSError: if that fails.
+        """
+        self.stdout.write((line + os.linesep).encode(self.encoding, "backslashreplace"))
+        self.stdout.flush()
+
+    def note(self, text: str) -> None:
+        """Write to the standard error; that it cannot be written is no reason to stop."""
+        with suppress(OSError, ValueError):
+            print(text, file=self.stderr, flush=True)
+
+    def complain(self, text: str) -> None:
+        """Say what went wrong, in one line."""
+        self.note(f"txcoap: {printable(text)}")
+
+    def close(self) -> None:
+        """Write what is left; where nobody reads it, let the interpreter not try again."""
+        with suppress(ValueError):
+            try:
+                self.stdout.flush()
+            except OSError:
+                null = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(null, self.stdout.fileno())
+                os.close(null)
+
+
+def _nowhere() -> TextIO:
+    return open(os.devnull, "w", encoding="utf-8")
+
+
+def readBody(text: str | None, file: str | None, isWanted: bool, console: Console) -> bytes:
+    """
+    The body of a request: the text, else the file's content, else, if a body is wanted, what standard
+    input has where it is no terminal.
+
+    @param file: A path, or C{"-"} for standard input.
+    @raise OSError: if it cannot be read.
+    """
+    if text is not None:
+        # Arguments that are no text in the locale come back as the bytes that they were.
+        return text.encode("utf-8", "surrogateescape")
+    if file is not None and file != "-":
+        with open(file, "rb") as opened:
+            return opened.read(_ENOUGH)
+    if console.stdin is None or (file is None and (not isWanted or console.stdin.isatty())):
+        return b""
+    return console.stdin.read(_ENOUGH)
+
+
+class OutputFile:
+    """
+    A file that gets its content all at once, or stays as it was.
+
+    It is opened first, so that a request whose answer could not be kept is not even sent. What is no
+    regular file, such as a device or a pipe, is written to.
+
+    @param path: Where it is.
+    @raise OSError: if it cannot be written there.
+    """
+
+    def __init__(self, path: str) -> None:
+        # A symbolic link stays one.
+        self._path = os.path.realpath(path)
+        self._temporary: str | None = None
+        try:
+            mode = os.stat(self._path).st_mode
+        except FileNotFoundError:
+            mode = stat.S_IFREG | (0o666 & ~_umask())
+        if not stat.S_ISREG(mode):
+            self._file = os.open(self._path, os.O_WRONLY)
+            return
+        if os.path.exists(self._path):
+            # A file that may not be written is not to be replaced either.
+            os.close(os.open(self._path, os.O_WRONLY))
+        directory, name = os.path.split(self._path)
+        self._file, self._temporary = tempfile.mkstemp(prefix=f".{name}.", dir=directory)
+        os.fchmod(self._file, stat.S_IMODE(mode))
+
+    def write(self, body: bytes) -> None:
+        """
+        Make this the content, and close.
+
+        @raise OSError: if that fails; then the file is as it was.
+        """
+        try:
+            with open(self._file, "wb", closefd=False) as file:
+                file.write(body)
+            if self._temporary is not None:
+                os.fsync(self._file)
+                os.replace(self._temporary, self._path)
+                self._temporary = None
+        finally:
+            self.discard()
+
+    def discard(self) -> None:
+        """Leave the file as it was. After L{write} this does nothing."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+        if self._temporary is not None:
+            os.unlink(self._temporary)
+            self._temporary = None
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
