@@ -6,10 +6,12 @@ limits in test_bounds.
 
 from __future__ import annotations
 
+from errno import ECONNREFUSED
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from txcoap.codes import Code
-from txcoap.errors import MessageTooLarge, NoAcknowledgement, ResetReceived
+from txcoap.errors import MessageTooLarge, NoAcknowledgement, ResetReceived, Unreachable
 from txcoap.options import NO_OPTIONS, Options
 from txcoap.sansio.datagrams import ACK, CON, NON, RST, Datagram, Type, encode
 from txcoap.sansio.events import (
@@ -421,6 +423,16 @@ class PingTests(SynchronousTestCase):
         machine.ping(PEER, machine.now)
         event = machine.receive(ACK, Code.EMPTY, machine.sentOne().messageID)
         self.assertIsInstance(event, PingAnswered)
+
+    def test_unreachable(self) -> None:
+        """It fails when the network returns it: nobody is there (RFC 7252 4.2)."""
+        machine = Machine()
+        ping = machine.ping(PEER, machine.now)
+        ((data, _, _),) = machine.datagramsToSend()
+        event = machine.receiveUnreachable(data, PEER, ECONNREFUSED, machine.now)
+        assert isinstance(event, PingFailed)
+        self.assertIs(event.ping, ping)
+        self.assertIsInstance(event.error, Unreachable)
 
     def test_unanswered(self) -> None:
         """It is repeated and given up as any confirmable message."""

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from ..codes import Code
-from ..errors import MalformedResponse, NoAcknowledgement, NoResponse, RequestError, TokenInUse
+from ..errors import MalformedResponse, NoAcknowledgement, NoResponse, RequestError, ResetReceived, TokenInUse
 from ..limits import DEFAULT_LIMITS, Limits
 from ..message import Request
 from ..options import NO_OPTIONS, Options, definitionOf
@@ -161,9 +161,9 @@ class Exchanges:
         owner, error = ended.owner, ended.error
         if owner is None:
             # An empty message is answered with a Reset; some peers acknowledge it instead.
-            if isinstance(error, NoAcknowledgement):
-                return PingFailed(ended.transmission, error)
-            return PingAnswered(ended.transmission)
+            if error is None or isinstance(error, ResetReceived):
+                return PingAnswered(ended.transmission)
+            return PingFailed(ended.transmission, error)
         if isinstance(owner, IncomingRequest):
             return None if error is None else ResponseFailed(owner, error)
         if error is not None:
