@@ -266,7 +266,8 @@ class Query:
     @ivar payload: The body, also of a GET.
     @ivar options: Number and value of options beside those of the URI.
     @ivar repeat: How many times to ask, at once where the client can.
-    @ivar observe: After how many notifications to end; 0 for no observation (RFC 7641).
+    @ivar observe: After how many notifications to end, or with libcoap after how many seconds; 0 for no
+        observation (RFC 7641).
     """
 
     methods: str
