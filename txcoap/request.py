@@ -4,6 +4,7 @@ L{Request}: what a resource is given to answer, with the names that users of C{t
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from functools import lru_cache
 from io import BytesIO
@@ -63,7 +64,9 @@ def describeAddress(address: Any) -> str:
         return f"[{address.host}]:{address.port}"
     if isinstance(address, IPv4Address):
         return f"{address.host}:{address.port}"
-    return str(getattr(address, "name", address))
+    if isinstance(address, UNIXAddress):
+        return os.fsdecode(address.name or "an unnamed socket")
+    return str(address)
 
 
 @lru_cache(256)
@@ -326,12 +329,10 @@ class Request(Message):
     def toResponse(self, body: bytes) -> Response:
         """A body as a response, with the code and options that were set, or that go without saying."""
         options = self._options
-        if options is NO_OPTIONS:
-            form = self.resource.contentFormat if body and self.resource is not None else None
+        if body and (options is NO_OPTIONS or options.contentFormat is None):
+            form = getattr(self.resource, "contentFormat", None)
             if form is not None:
-                options = _formatOptions(form)
-        elif body and options.contentFormat is None and self.resource.contentFormat is not None:
-            options = options.evolve(contentFormat=self.resource.contentFormat)
+                options = options.evolve(contentFormat=form) if options else _formatOptions(form)
         return Response(self._code or DEFAULT_CODES[self.code], body, options)
 
     def textResponse(self, text: str) -> Response:

@@ -81,11 +81,9 @@ class Site:
         request = Request(self, protocol, exchange)
         try:
             request.resource = resource = self.getResourceFor(request)
-            result = resource.render(request)
+            self._rendered(resource.render(request), request)
         except Exception:
             self._failed(Failure(), request)
-        else:
-            self._rendered(result, request)
         if not request.finished:
             protocol.awaitAnswer(exchange, request.connectionLost)
 
