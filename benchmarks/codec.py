@@ -11,13 +11,15 @@ From the command line, C{python -m benchmarks.codec}.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from statistics import median
 from time import process_time
 
 from benchmarks.loadgen import NoCompiler
-from benchmarks.run import YARDSTICK, measure
+from benchmarks.run import YARDSTICK, measure, placement
 from txcoap.codes import Code
 from txcoap.options import Options
 from txcoap.sansio.datagrams import ACK, CON, decode, encode
@@ -91,9 +93,23 @@ CASES: dict[str, Callable[[int], float]] = {
 }
 
 
+@contextmanager
+def keptOn(cpu: int | None) -> Iterator[None]:
+    """
+    This process on one processor for as long as the block lasts; None lets it be.
+    """
+    before = os.sched_getaffinity(0)
+    if cpu is not None:
+        os.sched_setaffinity(0, {cpu})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 def compare(rounds: int, count: int, requests: int) -> dict[str, list[tuple[float, float]]]:
     """
-    Measure each case, and a canned reply right before it, in turn.
+    Measure each case, and a canned reply right before it on the same processor, in turn.
 
     @param count: Requests for the codec in a round.
     @param requests: Requests for the canned reply in a round; 0 leaves it out.
@@ -102,10 +118,11 @@ def compare(rounds: int, count: int, requests: int) -> dict[str, list[tuple[floa
     @raise NoCompiler: if there is to be a canned reply, but the load cannot be compiled.
     """
     results: dict[str, list[tuple[float, float]]] = {name: [] for name in CASES}
-    for _ in range(rounds):
+    for number in range(rounds):
         for name, case in CASES.items():
-            canned = measure(YARDSTICK, "get", requests=requests) if requests else None
-            micros = case(count) / count * 1e6
+            canned = measure(YARDSTICK, "get", number=number, requests=requests) if requests else None
+            with keptOn(placement(number)[0]):
+                micros = case(count) / count * 1e6
             yardstick = canned.serverMicros if canned else None
             results[name].append((micros, micros / yardstick if yardstick else 0.0))
     return results
@@ -116,7 +133,7 @@ def main(words: list[str]) -> int:
     Measure and print.
     """
     p = argparse.ArgumentParser(prog="benchmarks.codec", description=(__doc__ or "").split("\n\n")[0])
-    p.add_argument("--rounds", type=int, default=5)
+    p.add_argument("--rounds", type=int, default=6)
     p.add_argument("--count", type=int, default=40_000, help="requests for the codec in a round")
     p.add_argument("--requests", type=int, default=10_000, help="for the canned reply; 0: none")
     given = p.parse_args(words)

@@ -18,6 +18,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -376,6 +377,12 @@ int main(int count, char **words) {
     struct moment begin, end;
     readOptions(count, words);
     prctl(PR_SET_TIMERSLACK, 1000UL);
+    if (settings.cpu >= 0) {
+        cpu_set_t cpus;
+        CPU_ZERO(&cpus);
+        CPU_SET((size_t)settings.cpu, &cpus);
+        if (sched_setaffinity(0, sizeof cpus, &cpus)) die("--cpu");
+    }
     buildRequest();
     slots = calloc((size_t)settings.window, sizeof *slots);
     idle = calloc((size_t)settings.window, sizeof *idle);

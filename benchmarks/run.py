@@ -174,13 +174,33 @@ def ask(port: int, process: subprocess.Popen[bytes], datagram: bytes) -> bytes:
     raise RuntimeError(f"{process.args!r} did not begin to answer")
 
 
+def placement(number: int) -> tuple[int | None, int | None]:
+    """
+    The processors for the servers and for the load in a round: never the same, and all servers of a
+    round on one, as one processor of a shared machine may be half as fast as the next. Another round
+    takes others.
+
+    @return: Their numbers, or None for both where there is but one.
+    """
+    cpus = sorted(os.sched_getaffinity(0))
+    if len(cpus) < 2:
+        return None, None
+    return cpus[number % len(cpus)], cpus[(number + 1) % len(cpus)]
+
+
 @contextmanager
-def running(server: Server) -> Iterator[tuple[int, int]]:
+def running(server: Server, cpu: int | None = None) -> Iterator[tuple[int, int]]:
     """
     A server for as long as the block lasts.
 
+    @param cpu: The processor to keep it on; None for any.
     @return: Its port and its process ID.
     """
+
+    def place() -> None:
+        if cpu is not None:
+            os.sched_setaffinity(0, {cpu})
+
     port = freePort()
     command = server.command(str(port))
     if command is None:
@@ -191,7 +211,7 @@ def running(server: Server) -> Iterator[tuple[int, int]]:
         "PYTHONPATH": os.pathsep.join(paths),
         "NODE_PATH": os.pathsep.join(map(str, nodeModules())),
     }
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, preexec_fn=place)
     try:
         for datagram in (GET_HELLO, *server.prepare):
             ask(port, process, datagram)
@@ -209,30 +229,37 @@ def running(server: Server) -> Iterator[tuple[int, int]]:
 Turn = dict[str, Report]
 
 
-def measure(name: str, mode: str, **options: float | None) -> Report:
+def measure(name: str, mode: str, *, number: int = 0, **options: float | None) -> Report:
     """
     Start a server, put a load on it, end it.
 
     @param name: One of L{SERVERS}.
     @param mode: One of L{MODES}.
+    @param number: For L{placement}.
     @param options: More for L{load}: C{requests}, C{window}, C{sockets}, C{warmup}, C{seconds}, ….
     """
-    return next(measureRound(mode, [name], 1, **options))[name]
+    return next(measureRound(mode, [name], 1, number, **options))[name]
 
 
-def measureRound(mode: str, names: list[str], turns: int, **options: float | None) -> Iterator[Turn]:
+def measureRound(
+    mode: str, names: list[str], turns: int, number: int, **options: float | None
+) -> Iterator[Turn]:
     """
     Start servers, put a load on one after the other, so many times, and end them.
 
     A server that waits for its turn uses no CPU.
+
+    @param number: The round's number, for L{placement}.
     """
+    own, other = placement(number)
     with ExitStack() as stack:
-        at = {name: stack.enter_context(running(SERVERS[name])) for name in names}
+        at = {name: stack.enter_context(running(SERVERS[name], own)) for name in names}
         for _ in range(turns):
             yield {
                 name: load(
                     port=port,
                     pid=pid,
+                    cpu=other,
                     canned=SERVERS[name].canned,
                     **{**MODES[mode].options, **options},
                 )
@@ -293,8 +320,8 @@ def parser() -> argparse.ArgumentParser:
     The command line.
     """
     p = argparse.ArgumentParser(prog="benchmarks.run", description=(__doc__ or "").split("\n\n")[0])
-    p.add_argument("--rounds", type=int, default=3, help="how often to start the servers")
-    p.add_argument("--turns", type=int, default=4, help="loads on each server in a round")
+    p.add_argument("--rounds", type=int, default=4, help="how often to start the servers")
+    p.add_argument("--turns", type=int, default=3, help="loads on each server in a round")
     p.add_argument("--requests", type=int, default=6_000, help="measured in a turn")
     p.add_argument("--warmup", type=int, default=1_000, help="requests before these, each turn")
     p.add_argument("--seconds", type=float, default=0.3, help="at most, per server and turn")
@@ -332,7 +359,9 @@ def main(words: list[str]) -> int:
         print(f"({name} is not installed: left out)")
     for mode in modes:
         able = [name for name in names if mode in SERVERS[name].modes]
-        results = [turn for _ in range(rounds) for turn in measureRound(mode, able, turns, **given)]
+        results = [
+            turn for number in range(rounds) for turn in measureRound(mode, able, turns, number, **given)
+        ]
         failed |= any(turn[name].errors for turn in results for name in OURS.intersection(turn))
         print("\n".join(table(mode, results)), end="\n\n", flush=True)
     return int(failed)

@@ -13,13 +13,13 @@ enum { MAX_WINDOW = 65535 };  /* a slot's number is two bytes of the token */
 
 static struct {
     const char *address, *path, *payload, *expect;
-    long port, window, sockets, requests, warmup, burst, pause, code, expectClass, pid;
+    long port, window, sockets, requests, warmup, burst, pause, code, expectClass, pid, cpu;
     double seconds, timeout;
     bool non, canned;
 } settings = {
     .address = "127.0.0.1", .path = "hello", .port = 5683, .window = 32, .sockets = 64,
     .requests = 20000, .warmup = 2000, .burst = 1, .pause = 20, .code = 1, .expectClass = 2,
-    .seconds = 60, .timeout = 2,
+    .cpu = -1, .seconds = 60, .timeout = 2,
 };
 
 static void die(const char *what) {
@@ -43,6 +43,7 @@ static const struct { const char *name; enum kind kind; void *field; double leas
     { "burst", INTEGER, &settings.burst, 1, MAX_WINDOW },
     { "pause", INTEGER, &settings.pause, 0, 999999 },
     { "pid", INTEGER, &settings.pid, 1, 1 << 30 },
+    { "cpu", INTEGER, &settings.cpu, 0, 1023 },
     { "seconds", REAL, &settings.seconds, 0.01, 3600 },
     { "timeout", REAL, &settings.timeout, 0.001, 100 },
     { "non", FLAG, &settings.non, 0, 0 },
