@@ -10,6 +10,7 @@ from __future__ import annotations
 import signal
 import sys
 from functools import partial
+from threading import Thread
 from typing import Any, NoReturn
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -56,6 +57,7 @@ def _start(
     arguments: Arguments, body: bytes, output: OutputFile | None, console: Console, reactor: Any
 ) -> Deferred[None]:
     """Perform in a running reactor, until done or interrupted."""
+    _waitForNoThread(reactor)
     work = Deferred.fromCoroutine(perform(reactor, arguments, body, output, console))
     ended: Deferred[None] = Deferred()
 
@@ -74,3 +76,15 @@ def _start(
 
     reactor.addSystemEventTrigger("before", "shutdown", interrupted)
     return work.addBoth(end)
+
+
+def _waitForNoThread(reactor: Any) -> None:
+    """
+    Let the process end while a name is still being looked up.
+
+    Twisted's resolver does that in a thread that cannot be stopped, and a reactor waits for its threads
+    when it stops: half a minute after the time-out or Ctrl-C, if the name server is silent.
+    """
+    pool = reactor.getThreadPool()
+    pool.threadFactory = partial(Thread, daemon=True)
+    pool.stop = lambda: None

@@ -13,8 +13,9 @@ from typing import Any, NoReturn, TypeVar
 from .. import __version__
 from ..codes import Code
 from ..formats import contentFormat
-from ..options import EMPTY, FORMAT, OPAQUE, STRING, UINT, Pair, ValueFormat, definitionOf
+from ..options import BLOCK, EMPTY, FORMAT, OPAQUE, STRING, UINT, Pair, ValueFormat, definitionOf
 from ..uri import URI
+from .display import printable
 from .failures import EXITS, Exit
 
 __all__ = ["METHODS", "Arguments", "parse", "readOption", "readURI"]
@@ -138,6 +139,7 @@ def _empty(value: str) -> bool:
 
 
 _READERS: dict[ValueFormat, Callable[[str], object]] = {
+    BLOCK: _uint,
     EMPTY: _empty,
     FORMAT: str,
     OPAQUE: lambda value: value.encode("utf-8", "surrogateescape"),
@@ -199,8 +201,11 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **how)
 
     def error(self, message: str) -> NoReturn:
-        line = message.replace("\n", " ")
-        self.exit(int(Exit.USAGE), f"{self.prog}: {line} (see {self.prog} --help)\n")
+        self.refuse(f"{message} (see {self.prog} --help)")
+
+    def refuse(self, message: str) -> NoReturn:
+        """Exit before anything was sent."""
+        self.exit(int(Exit.USAGE), f"{self.prog}: {printable(message)}\n")
 
 
 _EXAMPLES = """examples:
@@ -209,7 +214,8 @@ _EXAMPLES = """examples:
   txcoap post -f reading.cbor -t cbor 'coap://[2001:db8::1]/log'
   sensors | txcoap put -t json localhost/sensors
   txcoap discover localhost
-  txcoap -h; txcoap get -h
+
+txcoap COMMAND --help tells a command's flags.
 """
 
 
@@ -226,7 +232,7 @@ def _parser() -> _Parser:
             description=f"{description[0].upper()}{description[1:]}.",
             epilog=f"exit codes:\n{exits}\n",
         )
-        added.set_defaults(hasBody=command in _WITH_BODY, refuse=added.error)
+        added.set_defaults(hasBody=command in _WITH_BODY, refuse=added.refuse)
         _addCommon(added)
         _ADDITIONS.get(command, _addRequest)(added)
         if command in _WITH_BODY:

@@ -29,7 +29,7 @@ from ..protocol import Trace
 from ..request import addressOf, describeAddress
 from ..uri import URI
 from .arguments import METHODS, Arguments
-from .console import Console, OutputFile
+from .console import Console, OutputError, OutputFile
 from .display import MessageLog, printable, table
 from .failures import Exit, exitFor, explain
 
@@ -60,10 +60,10 @@ async def perform(
     except CoAPError as e:
         problem = explain(e, arguments.uri)
         code = Exit.USAGE if isinstance(e, (InvalidURI, MessageTooLarge)) else Exit.FAILURE
-    except CannotListenError as e:
-        problem, code = f"no socket could be opened: {e.socketError}", Exit.FAILURE
-    except OSError as e:
-        problem, code = f"cannot write the output: {e.strerror or e}", Exit.FAILURE
+    except OutputError as e:
+        problem, code = str(e), Exit.FAILURE
+    except (CannotListenError, OSError) as e:
+        problem, code = f"no socket could be opened: {e}", Exit.FAILURE
     finally:
         await agent.close()
     if not arguments.quiet:

@@ -14,10 +14,14 @@ from typing import BinaryIO, TextIO
 
 from .display import printable
 
-__all__ = ["Console", "OutputFile", "readBody"]
+__all__ = ["Console", "OutputError", "OutputFile", "readBody"]
 
 # More than any datagram holds: what is longer need not be read to its end, to be refused.
 _ENOUGH = 0x10000
+
+
+class OutputError(Exception):
+    """The output cannot be written; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -41,30 +45,35 @@ class Console:
         """The streams of this process."""
         # Each is None where the process was started with it closed.
         stdin: TextIO | None = sys.stdin
-        stdout = sys.stdout or _nowhere()
+        stdout: TextIO | None = sys.stdout
+        stderr: TextIO | None = sys.stderr
         return Console(
-            stdin.buffer if stdin else None, stdout.buffer, sys.stderr or _nowhere(), stdout.encoding
+            stdin.buffer if stdin else None,
+            stdout.buffer if stdout else open(os.devnull, "wb"),
+            stderr or open(os.devnull, "w", encoding="utf-8"),
+            stdout.encoding if stdout else "utf-8",
         )
 
     def writeBody(self, body: bytes) -> None:
         """
         Write a body as it is; on a terminal, a line of its own.
 
-        @raise OSError: if that fails.
+        @raise BrokenPipeError: if nobody reads it.
+        @raise OutputError: if that fails for another reason.
         """
         if body and not body.endswith(b"\n") and self.stdout.isatty():
             body += b"\n"
-        self.stdout.write(body)
-        self.stdout.flush()
+        try:
+            self.stdout.write(body)
+            self.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as e:
+            raise OutputError(f"cannot write the output: {e.strerror}") from None
 
     def writeLine(self, line: str) -> None:
-        """
-        Write a line of text to the standard output.
-
-        @raise OSError: if that fails.
-        """
-        self.stdout.write((line + os.linesep).encode(self.encoding, "backslashreplace"))
-        self.stdout.flush()
+        """Write a line of text to the standard output; see L{writeBody}."""
+        self.writeBody((line + os.linesep).encode(self.encoding, "backslashreplace"))
 
     def note(self, text: str) -> None:
         """Write to the standard error; that it cannot be written is no reason to stop."""
@@ -84,10 +93,6 @@ class Console:
                 null = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(null, self.stdout.fileno())
                 os.close(null)
-
-
-def _nowhere() -> TextIO:
-    return open(os.devnull, "w", encoding="utf-8")
 
 
 def readBody(text: str | None, file: str | None, isWanted: bool, console: Console) -> bytes:
@@ -142,7 +147,7 @@ class OutputFile:
         """
         Make this the content, and close.
 
-        @raise OSError: if that fails; then the file is as it was.
+        @raise OutputError: if that fails; then a regular file is as it was.
         """
         try:
             with open(self._file, "wb", closefd=False) as file:
@@ -151,6 +156,8 @@ class OutputFile:
                 os.fsync(self._file)
                 os.replace(self._temporary, self._path)
                 self._temporary = None
+        except OSError as e:
+            raise OutputError(f"cannot write {self._path}: {e.strerror}") from None
         finally:
             self.discard()
 

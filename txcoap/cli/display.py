@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Hashable, Iterable, Iterator
 
+from ..block import Block
 from ..errors import FormatError, MalformedOption
 from ..formats import formatName
 from ..linkformat import Link
@@ -20,7 +21,6 @@ SHOWN_BYTES = 64
 """How many bytes of a payload are shown."""
 
 _ARROWS = {"sent": "->", "received": "<-"}
-_BLOCKS = frozenset({"Block1", "Block2"})
 
 
 def printable(text: str) -> str:
@@ -42,8 +42,8 @@ def describeOption(pair: Pair) -> str:
         value = definition.decode(data)
     except MalformedOption:
         return f"{definition.name}: {_bytes(data)}"
-    if definition.name in _BLOCKS:
-        value = f"block {value >> 4}{', more' if value & 8 else ''}, {16 << (value & 7)} bytes"
+    if isinstance(value, Block):
+        value = f"block {value.number}{', more to come' if value.more else ''}, size {value.size}"
     elif definition.format is FORMAT:
         value = _formatWithNumber(value)
     elif definition.format is STRING:

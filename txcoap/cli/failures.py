@@ -58,7 +58,8 @@ def _unreachable(error: Unreachable, server: str) -> str:
     reason = os.strerror(error.errno) if error.errno else str(error)
     if error.errno == errno.ECONNREFUSED:
         return f"nobody listens at {server}; check the port, and that the server runs"
-    return f"{server} cannot be reached: {reason}; check the address and the network"
+    what = "the path, and that a server runs there" if server.startswith("/") else "address and network"
+    return f"{server} cannot be reached: {reason}; check {what}"
 
 
 _EXPLANATIONS: dict[type[CoAPError], Callable[..., str]] = {
