@@ -96,7 +96,7 @@ CASES: dict[str, Callable[[int], float]] = {
 @contextmanager
 def keptOn(cpu: int | None) -> Iterator[None]:
     """
-    This process on one processor for as long as the block lasts; None lets it be.
+    The measuring process on one processor for as long as the block lasts; None lets it be.
     """
     before = os.sched_getaffinity(0)
     if cpu is not None:
