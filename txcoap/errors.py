@@ -16,6 +16,8 @@ __all__ = [
     "BadGateway",
     "BadOption",
     "BadRequest",
+    "BodyChanged",
+    "BodyTooLarge",
     "CoAPError",
     "Conflict",
     "Forbidden",
@@ -142,6 +144,21 @@ class NameNotFound(RequestError, LookupError):
 
 class MalformedResponse(RequestError, ValueError):
     """The response carries a critical option that cannot be taken (RFC 7252 5.4.1)."""
+
+
+class BodyChanged(RequestError):
+    """
+    The representation changed twice while its blocks were fetched, or cannot be fetched anew (RFC 7959
+    2.4). Ask again.
+    """
+
+
+class BodyTooLarge(RequestError, ValueError):
+    """
+    A body is larger than the limit, or than 2 ** 20 blocks can carry (RFC 7959 2.2).
+
+    Raise the agent's C{maximumBody}, or take the body block by block with C{stream=True}.
+    """
 
 
 class ProbingRateExceeded(RequestError):

@@ -27,6 +27,14 @@ class Limits:
         L{RequestQueueFull<txcoap.errors.RequestQueueFull>}.
     @ivar pendingRequests: Requests of peers that are not answered yet, or whose separate response is
         not acknowledged yet. One more is answered 5.03 with Max-Age.
+    @ivar uploads: Bodies that peers are sending in blocks. One more takes the place of the oldest of which
+        only a first block came; without such, it is answered 5.03 with Max-Age.
+    @ivar uploadBytes: Bytes that all of them may take together; likewise.
+    @ivar bodyBytes: Bytes of a request's body, where its resource does not say otherwise. A larger one
+        is answered 4.13, with Size1 telling the limit.
+    @ivar downloads: Bodies that peers are fetching in blocks. For one more, the one used longest ago
+        goes; its next block comes from the resource again.
+    @ivar downloadBytes: Bytes that all of them may take together; likewise.
     """
 
     rememberedBytes: int = 64 * 2**20
@@ -34,6 +42,11 @@ class Limits:
     peers: int = 50_000
     queuedRequests: int = 1_000
     pendingRequests: int = 10_000
+    uploads: int = 1_000
+    uploadBytes: int = 64 * 2**20
+    bodyBytes: int = 2**20
+    downloads: int = 1_000
+    downloadBytes: int = 64 * 2**20
 
     def __post_init__(self) -> None:
         for field in fields(self):

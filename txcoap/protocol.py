@@ -24,6 +24,7 @@ from .limits import DEFAULT_LIMITS, Limits
 from .message import Request
 from .options import Options
 from .parameters import DEFAULT_PARAMETERS, Parameters
+from .sansio.blocks import Transfers
 from .sansio.counters import Counters
 from .sansio.datagrams import Datagram
 from .sansio.deadlines import NEVER
@@ -102,6 +103,15 @@ class CoAPProtocol(DatagramProtocol):
         """What was counted since the socket was opened."""
         return self._exchanges.counters
 
+    @property
+    def transfers(self) -> Transfers:
+        """The bodies that peers send and fetch in blocks."""
+        return self._exchanges.transfers
+
+    def freeToken(self, peer: Hashable) -> bytes:
+        """A token that no open request to a peer has."""
+        return self._exchanges.freeToken(peer)
+
     def sizes(self) -> dict[str, int]:
         """How much is in each table."""
         return self._exchanges.sizes()
@@ -148,17 +158,19 @@ class CoAPProtocol(DatagramProtocol):
         self._callAt = NEVER
         now = self.reactor.seconds()
         error = SocketClosed("the socket was closed")
-        for exchange, asked in list(self._asked.items()):
+        # What is told may answer by cancelling others: each is taken out before it hears.
+        while self._asked:
+            exchange, asked = self._asked.popitem()
             self._exchanges.cancel(exchange, now)
             asked.errback(error)
-        for ping, pinged in list(self._pings.items()):
+        while self._pings:
+            ping, pinged = self._pings.popitem()
             self._exchanges.cancelPing(ping, now)
             pinged.errback(error)
-        for tell in list(self._served.values()):
-            tell(error)
-        self._asked.clear()
-        self._pings.clear()
-        self._served.clear()
+        while self._served:
+            self._served.popitem()[1](error)
+        # Those that waited for their turn had it by then.
+        self._exchanges.datagramsToSend()
 
     def datagramReceived(self, data: bytes, peer: Any, local: Any = None) -> None:
         """A datagram came; see L{IDatagramReceiver}."""
@@ -307,7 +319,10 @@ class CoAPProtocol(DatagramProtocol):
             L{Exchanges.request<txcoap.sansio.exchanges.Exchanges.request>}.
         @return: A Deferred of the message with the response, or of None if No-Response asked for
             none. It fails with a L{RequestError}. Cancelling it takes the request back.
+        @raise RequestError: if the socket is not open, or a limit stands against it.
+        @raise ValueError: if the token is longer than 8 bytes, or the message than a datagram.
         """
+        self._requireOpen()
         exchange = self._exchanges.request(
             request,
             peer,
@@ -326,10 +341,16 @@ class CoAPProtocol(DatagramProtocol):
         self.turnEnded()
         return waiting
 
+    def _requireOpen(self) -> None:
+        if not self.isOpen:
+            raise SocketClosed("the socket is not open")
+
     def _cancel(self, exchange: OutgoingRequest) -> None:
         self._asked.pop(exchange, None)
         self._exchanges.cancel(exchange, self.reactor.seconds())
         self._flush()
+        # The next request may have its turn.
+        self.turnEnded()
 
     def ping(
         self, peer: Hashable, *, parameters: Parameters | None = None, timeout: float | None = None
@@ -340,7 +361,9 @@ class CoAPProtocol(DatagramProtocol):
         @param timeout: Seconds until it fails; by default MAX_TRANSMIT_WAIT.
         @return: A Deferred that fires with None once the peer answers, and fails with
             L{NoAcknowledgement<txcoap.errors.NoAcknowledgement>} if it does not.
+        @raise RequestError: if the socket is not open, or a limit stands against it.
         """
+        self._requireOpen()
         ping = self._exchanges.ping(peer, self.reactor.seconds(), parameters, timeout)
         waiting: Deferred[None] = Deferred(lambda _: self._cancelPing(ping))
         self._pings[ping] = waiting

@@ -79,10 +79,10 @@ class Duplicates:
         self._ages[type][RANKS[code]].add(key, now)
         return True
 
-    def settle(self, key: int, code: int, reply: bytes) -> None:
+    def settle(self, key: int | None, code: int, reply: bytes) -> None:
         """From now on repeat this reply to a message. A large one to a safe request is made again."""
-        old = self.replies.get(key)
-        if old is None:
+        old = None if key is None else self.replies.get(key)
+        if key is None or old is None:
             return
         if len(reply) > self._maximumSafeReply and RANKS[code] is Rank.SAFE:
             del self.replies[key]

@@ -57,7 +57,7 @@ class IncomingRequest:
     @ivar options: Its options.
     @ivar payload: Its body.
     @ivar state: A L{Reception}.
-    @ivar key: By which its repetitions are known.
+    @ivar key: By which its repetitions are known; None if they need not be.
     """
 
     __slots__ = (
@@ -73,7 +73,7 @@ class IncomingRequest:
         "token",
     )
 
-    def __init__(self, datagram: Datagram, peer: Hashable, local: Hashable, key: int) -> None:
+    def __init__(self, datagram: Datagram, peer: Hashable, local: Hashable, key: int | None) -> None:
         self.peer = peer
         self.local = local
         self.confirmable = datagram.type == 0

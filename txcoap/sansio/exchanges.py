@@ -23,8 +23,9 @@ from ..limits import DEFAULT_LIMITS, Limits
 from ..message import Request
 from ..options import NO_OPTIONS, Options, definitionOf
 from ..parameters import DEFAULT_PARAMETERS, Parameters
+from .blocks import Transfers
 from .counters import Counters
-from .datagrams import ACK, NON
+from .datagrams import ACK, MAX_TOKEN_LENGTH, NON
 from .events import (
     Event,
     IncomingRequest,
@@ -65,6 +66,7 @@ class Exchanges:
         self.parameters = parameters
         self._chance = chance
         self._messaging = Messaging(parameters, limits, chance)
+        self.transfers = Transfers(limits, parameters.EXCHANGE_LIFETIME, self._messaging.deadlines)
         self._open: dict[tuple[Hashable, bytes], OutgoingRequest] = {}
         # The rest of the face is the message layer's own.
         self.datagramsToSend = self._messaging.datagramsToSend
@@ -79,7 +81,7 @@ class Exchanges:
 
     def sizes(self) -> dict[str, int]:
         """How much is in each table."""
-        return {"openRequests": len(self._open), **self._messaging.sizes()}
+        return {"openRequests": len(self._open), **self._messaging.sizes(), **self.transfers.sizes()}
 
     # What comes
 
@@ -216,9 +218,12 @@ class Exchanges:
             MAX_TRANSMIT_WAIT after a non-confirmable request was sent.
         @return: The exchange, to know its events by.
         @raise RequestError: if a limit stands against it; then nothing has changed.
+        @raise ValueError: if the token is too long; likewise.
         """
         if token is None:
-            token = self._freeToken(peer)
+            token = self.freeToken(peer)
+        elif len(token) > MAX_TOKEN_LENGTH:
+            raise ValueError(f"a token has at most {MAX_TOKEN_LENGTH} bytes; got {token.hex()!r}")
         elif (peer, token) in self._open:
             raise TokenInUse(f"a request with token {token.hex()!r} to {peer} is still open")
         parameters = parameters or self.parameters
@@ -264,7 +269,8 @@ class Exchanges:
         """Send a ping no more."""
         self._messaging.finish(ping, now)
 
-    def _freeToken(self, peer: Hashable) -> bytes:
+    def freeToken(self, peer: Hashable) -> bytes:
+        """A token that no open request to a peer has."""
         while True:
             token = self._chance.getrandbits(8 * TOKEN_LENGTH).to_bytes(TOKEN_LENGTH, "big")
             if (peer, token) not in self._open:

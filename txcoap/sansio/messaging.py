@@ -55,6 +55,7 @@ from ..limits import Limits
 from ..options import Options
 from ..parameters import Parameters
 from . import optionlist
+from .blocks import isContinuation
 from .counters import Counters
 from .datagrams import ACK, CON, NON, RST, Datagram, Type, decode, empty, encode
 from .deadlines import NEVER, Deadline, Deadlines
@@ -224,19 +225,14 @@ class Messaging:
     def _request(
         self, datagram: Datagram, data: bytes, peer: Hashable, local: Hashable, now: float
     ) -> IncomingRequest | None:
-        key = hash((peer, data))
-        type = datagram.type
-        duplicates = self._duplicates
-        if key in duplicates.replies:
-            self._repeat(key, type, peer, local)
+        key = None if isContinuation(datagram.options) else hash((peer, data))
+        if key in self._duplicates.replies:
+            self._repeat(key, datagram.type, peer, local)
             return None
-        if self._toAnswer >= self._limits.pendingRequests or not duplicates.add(
-            key, datagram.code, type, now
-        ):
+        full = self._toAnswer >= self._limits.pendingRequests
+        if full or not (key is None or self._remember(key, datagram, now)):
             self._refuse(datagram, peer, local)
             return None
-        if now + self._lifetimes[type] < self._sweepAt:
-            self._sweepBy(duplicates.next())
         request = IncomingRequest(datagram, peer, local, key)
         self._toAnswer += 1
         self._due.append((now + self._piggybackDelay, request))
@@ -246,16 +242,13 @@ class Messaging:
         self, datagram: Datagram, data: bytes, peer: Hashable, local: Hashable, now: float
     ) -> Arrival | None:
         key = hash((peer, data))
-        duplicates = self._duplicates
-        if key in duplicates.replies:
+        if key in self._duplicates.replies:
             self._repeat(key, datagram.type, peer, local)
             return None
-        if not duplicates.add(key, datagram.code, datagram.type, now):
+        if not self._remember(key, datagram, now):
             # Not acknowledged, it comes again; by then there may be room.
             self.counters.ignored += 1
             return None
-        if now + self._lifetimes[datagram.type] < self._sweepAt:
-            self._sweepBy(duplicates.next())
         return Arrival(datagram, peer, local, key, None)
 
     def _piggybacked(
@@ -297,10 +290,19 @@ class Messaging:
     def _ignore(self, datagram: Datagram, data: bytes, peer: Hashable, local: Hashable, now: float) -> None:
         self.counters.ignored += 1
 
-    def _repeat(self, key: int, type: int, peer: Hashable, local: Hashable) -> None:
+    def _remember(self, key: int, datagram: Datagram, now: float) -> bool:
+        """Know a message when it comes again, if there is room."""
+        duplicates = self._duplicates
+        if not duplicates.add(key, datagram.code, datagram.type, now):
+            return False
+        if now + self._lifetimes[datagram.type] < self._sweepAt:
+            self._sweepBy(duplicates.next())
+        return True
+
+    def _repeat(self, key: int | None, type: int, peer: Hashable, local: Hashable) -> None:
         """RFC 7252 4.2, 4.3: acknowledge each copy of a confirmable message alike; ignore other copies."""
         self.counters.duplicates += 1
-        reply = self._duplicates.replies[key]
+        reply = self._duplicates.replies[key]  # type: ignore[index]
         if reply and type == CON:
             self._send(reply, peer, local)
 
