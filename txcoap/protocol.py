@@ -108,6 +108,10 @@ class CoAPProtocol(DatagramProtocol):
         """The bodies that peers send and fetch in blocks."""
         return self._exchanges.transfers
 
+    def now(self) -> float:
+        """The time by which the machines go."""
+        return float(self.reactor.seconds())
+
     def freeToken(self, peer: Hashable) -> bytes:
         """A token that no open request to a peer has."""
         return self._exchanges.freeToken(peer)
@@ -292,6 +296,12 @@ class CoAPProtocol(DatagramProtocol):
         self._exchanges.acknowledge(exchange, self.reactor.seconds())
         self._flush()
         self.turnEnded()
+
+    def silence(self, exchange: IncomingRequest) -> None:
+        """Acknowledge a request, if it asks for that, and answer nothing more."""
+        self._exchanges.silence(exchange)
+        self._served.pop(exchange, None)
+        self._flush()
 
     def resetRequest(self, exchange: IncomingRequest) -> None:
         """Reject a request with a Reset."""

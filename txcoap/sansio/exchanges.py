@@ -73,6 +73,7 @@ class Exchanges:
         self.next = self._messaging.next
         self.acknowledge = self._messaging.acknowledge
         self.resetRequest = self._messaging.resetRequest
+        self.silence = self._messaging.silence
 
     @property
     def counters(self) -> Counters:
