@@ -361,6 +361,8 @@ class CoAPProtocol(DatagramProtocol):
         self._flush()
         # The next request may have its turn.
         self.turnEnded()
+        # The next request may have its turn.
+        self.turnEnded()
 
     def ping(
         self, peer: Hashable, *, parameters: Parameters | None = None, timeout: float | None = None
