@@ -30,7 +30,7 @@ from txcoap.sansio.exchanges import Exchanges
 
 __all__ = ["Fuzzer", "main"]
 
-LIMITS = Limits(rememberedBytes=200_000, rememberedReply=256, peers=20, queuedRequests=5, pendingRequests=50)
+LIMITS = Limits(rememberedBytes=50_000, rememberedReply=256, peers=20, queuedRequests=5, pendingRequests=20)
 PARAMETERS = DEFAULT_PARAMETERS.evolve(NSTART=3)
 PEERS = [("192.0.2.1", port) for port in range(40)]
 
@@ -63,7 +63,7 @@ class Fuzzer:
         self.counts: Counter[str] = Counter()
         self._corpus = _corpus(self.chance)
         self._recent: deque[tuple[Datagram, object]] = deque(maxlen=50)
-        self._unanswered: deque[IncomingRequest] = deque(maxlen=200)
+        self._unanswered: deque[IncomingRequest] = deque(maxlen=5)
         self._asked: deque[OutgoingRequest] = deque()
 
     def run(self, count: int) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from random import Random
+from typing import Any
 
 from txcoap.codes import Code
 from txcoap.limits import DEFAULT_LIMITS, Limits
@@ -27,7 +28,7 @@ STEADY = DEFAULT_PARAMETERS.evolve(ACK_RANDOM_FACTOR=1.0)
 LOCAL = "our address"
 
 
-def get(**values: object) -> Request:
+def get(**values: Any) -> Request:
     """A GET."""
     return Request(Code.GET, b"", **values)
 

@@ -171,16 +171,12 @@ class RowTests(SynchronousTestCase):
         """A byte 0xFF inside an option's value, token or payload is no payload marker."""
         for at in range(20):
             value = b"a" * at + b"\xff" + b"b" * (19 - at)
-            datagram = Datagram(
-                CON, Code.GET, 1, b"\xff" * 8, Options.fromPairs([(4, value)]), b"\xff\xff"
-            )
+            datagram = Datagram(CON, Code.GET, 1, b"\xff" * 8, Options.fromPairs([(4, value)]), b"\xff\xff")
             self.assertEqual(decode(written(datagram)), datagram)
 
     def test_markerInsideHeader(self) -> None:
         """A byte 0xFF as an extended delta or length is no payload marker."""
-        datagram = Datagram(
-            CON, Code.GET, 1, options=Options.fromPairs([(268, b"x" * 268)]), payload=b"y"
-        )
+        datagram = Datagram(CON, Code.GET, 1, options=Options.fromPairs([(268, b"x" * 268)]), payload=b"y")
         self.assertEqual(decode(written(datagram)), datagram)
 
     def test_repr(self) -> None:
@@ -197,7 +193,8 @@ class StrictTests(SynchronousTestCase):
 
     def refused(self, text: str) -> FormatError:
         """The error that some bytes give."""
-        return self.assertRaises(FormatError, decode, bytes.fromhex(text))
+        error: FormatError = self.assertRaises(FormatError, decode, bytes.fromhex(text))
+        return error
 
     def test_short(self) -> None:
         """Less than a header has neither type nor ID."""
