@@ -80,6 +80,12 @@ def resolve(reactor: Any, host: str, timeout: float | None = None) -> Deferred[l
         with L{NameNotFound}.
     """
     collector = _Collector(host)
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        # Twisted's resolver would never end (26.10).
+        collector.resolutionComplete()
+        return collector.waiting
     reactor.nameResolver.resolveHostName(collector, host, 0, [IPv6Address, IPv4Address], "UDP")
     if timeout is not None:
         collector.limit(reactor, timeout)
