@@ -14,7 +14,7 @@ from threading import Thread
 from typing import Any, NoReturn
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.task import react
+from twisted.internet.task import deferLater, react
 from twisted.python.failure import Failure
 
 from .arguments import Arguments, parse
@@ -55,10 +55,11 @@ def _run(arguments: Arguments, console: Console) -> NoReturn:
 
 def _start(
     arguments: Arguments, body: bytes, output: OutputFile | None, console: Console, reactor: Any
-) -> Deferred[None]:
+) -> Deferred[Any]:
     """Perform in a running reactor, until done or interrupted."""
     _waitForNoThread(reactor)
-    work = Deferred.fromCoroutine(perform(reactor, arguments, body, output, console))
+    # Later, when the reactor runs and its signal handlers are there.
+    work: Deferred[Any] = deferLater(reactor, 0, _perform, reactor, arguments, body, output, console)
     ended: Deferred[None] = Deferred()
 
     def interrupted() -> Deferred[None]:
@@ -66,7 +67,7 @@ def _start(
         work.cancel()
         return ended
 
-    def end(result: int | Failure) -> Failure:
+    def end(result: Exit | Failure) -> Failure:
         ended.callback(None)
         if not isinstance(result, Failure):
             return Failure(SystemExit(int(result)))
@@ -76,6 +77,10 @@ def _start(
 
     reactor.addSystemEventTrigger("before", "shutdown", interrupted)
     return work.addBoth(end)
+
+
+def _perform(*how: Any) -> Deferred[Exit]:
+    return Deferred.fromCoroutine(perform(*how))
 
 
 def _waitForNoThread(reactor: Any) -> None:

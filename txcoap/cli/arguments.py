@@ -50,7 +50,8 @@ _DESCRIPTIONS = {
 PING_TIMEOUT = 10.0
 """Seconds that C{ping} waits for each answer by default; lost messages are repeated meanwhile."""
 
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+# Not a host with its port.
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?![0-9])")
 _HEXADECIMAL = re.compile(r"0[xX]((?:[0-9A-Fa-f]{2})*)")
 
 

@@ -1,0 +1,797 @@
+"""
+The command C{txcoap}: its arguments, what it writes where, its exit codes. Most tests run a command in
+this process against a site on a loopback port; some start a process, for streams and signals.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from errno import ECONNREFUSED
+from io import BytesIO, StringIO, TextIOWrapper
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import reactor as _reactor
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.error import ProcessDone
+from twisted.internet.protocol import DatagramProtocol, ProcessProtocol
+from twisted.internet.utils import getProcessOutputAndValue
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from txcoap import Code, Request, Resource, Response, Site, __version__
+from txcoap.cli.arguments import Arguments, parse, readOption, readURI
+from txcoap.cli.commands import perform
+from txcoap.cli.console import Console, OutputError, OutputFile, readBody
+from txcoap.cli.display import MessageLog, describeMessage, describeOption, printable, table
+from txcoap.cli.failures import EXITS, Exit, exitFor, explain
+from txcoap.endpoints import serverFromString
+from txcoap.errors import (
+    CoAPError,
+    InvalidURI,
+    MalformedResponse,
+    MessageTooLarge,
+    NoAcknowledgement,
+    NoResponse,
+    ResetReceived,
+    Unreachable,
+)
+from txcoap.linkformat import Link
+from txcoap.options import Options
+from txcoap.sansio.datagrams import ACK, CON, NON, encode
+from txcoap.uri import URI
+
+reactor: Any = _reactor
+
+ROOT = str(Path(__file__).parent.parent)
+
+
+class Terminal(BytesIO):
+    """Says that it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+class ClosedPipe(BytesIO):
+    """Nobody reads it."""
+
+    def write(self, data: Any) -> int:
+        raise BrokenPipeError
+
+
+class FullDisk(BytesIO):
+    """Takes nothing."""
+
+    def write(self, data: Any) -> int:
+        raise OSError(28, "No space left on device")
+
+
+def console(stdin: bytes = b"", stdout: BytesIO | None = None) -> Console:
+    """Streams in memory."""
+    return Console(BytesIO(stdin), stdout or BytesIO(), StringIO())
+
+
+class URITests(SynchronousTestCase):
+    """What people type for a URI."""
+
+    def test_forms(self) -> None:
+        """The scheme may be missing, and the host where there is a port."""
+        rows = [
+            ("coap://h/a", "coap://h/a"),
+            ("coaps://h/a", "coaps://h/a"),
+            ("localhost/light", "coap://localhost/light"),
+            ("localhost:61616", "coap://localhost:61616/"),
+            ("[::1]/x", "coap://[::1]/x"),
+            ("[::1]:61616/x?y=1", "coap://[::1]:61616/x?y=1"),
+            (":61616/x", "coap://localhost:61616/x"),
+            ("h/x?u=coap://other", "coap://h/x?u=coap:%2F%2Fother"),
+            ("%2Frun%2Fx.sock/a", "coap://%2Frun%2Fx.sock/a"),
+        ]
+        for text, uri in rows:
+            self.assertEqual(str(readURI(text)), uri)
+
+    def test_others(self) -> None:
+        """What is no URI of CoAP is refused."""
+        for text in ("", "/light", "http://h/", "coap:/h", "h/a#b", "h:99999/", "h/a b"):
+            self.assertRaises(InvalidURI, readURI, text)
+
+
+class OptionTests(SynchronousTestCase):
+    """What people type for an option."""
+
+    def test_forms(self) -> None:
+        """By number or name, in the option's format, or in hexadecimal."""
+        rows = [
+            ("11,a", (11, b"a")),
+            ("Uri-Path,a,b", (11, b"a,b")),
+            ("uri-path,ä", (11, "ä".encode())),
+            ("uriPath,", (11, b"")),
+            ("Max-Age,60", (14, b"\x3c")),
+            ("14,0", (14, b"")),
+            ("Max-Age,0x00003c", (14, b"\x00\x00\x3c")),
+            ("ETag,0x1F2e", (4, b"\x1f\x2e")),
+            ("ETag,abc", (4, b"abc")),
+            ("4,0x", (4, b"")),
+            ("Accept,application/cbor", (17, b"\x3c")),
+            ("Accept,60", (17, b"\x3c")),
+            ("If-None-Match", (5, b"")),
+            ("5,", (5, b"")),
+            ("Block2,6", (23, b"\x06")),
+            ("2050,text", (2050, b"text")),
+            ("65535,0xff", (65535, b"\xff")),
+        ]
+        for text, pair in rows:
+            self.assertEqual(readOption(text), pair, text)
+
+    def test_wrong(self) -> None:
+        """The complaint says what to change."""
+        rows = [
+            ("Nothing,1", "no option is called 'Nothing'"),
+            ("0,1", "from 1 to 65535"),
+            ("65536,1", "from 1 to 65535"),
+            ("Uri-Path", "Uri-Path,VALUE"),
+            ("2050", "2050,VALUE"),
+            ("Max-Age,soon", "whole number"),
+            ("Max-Age,-1", "whole number"),
+            ("Max-Age,4294967296", "0 to 4 bytes"),
+            ("ETag,123456789", "1 to 8 bytes"),
+            ("If-None-Match,1", "has no value"),
+            ("ETag,0x123", "pairs of hexadecimal digits"),
+            ("ETag,0xzz", "pairs of hexadecimal digits"),
+            ("Accept,foo/bar", "no content format"),
+        ]
+        for text, complaint in rows:
+            error = self.assertRaises(ValueError, readOption, text)
+            self.assertIn(complaint, str(error), text)
+
+
+class ParseTests(SynchronousTestCase):
+    """The command line."""
+
+    def parseWrong(self, *arguments: str) -> str:
+        """The complaint about a command line."""
+        with redirect_stderr(StringIO()) as stderr:
+            error = self.assertRaises(SystemExit, parse, arguments)
+        self.assertEqual(error.code, Exit.USAGE)
+        return stderr.getvalue()
+
+    def test_all(self) -> None:
+        """Every flag of a request, in its long and in its short form."""
+        short = parse(
+            "put h -N -e x -t json -A 60 -O 4,a -O 5 -B 1.5 -o f -T 0x01 -v".split()  # noqa: SIM905
+        )
+        long = parse(
+            [
+                "put",
+                "h",
+                "--non",
+                "--payload",
+                "x",
+                "--content-format",
+                "json",
+                "--accept",
+                "60",
+                "--option",
+                "4,a",
+                "--option",
+                "5",
+                "--timeout",
+                "1.5",
+                "--output",
+                "f",
+                "--token",
+                "0x01",
+                "--verbose",
+            ]
+        )
+        self.assertEqual(vars(short) | {"refuse": None}, vars(long) | {"refuse": None})
+        self.assertEqual(short.pairs, [(4, b"a"), (5, b"")])
+        self.assertEqual((short.contentFormat, short.accept, short.token), (50, 60, b"\x01"))
+        self.assertEqual((short.confirmable, short.timeout, short.hasBody), (False, 1.5, True))
+
+    def test_wrong(self) -> None:
+        """One line on standard error, exit code 2."""
+        rows: list[tuple[Sequence[str], str]] = [
+            ([], "COMMAND"),
+            (["gte", "h"], "invalid choice: 'gte'"),
+            (["get"], "URI"),
+            (["get", "http://h/"], "'http' is no scheme of CoAP"),
+            (["get", "h", "-e", "x"], "-e"),
+            (["get", "h", "-B", "0"], "a number above 0"),
+            (["get", "h", "-B", "nan"], "a number above 0"),
+            (["get", "h", "-B", "x"], "a number above 0"),
+            (["get", "h", "-T", "123456789"], "at most 8 bytes"),
+            (["get", "h", "-A", "foo/bar"], "no content format"),
+            (["get", "h", "-O", "foo,1"], "no option is called 'foo'"),
+            (["get", "h", "-q", "-v"], "not allowed with"),
+            (["put", "h", "-e", "x", "-f", "y"], "not allowed with"),
+            (["ping", "h", "-c", "0"], "from 1 up"),
+            (["get", "h\n\x1b[2J"], "\\x1b[2J"),
+        ]
+        for arguments, complaint in rows:
+            told = self.parseWrong(*arguments)
+            self.assertIn(complaint, told)
+            self.assertEqual(told.count("\n"), 1, told)
+            self.assertIn("--help", told)
+            self.assertNotIn("\x1b", told)
+
+    def test_version(self) -> None:
+        """C{--version} tells it."""
+        with redirect_stdout(StringIO()) as stdout:
+            error = self.assertRaises(SystemExit, parse, ["--version"])
+        self.assertEqual((error.code, stdout.getvalue()), (0, f"txcoap {__version__}\n"))
+
+    def test_help(self) -> None:
+        """Each command's help lists the exit codes."""
+        for arguments in (["--help"], ["get", "-h"], ["ping", "-h"], ["discover", "-h"], ["put", "-h"]):
+            with redirect_stdout(StringIO()) as stdout:
+                error = self.assertRaises(SystemExit, parse, arguments)
+            self.assertEqual(error.code, 0)
+            for meaning in EXITS.values():
+                self.assertIn(meaning, stdout.getvalue())
+
+
+class BodyTests(SynchronousTestCase):
+    """Where a request's body comes from."""
+
+    def test_sources(self) -> None:
+        """The text, the file, or standard input where it is no terminal."""
+        path = self.mktemp()
+        Path(path).write_bytes(b"file")
+        self.assertEqual(readBody("ä", None, True, console(b"in")), "ä".encode())
+        self.assertEqual(readBody("", None, True, console(b"in")), b"")
+        self.assertEqual(readBody(None, path, True, console(b"in")), b"file")
+        self.assertEqual(readBody(None, "-", True, console(b"in")), b"in")
+        self.assertEqual(readBody(None, None, True, console(b"in")), b"in")
+        self.assertEqual(readBody(None, None, False, console(b"in")), b"")
+        terminal = Console(Terminal(b"in"), BytesIO(), StringIO())
+        self.assertEqual(readBody(None, None, True, terminal), b"")
+        self.assertEqual(readBody(None, "-", True, terminal), b"in")
+        self.assertEqual(readBody(None, None, True, Console(None, BytesIO(), StringIO())), b"")
+
+    def test_bytes(self) -> None:
+        """Arguments that are no UTF-8 are sent as they are."""
+        self.assertEqual(readBody(b"\xff".decode("utf-8", "surrogateescape"), None, True, console()), b"\xff")
+
+    def test_endless(self) -> None:
+        """What no datagram holds is not read to its end."""
+        stream = console(bytes(1_000_000))
+        self.assertLess(len(readBody(None, "-", True, stream)), 100_000)
+
+
+class OutputFileTests(SynchronousTestCase):
+    """A file gets its content at once, or stays."""
+
+    def setUp(self) -> None:
+        """A directory of its own."""
+        self.directory = Path(self.mktemp())
+        self.directory.mkdir()
+        self.path = self.directory / "body"
+
+    def test_new(self) -> None:
+        """A new file has the mode that files have; nothing else is left in the directory."""
+        before = os.umask(0o027)
+        self.addCleanup(os.umask, before)
+        output = OutputFile(str(self.path))
+        self.assertFalse(self.path.exists())
+        output.write(b"x")
+        self.assertEqual(self.path.read_bytes(), b"x")
+        self.assertEqual(self.path.stat().st_mode & 0o777, 0o640)
+        self.assertEqual(list(self.directory.iterdir()), [self.path])
+
+    def test_replaced(self) -> None:
+        """A file keeps its mode, and a link stays a link."""
+        self.path.write_bytes(b"old")
+        self.path.chmod(0o604)
+        link = self.directory / "link"
+        link.symlink_to("body")
+        OutputFile(str(link)).write(b"new")
+        self.assertTrue(link.is_symlink())
+        self.assertEqual(self.path.read_bytes(), b"new")
+        self.assertEqual(self.path.stat().st_mode & 0o777, 0o604)
+
+    def test_discarded(self) -> None:
+        """Without an answer it stays as it was."""
+        self.path.write_bytes(b"old")
+        output = OutputFile(str(self.path))
+        output.discard()
+        output.discard()
+        self.assertEqual(self.path.read_bytes(), b"old")
+        self.assertEqual(list(self.directory.iterdir()), [self.path])
+
+    def test_device(self) -> None:
+        """What is no regular file is written to."""
+        OutputFile("/dev/null").write(b"x")
+        full = OutputFile("/dev/full")
+        self.assertRaises(OutputError, full.write, b"x")
+
+    def test_impossible(self) -> None:
+        """It is known from the start."""
+        self.assertRaises(OSError, OutputFile, str(self.directory / "none" / "body"))
+        self.assertRaises(OSError, OutputFile, str(self.directory))
+
+
+class DisplayTests(SynchronousTestCase):
+    """Messages and links in words."""
+
+    def test_options(self) -> None:
+        """By name, in the option's format."""
+        rows = [
+            ((11, b"a\x1b"), r"Uri-Path: a\x1b"),
+            ((12, b"\x3c"), "Content-Format: application/cbor (60)"),
+            ((17, b"\xfd\xe8"), "Accept: 65000"),
+            ((14, b"\x3c"), "Max-Age: 60"),
+            ((4, b"\x01\xff"), "ETag: 0x01ff"),
+            ((5, b""), "If-None-Match"),
+            ((23, b"\x1e"), "Block2: block 1, more to come, size 1024"),
+            ((27, b"\x20"), "Block1: block 2, size 16"),
+            ((11, b"\xff"), "Uri-Path: 0xff"),
+            ((5, b"x"), "If-None-Match: 0x78"),
+            ((2050, b"x"), "Option 2050: 0x78"),
+        ]
+        for pair, words in rows:
+            self.assertEqual(describeOption(pair), words)
+
+    def test_message(self) -> None:
+        """Type, code, ID and token; options; the payload's size and start."""
+        options = Options(uriPath=("a",), maxAge=5)
+        data = encode(CON, Code.PUT, 7, b"\x01\x02", options, b"line\n\x9b")
+        self.assertEqual(
+            list(describeMessage(data)),
+            ["CON PUT, ID 7, token 0102", "Uri-Path: a", "Max-Age: 5", "6 bytes: 6c 69 6e 65 0a 9b"],
+        )
+        data = encode(ACK, Code.CONTENT, 7, b"", Options(), "ä\n\u202e".encode())
+        self.assertEqual(list(describeMessage(data)), ["ACK 2.05 Content, ID 7", r'6 bytes: "ä\n\u202e"'])
+        data = encode(NON, Code.POST, 7, b"", Options(), b"x" * 1000)
+        self.assertEqual(list(describeMessage(data))[1], f'1000 bytes: "{"x" * 64}" ...')
+        data = encode(NON, Code.POST, 7, b"", Options(), b"x" + "ä".encode() * 40)
+        self.assertEqual(list(describeMessage(data))[1], f'81 bytes: "x{"ä" * 31}" ...')
+
+    def test_malformed(self) -> None:
+        """What is no message is told, too."""
+        (line,) = describeMessage(b"\xff")
+        self.assertEqual(line, "no CoAP message (shorter than the header of 4 bytes), 1 byte: ff")
+
+    def test_log(self) -> None:
+        """Copies are told as such."""
+        times = iter([10.0, 10.5, 13.0, 13.25])
+        lines: list[str] = []
+        log = MessageLog(lines.append, lambda: next(times))
+        data = encode(CON, Code.GET, 7, b"", Options(uriPath=("a",)))
+        log("sent", data, ("192.0.2.1", 5683))
+        log("sent", data, ("192.0.2.1", 5683))
+        log("received", encode(ACK, Code.EMPTY, 7), ("2001:db8::1", 5683, 0, 0))
+        self.assertEqual(
+            lines,
+            [
+                "  0.500 s -> 192.0.2.1:5683: CON GET, ID 7",
+                "             Uri-Path: a",
+                "  3.000 s -> 192.0.2.1:5683: CON GET, ID 7 (again)",
+                "  3.250 s <- [2001:db8::1]:5683: ACK 0.00 Empty, ID 7",
+            ],
+        )
+
+    def test_table(self) -> None:
+        """Columns for what there is; the rest of the attributes in the last."""
+        links = [
+            Link.of("/a", rt=("x", "y"), ct=(0, 60), title="T\x1b", obs=True),
+            Link.of("/longer", ifs="s", sz=10, rel="up", z=True),
+        ]
+        self.assertEqual(
+            list(table(links)),
+            [
+                "PATH     RT   IF  CT                                           SZ  OBS  TITLE  MORE",
+                "/a       x y      text/plain; charset=utf-8, application/cbor      yes  T\\x1b",
+                '/longer       s                                                10              rel="up" z',
+            ],
+        )
+        self.assertEqual(list(table([Link("/a")])), ["PATH", "/a"])
+
+    def test_printable(self) -> None:
+        """Nothing that comes from a peer does anything to a terminal."""
+        self.assertEqual(printable("a\r\x1b[2Jä\u202e"), r"a\r\x1b[2Jä\u202e")
+
+
+class FailureTests(SynchronousTestCase):
+    """Errors in one line, and codes as exit codes."""
+
+    def test_exits(self) -> None:
+        """The class of the response code decides."""
+        rows = [("2.05", 0), ("2.31", 0), ("4.04", 4), ("4.29", 4), ("5.03", 5), ("3.00", 1)]
+        for code, expected in rows:
+            self.assertEqual(exitFor(Code(code)), expected)
+
+    def test_lines(self) -> None:
+        """Each says what happened at which server, and what to do."""
+        rows: list[tuple[CoAPError, str]] = [
+            (NoAcknowledgement("x"), "h:5683 did not answer in time; check"),
+            (NoResponse("x"), "no response from h:5683 in time; allow more by --timeout"),
+            (ResetReceived("x"), "h:5683 rejected the request with a Reset; check"),
+            (Unreachable(ECONNREFUSED, "x"), "nobody listens at h:5683; check"),
+            (Unreachable(113, "x"), "h:5683 cannot be reached: "),
+            (MessageTooLarge("x"), "does not fit a datagram"),
+            (MalformedResponse("the text"), "the text"),
+        ]
+        for error, line in rows:
+            self.assertIn(line, explain(error, URI("coap", "h")))
+        refused = Unreachable(ECONNREFUSED, "x")
+        self.assertIn("[::1]:7;", explain(refused, URI("coap", "::1", 7)))
+        self.assertIn("at /x;", explain(refused, URI("coap", "/x")))
+
+
+class Echo(Resource):
+    """Answers with what it is asked."""
+
+    isLeaf = True
+    attributes = {"rt": "echo", "title": "Echo"}
+
+    def echo(self, request: Request) -> Response:
+        """Method and body."""
+        text = f"{request.method} ".encode() + request.payload
+        return Response(Code.CONTENT, text, contentFormat=request.contentFormat)
+
+    render_GET = render_PUT = render_POST = render_DELETE = echo
+    render_FETCH = render_PATCH = render_iPATCH = echo
+
+
+class Answer(Resource):
+    """Answers every GET alike."""
+
+    isLeaf = True
+
+    def __init__(self, response: Response) -> None:
+        self.response = response
+
+    def render_GET(self, request: Request) -> Response:
+        """That."""
+        return self.response
+
+
+def tree() -> Resource:
+    """What the tests ask for."""
+    root = Resource()
+    root.putChild("echo", Echo())
+    answers = {
+        "bad": Response(Code.BAD_REQUEST, b"no\x1b such"),
+        "broken": Response(Code.INTERNAL_SERVER_ERROR, b"{}", contentFormat="json"),
+        "valid": Response(Code.VALID, etag=b"1"),
+        "created": Response(Code.CREATED, locationPath=("a", "b")),
+        "lines": Response(Code.CONTENT, b"line\n"),
+        "links": Response(Code.CONTENT, b"<", contentFormat=40),
+    }
+    for name, response in answers.items():
+        root.putChild(name, Answer(response))
+    return root
+
+
+class Silence(DatagramProtocol):
+    """Takes everything, and says nothing."""
+
+
+class ServedTests(TestCase):
+    """A site on a loopback port, for the tests below."""
+
+    def setUp(self) -> None:
+        """Listen."""
+        self.console = console()
+        endpoint = serverFromString(reactor, "udp:0:interface=127.0.0.1")
+        ports: list[Any] = []
+        endpoint.listen(Site(tree())).addCallback(ports.append)
+        self.addCleanup(ports[0].stopListening)
+        self.base = f"127.0.0.1:{ports[0].getHost().port}"
+
+    def silent(self) -> str:
+        """The address of a peer that never answers."""
+        port = reactor.listenUDP(0, Silence(), "127.0.0.1")
+        self.addCleanup(port.stopListening)
+        return f"127.0.0.1:{port.getHost().port}"
+
+
+class CommandTests(ServedTests):
+    """Commands in this process."""
+
+    async def run_(self, *arguments: str, output: OutputFile | None = None) -> tuple[int, str, str]:
+        """Exit code, standard output and standard error of a command."""
+        parsed: Arguments = parse(arguments)
+        body = readBody(parsed.text, parsed.file, parsed.hasBody, self.console)
+        code = await perform(reactor, parsed, body, output, self.console)
+        stdout, stderr = self.console.stdout, self.console.stderr
+        assert isinstance(stdout, BytesIO)
+        assert isinstance(stderr, StringIO)
+        return code, stdout.getvalue().decode(), stderr.getvalue()
+
+    async def test_methods(self) -> None:
+        """Every method, its body from C{-e}; the body to standard output as it came."""
+        for method in ("put", "post", "fetch", "patch", "ipatch"):
+            self.console = console()
+            found = await self.run_(method, f"{self.base}/echo", "-e", "ä")
+            name = "iPATCH" if method == "ipatch" else method.upper()
+            self.assertEqual(found, (0, f"{name} ä", ""))
+        for method in ("get", "delete"):
+            self.console = console(b"not read")
+            found = await self.run_(method, f"{self.base}/echo")
+            self.assertEqual(found, (0, f"{method.upper()} ", ""))
+
+    async def test_stdin(self) -> None:
+        """The body from standard input; non-confirmable, with a content format."""
+        self.console = console(b"{}")
+        found = await self.run_("post", f"coap://{self.base}/echo", "-N", "-t", "json", "--code")
+        self.assertEqual(found, (0, "POST {}", "2.05 Content (application/json, 7 bytes)\n"))
+
+    async def test_terminal(self) -> None:
+        """A newline is added on a terminal, unless there is one."""
+        self.console = console(stdout=Terminal())
+        self.assertEqual((await self.run_("get", f"{self.base}/echo"))[1], "GET \n")
+        self.console = console(stdout=Terminal())
+        self.assertEqual((await self.run_("get", f"{self.base}/lines"))[1], "line\n")
+        self.console = console(stdout=Terminal())
+        self.assertEqual((await self.run_("get", f"{self.base}/created"))[1], "")
+
+    async def test_clientError(self) -> None:
+        """4.xx: exit code 4; code and diagnostic payload on standard error, harmless."""
+        found = await self.run_("get", f"{self.base}/bad")
+        self.assertEqual(found, (4, "", "4.00 Bad Request: no\\x1b such\n"))
+
+    async def test_serverError(self) -> None:
+        """5.xx: exit code 5; a representation goes to standard output all the same."""
+        found = await self.run_("get", f"{self.base}/broken")
+        self.assertEqual(found, (5, "{}", "5.00 Internal Server Error (application/json, 2 bytes)\n"))
+
+    async def test_quiet(self) -> None:
+        """C{-q}: the exit code tells."""
+        self.assertEqual(await self.run_("get", "-q", f"{self.base}/none"), (4, "", ""))
+        self.assertEqual(await self.run_("get", "-q", "-B", "0.05", self.silent()), (1, "", ""))
+
+    async def test_code(self) -> None:
+        """C{--code} tells it of 2.xx, too, and where something was created."""
+        found = await self.run_("get", "--code", f"{self.base}/created")
+        self.assertEqual(found, (0, "", "2.01 Created, at /a/b\n"))
+
+    async def test_verbose(self) -> None:
+        """C{-v} shows both messages."""
+        code, _, stderr = await self.run_(
+            "get", "-v", "-O", "Uri-Query,x=1", "-T", "abc", f"{self.base}/echo"
+        )
+        self.assertEqual(code, 0)
+        for part in (f"-> {self.base}: CON GET", "Uri-Query: x=1", "token 616263", "<-", "ACK 2.05 Content"):
+            self.assertIn(part, stderr)
+
+    async def test_noResponse(self) -> None:
+        """Where none is asked for, none is success (RFC 7967)."""
+        found = await self.run_("get", "-O", "No-Response,26", "--code", f"{self.base}/echo")
+        self.assertEqual(found, (0, "", "no response was asked for\n"))
+
+    async def test_output(self) -> None:
+        """C{-o}: the body of a 2.xx goes there, that of an error does not."""
+        path = self.mktemp()
+        self.assertEqual(await self.run_("get", f"{self.base}/echo", output=OutputFile(path)), (0, "", ""))
+        self.assertEqual(Path(path).read_bytes(), b"GET ")
+        output = OutputFile(path)
+        self.assertEqual((await self.run_("get", f"{self.base}/broken", output=output))[0], 5)
+        output.discard()
+        self.assertEqual(Path(path).read_bytes(), b"GET ")
+
+    async def test_outputValid(self) -> None:
+        """2.03 says that the file is right as it is."""
+        path = self.mktemp()
+        Path(path).write_bytes(b"kept")
+        output = OutputFile(path)
+        self.assertEqual((await self.run_("get", f"{self.base}/valid", output=output))[0], 0)
+        output.discard()
+        self.assertEqual(Path(path).read_bytes(), b"kept")
+
+    async def test_brokenOutput(self) -> None:
+        """A closed pipe ends it without a word; a full disk with one."""
+        self.console = console(stdout=ClosedPipe())
+        self.assertEqual(await self.run_("get", f"{self.base}/echo"), (141, "", ""))
+        self.console = console(stdout=FullDisk())
+        found = await self.run_("get", f"{self.base}/echo")
+        self.assertEqual(found, (1, "", "txcoap: cannot write the output: No space left on device\n"))
+
+    async def test_timeout(self) -> None:
+        """No answer: exit code 1, and what to check."""
+        code, _, stderr = await self.run_("get", "-B", "0.05", f"{self.silent()}/x")
+        self.assertEqual(code, 1)
+        self.assertIn("did not answer in time; check address and port", stderr)
+        self.assertEqual(stderr.count("\n"), 1)
+
+    async def test_unknownName(self) -> None:
+        """A name without an address: exit code 1."""
+        for name in ("a..b", "x" * 64):
+            self.console = console()
+            code, _, stderr = await self.run_("get", f"{name}/x")
+            self.assertEqual((code, stderr.count("\n")), (1, 1))
+            self.assertIn(f"'{name}' has no address; check the name", stderr)
+
+    async def test_otherScheme(self) -> None:
+        """A scheme that is not served is not asked over another one."""
+        code, _, stderr = await self.run_("get", "coaps://127.0.0.1/x")
+        self.assertEqual(code, 2)
+        self.assertIn("coaps is not served here", stderr)
+
+    async def test_tooLarge(self) -> None:
+        """A body that fits no datagram is not sent."""
+        self.console = console(bytes(70000))
+        code, _, stderr = await self.run_("put", f"{self.base}/echo")
+        self.assertEqual(code, 2)
+        self.assertIn("does not fit a datagram", stderr)
+
+    async def test_ping(self) -> None:
+        """Round-trip times, and their summary if there are several."""
+        code, stdout, _ = await self.run_("ping", self.base)
+        self.assertEqual(code, 0)
+        self.assertRegex(stdout, rf"^{self.base} is there: [0-9.]+ ms\n$")
+        self.console = console()
+        code, stdout, _ = await self.run_("ping", "-c", "3", "-i", "0.01", self.base)
+        self.assertEqual((code, len(stdout.splitlines())), (0, 4))
+        self.assertIn("3 sent, 3 answered; at least ", stdout)
+        self.console = console()
+        self.assertEqual(await self.run_("ping", "-q", self.base), (0, "", ""))
+
+    async def test_pingNobody(self) -> None:
+        """Each that is not answered is told; the exit code is 1."""
+        code, stdout, stderr = await self.run_(
+            "ping", "-v", "-c", "2", "-i", "0.01", "-B", "0.05", self.silent()
+        )
+        self.assertEqual((code, stdout), (1, "2 sent, 0 answered\n"))
+        self.assertEqual(stderr.count("did not answer in time"), 2)
+        self.assertIn("CON 0.00 Empty", stderr)
+
+    async def test_discover(self) -> None:
+        """A table; the URI's query selects."""
+        code, stdout, _ = await self.run_("discover", "--code", f"{self.base}/not-looked-at?rt=echo")
+        self.assertEqual(code, 0)
+        self.assertEqual(stdout.splitlines(), ["PATH   RT    TITLE", "/echo  echo  Echo"])
+        self.console = console()
+        code, stdout, stderr = await self.run_("discover", f"{self.base}?rt=none")
+        self.assertEqual((code, stdout, stderr), (0, "", "no resources\n"))
+
+    async def test_discoverRaw(self) -> None:
+        """C{--raw}: as it came."""
+        code, stdout, _ = await self.run_("discover", "--raw", f"{self.base}?rt=echo")
+        self.assertEqual((code, stdout), (0, '</echo>;rt="echo";title="Echo"'))
+
+    async def test_interrupted(self) -> None:
+        """Cancelled, nothing is left in the reactor; a row of pings is summed up."""
+        running: Deferred[Any] = ensureDeferred(self.run_("ping", "-c", "9", "-i", "60", self.base))
+        waited: Deferred[None] = Deferred()
+        reactor.callLater(0.2, waited.callback, None)
+        await waited
+        running.addErrback(lambda failure: None)
+        running.cancel()
+        await running
+        assert isinstance(self.console.stdout, BytesIO)
+        self.assertIn(b"1 sent, 1 answered", self.console.stdout.getvalue())
+
+
+class Conversation(ProcessProtocol):
+    """
+    A process to which something is done once it wrote to standard error.
+
+    @ivar ended: Fires with exit code and standard error.
+    """
+
+    def __init__(self, *, signal: str | None = None, closeStdout: bool = False) -> None:
+        self._signal = signal
+        self._closeStdout = closeStdout
+        self._errors = b""
+        self.ended: Deferred[tuple[int | None, bytes]] = Deferred()
+
+    def connectionMade(self) -> None:
+        """Close what is to be closed."""
+        transport: Any = self.transport
+        transport.closeStdin()
+        if self._closeStdout:
+            transport.closeStdout()
+
+    def errReceived(self, data: bytes) -> None:
+        """It is running."""
+        self._errors += data
+        transport: Any = self.transport
+        if self._signal:
+            transport.signalProcess(self._signal)
+            self._signal = None
+
+    def processEnded(self, reason: Failure) -> None:
+        """Tell."""
+        error: Any = reason.value
+        code = 0 if reason.check(ProcessDone) else error.exitCode
+        self.ended.callback((code, self._errors))
+
+
+class ProcessTests(ServedTests):
+    """The command as a process of its own."""
+
+    environment = {**os.environ, "PYTHONPATH": ROOT}
+
+    async def call(self, *arguments: str, stdin: bytes = b"") -> tuple[bytes, bytes, int]:
+        """Standard output, standard error and exit code."""
+        found: tuple[bytes, bytes, int] = await getProcessOutputAndValue(
+            sys.executable, ["-m", "txcoap", *arguments], self.environment, stdinBytes=stdin
+        )
+        return found
+
+    async def converse(self, conversation: Conversation, *arguments: str) -> tuple[int | None, bytes]:
+        """Exit code and standard error."""
+        reactor.spawnProcess(
+            conversation, sys.executable, [sys.executable, "-m", "txcoap", *arguments], self.environment
+        )
+        return await conversation.ended
+
+    async def test_request(self) -> None:
+        """Standard input to standard output."""
+        found = await self.call("put", f"{self.base}/echo", stdin=b"\xff\x00")
+        self.assertEqual(found, (b"PUT \xff\x00", b"", 0))
+
+    async def test_error(self) -> None:
+        """4.04 is exit code 4, and one line."""
+        found = await self.call("get", f"{self.base}/none")
+        self.assertEqual(found, (b"", b"4.04 Not Found\n", 4))
+
+    async def test_files(self) -> None:
+        """From a file, to a file; what cannot be read or written is told before anything is sent."""
+        source, target = self.mktemp(), os.path.abspath(self.mktemp())
+        Path(source).write_bytes(b"x")
+        found = await self.call("put", f"{self.base}/echo", "-f", os.path.abspath(source), "-o", target)
+        self.assertEqual(found, (b"", b"", 0))
+        self.assertEqual(Path(target).read_bytes(), b"PUT x")
+        found = await self.call("put", "-f", "/none", self.base)
+        self.assertEqual(found, (b"", b"txcoap put: cannot read /none: No such file or directory\n", 2))
+        found = await self.call("get", "-o", "/none/x", self.base)
+        self.assertEqual(found, (b"", b"txcoap get: cannot write /none/x: No such file or directory\n", 2))
+
+    async def test_nobody(self) -> None:
+        """A closed port is told at once; a file that was to be written is not there."""
+        port = reactor.listenUDP(0, Silence(), "127.0.0.1")
+        closed = f"127.0.0.1:{port.getHost().port}"
+        await port.stopListening()
+        target = os.path.abspath(self.mktemp())
+        _, stderr, code = await self.call("get", "-B", "20", closed, "-o", target)
+        self.assertEqual((stderr.count(b"\n"), code), (1, 1))
+        self.assertFalse(os.path.exists(target))
+
+    async def test_interrupt(self) -> None:
+        """Ctrl-C: exit code 130; SIGTERM: 143; not a word of either."""
+        for signal, expected in (("INT", 130), ("TERM", 143)):
+            conversation = Conversation(signal=signal)
+            code, stderr = await self.converse(conversation, "get", "-v", f"{self.silent()}/x")
+            self.assertEqual(code, expected)
+            self.assertNotIn(b"Traceback", stderr)
+            self.assertNotIn(b"txcoap:", stderr)
+
+    async def test_brokenPipe(self) -> None:
+        """Nobody reads the output: exit code 141, not a word."""
+        found = await self.converse(Conversation(closeStdout=True), "get", f"{self.base}/echo")
+        self.assertEqual(found, (141, b""))
+
+
+class ConsoleTests(SynchronousTestCase):
+    """Standard streams."""
+
+    def test_closed(self) -> None:
+        """A process may be started with any of them closed."""
+        for name in ("stdin", "stdout", "stderr"):
+            self.patch(sys, name, None)
+        found = Console.standard()
+        self.addCleanup(found.stdout.close)
+        self.addCleanup(found.stderr.close)
+        self.assertIsNone(found.stdin)
+        found.writeLine("x")
+        found.complain("x")
+
+    def test_encoding(self) -> None:
+        """What the terminal cannot show is escaped."""
+        stdout = BytesIO()
+        self.patch(sys, "stdout", TextIOWrapper(stdout, "ascii"))
+        Console.standard().writeLine("ä")
+        self.assertEqual(stdout.getvalue(), b"\\xe4\n")
+
+    def test_stderr(self) -> None:
+        """That a complaint cannot be written is no reason to stop."""
+        stderr = StringIO()
+        stderr.close()
+        Console(None, BytesIO(), stderr).complain("x")
