@@ -11,12 +11,13 @@ from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, gatherResults, maybeDeferred
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress, IListeningPort
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from .codes import Code
-from .errors import CoAPError, RequestError, Unreachable, UnsupportedScheme
+from .errors import CoAPError, Unreachable, UnsupportedScheme
 from .formats import JSON, LINK_FORMAT, TEXT
 from .interfaces import IAgent
 from .limits import DEFAULT_LIMITS, Limits
@@ -36,6 +37,7 @@ __all__ = ["Agent", "ReceivedResponse"]
 
 # What an Agent opens for each kind of address: the wildcard of the family, or a Unix socket.
 _WILDCARDS = {"IPv4": "0.0.0.0", "IPv6": "::"}  # noqa: S104
+_NO_SUCH_FAMILY = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT}
 
 
 class ReceivedResponse(Response):
@@ -164,8 +166,9 @@ class Agent:
         @param values: More options by accessor name: C{accept="application/json"}, C{etag=b"…"}.
         @return: A Deferred of a L{ReceivedResponse} of whatever code, or of None where the option
             No-Response asked for none. It fails with a L{RequestError<txcoap.errors.RequestError>},
-            L{InvalidURI<txcoap.errors.InvalidURI>}, or C{ValueError} for a value that an option
-            cannot have. Cancelling it takes the request back: nothing more is sent.
+            L{InvalidURI<txcoap.errors.InvalidURI>}, C{ValueError} for a value that an option cannot
+            have, or C{CannotListenError} if C{bindAddress} cannot be bound. Cancelling it takes the
+            request back: nothing more is sent.
         """
         try:
             target = uri if isinstance(uri, URI) else URI.fromText(uri)
@@ -183,7 +186,7 @@ class Agent:
             asked = own.adding(*options.pairs) if options else own
             code = method if isinstance(method, Code) else Code(method)
             request = Request(code, payload, asked, **values)
-        except (CoAPError, ValueError):
+        except (CoAPError, TypeError, ValueError):
             return fail()
         how = {
             "confirmable": confirmable,
@@ -281,10 +284,7 @@ class Agent:
         Ask at the first address; at the next one if the network says that this one cannot be reached, for
         then nobody was asked.
         """
-        try:
-            asking = self._tryOne(families[0], hosts[0], port, timeout, ask)
-        except (RequestError, CoAPError, ValueError, OSError):
-            asking = fail()
+        asking = maybeDeferred(self._tryOne, families[0], hosts[0], port, timeout, ask)
         if len(hosts) == 1:
             return asking
 
@@ -298,17 +298,32 @@ class Agent:
         self, family: str, host: str, port: int, timeout: float | None, ask: Callable[..., Deferred[Any]]
     ) -> Deferred[Any]:
         protocol, opened = self._protocolFor(family)
+        if opened is None:
+            return self._askAt(protocol, host, port, timeout, ask)
+        asking = maybeDeferred(self._askAt, protocol, host, port, timeout, ask)
+        return asking.addBoth(self._closeFresh, opened)
+
+    def _askAt(
+        self,
+        protocol: CoAPProtocol,
+        host: str,
+        port: int,
+        timeout: float | None,
+        ask: Callable[..., Deferred[Any]],
+    ) -> Deferred[Any]:
         try:
             peer = protocol.toPeer(host, port)
         except ValueError as e:
             raise Unreachable(errno.EAFNOSUPPORT, f"{host} cannot be reached from this socket: {e}") from None
-        asking = ask(protocol, peer, timeout)
-        return asking if opened is None else asking.addBoth(self._closeFresh, opened)
+        return ask(protocol, peer, timeout)
 
     def _protocolFor(self, family: str) -> tuple[CoAPProtocol, IListeningPort | None]:
         """The protocol for a family of addresses, and its port if that is to be closed afterwards."""
         if self._given is not None:
             return self._given, None
+        own = self._bindAddress[0]
+        if own and family != "unix":
+            family = "IPv6" if ":" in own else "IPv4"
         if self._freshSockets:
             port = self._open(family)
             self._freshPorts.add(port)
@@ -324,8 +339,14 @@ class Agent:
             return unix.openClient(self._reactor, protocol)
         host, port = self._bindAddress
         interface = host or _WILDCARDS[family]
-        # Whoever asks does not care at which address the answer comes.
-        return udp.listenUDP(self._reactor, port, protocol, interface, tellLocal=False)
+        try:
+            # Whoever asks does not care at which address the answer comes.
+            return udp.listenUDP(self._reactor, port, protocol, interface, tellLocal=False)
+        except CannotListenError as e:
+            number = getattr(e.socketError, "errno", None)
+            if number not in _NO_SUCH_FAMILY:
+                raise
+            raise Unreachable(number, f"this host has no {family}: {e}") from None
 
     def _closeFresh(self, result: Any, port: IListeningPort) -> Deferred[Any]:
         self._freshPorts.discard(port)
