@@ -161,33 +161,12 @@ class ParseTests(SynchronousTestCase):
 
     def test_all(self) -> None:
         """Every flag of a request, in its long and in its short form."""
-        short = parse(
-            "put h -N -e x -t json -A 60 -O 4,a -O 5 -B 1.5 -o f -T 0x01 -v".split()  # noqa: SIM905
+        letters = "put h -N -e x -t json -A 60 -O 4,a -O 5 -B 1.5 -o f -T 0x01 -v"
+        words = (
+            "put h --non --payload x --content-format json --accept 60 --option 4,a --option 5 "
+            "--timeout 1.5 --output f --token 0x01 --verbose"
         )
-        long = parse(
-            [
-                "put",
-                "h",
-                "--non",
-                "--payload",
-                "x",
-                "--content-format",
-                "json",
-                "--accept",
-                "60",
-                "--option",
-                "4,a",
-                "--option",
-                "5",
-                "--timeout",
-                "1.5",
-                "--output",
-                "f",
-                "--token",
-                "0x01",
-                "--verbose",
-            ]
-        )
+        short, long = parse(letters.split()), parse(words.split())
         self.assertEqual(vars(short) | {"refuse": None}, vars(long) | {"refuse": None})
         self.assertEqual(short.pairs, [(4, b"a"), (5, b"")])
         self.assertEqual((short.contentFormat, short.accept, short.token), (50, 60, b"\x01"))
