@@ -153,9 +153,10 @@ class Fuzzer:
             "transmissions": OURS + 1 + LIMITS.pendingRequests,
             "deadlines": 2 * (OURS + 1) + LIMITS.pendingRequests + LIMITS.peers + 2,
         }
-        for name, bound in bounds.items():
-            if sizes[name] > bound:
-                raise Unsound(f"{name} is {sizes[name]}, beyond {bound}")
+        for name, size in sizes.items():
+            bound = bounds.get(name) or getattr(LIMITS, name, None)
+            if bound is not None and size > bound:
+                raise Unsound(f"{name} is {size}, beyond {bound}")
 
     def _silence(self) -> None:
         """Nothing comes any more: all is forgotten."""

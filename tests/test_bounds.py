@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from txcoap.codes import Code
 from txcoap.errors import RequestQueueFull, TooManyPeers
-from txcoap.limits import DEFAULT_LIMITS, Limits
+from txcoap.limits import DEFAULT_LIMITS
 from txcoap.options import Options
 from txcoap.sansio.datagrams import ACK, CON, NON, RST, Type
 from txcoap.sansio.duplicates import ENTRY_SIZE
@@ -292,19 +292,3 @@ class EmptyTests(SynchronousTestCase):
         machine.arrive(b"\x49\x01\x00\x07" + bytes(9))
         machine.arrive(b"")
         self.assertEqual(set(machine.sizes().values()), {0})
-
-    def test_everyTable(self) -> None:
-        """What is asserted to be empty is every limit's table."""
-        self.assertEqual(
-            set(Machine().sizes()),
-            {
-                "openRequests",
-                "remembered",
-                "rememberedBytes",
-                "peers",
-                "transmissions",
-                "pendingRequests",
-                "deadlines",
-            },
-        )
-        self.assertEqual(len(Limits.__dataclass_fields__), 5)

@@ -132,11 +132,11 @@ class RowTests(SynchronousTestCase):
 
     def test_lengthClasses(self) -> None:
         """Deltas and lengths of 0 to 12, to 268 and beyond, both ways (RFC 7252 3.1)."""
-        for given, text in OPTION_LISTS:
+        for row, text in OPTION_LISTS:
             data = bytes.fromhex(text)
-            self.assertEqual(optionlist.encode(given), data)
-            self.assertEqual(optionlist.decode(data), (given, b""))
-            self.assertEqual(optionlist.decode(data + b"\xffrest"), (given, b"rest"))
+            self.assertEqual(optionlist.encode(row), data)
+            self.assertEqual(optionlist.decode(data), (row, b""))
+            self.assertEqual(optionlist.decode(data + b"\xffrest"), (row, b"rest"))
 
     def test_lengthClassesCut(self) -> None:
         """Cut at every byte, an option list is refused or a shorter list that is written the same."""
@@ -223,6 +223,8 @@ class StrictTests(SynchronousTestCase):
         self.assertEqual(self.refused("5001 0007 ff").messageType, NON)
         self.refused("4001 0007 b161 ff")
         self.refused("4101 0007 aa ff")
+        # Behind a value that holds such a byte.
+        self.refused("4001 0007 41 ff ff")
 
     def test_emptyWithMore(self) -> None:
         """An empty message with token, options or payload (4.1)."""

@@ -57,7 +57,7 @@ class DatagramsTests(SynchronousTestCase):
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             self.assertEqual(datagrams.main(["--count", "200", "--seed", "5"]), 0)
-            self.patch(Exchanges, "sizes", lambda machine: {})
+            self.patch(Exchanges, "sizes", lambda machine: {"peers": 10**6})
             self.assertEqual(datagrams.main(["--count", "200"]), 1)
         self.assertIn("200 datagrams", out.getvalue())
         self.assertIn("unsound", err.getvalue())
