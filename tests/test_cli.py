@@ -237,9 +237,15 @@ class BodyTests(SynchronousTestCase):
         self.assertEqual(readBody(b"\xff".decode("utf-8", "surrogateescape"), None, True, console()), b"\xff")
 
     def test_endless(self) -> None:
-        """What no datagram holds is not read to its end."""
-        stream = console(bytes(1_000_000))
-        self.assertLess(len(readBody(None, "-", True, stream)), 100_000)
+        """What is larger than any body is not read to its end, and refused, not cut."""
+        stream = console(b"12345")
+        self.assertRaises(OSError, readBody, None, "-", True, stream, 3)
+        assert stream.stdin is not None
+        self.assertEqual(stream.stdin.read(), b"5")
+        path = self.mktemp()
+        Path(path).write_bytes(b"1234")
+        self.assertRaises(OSError, readBody, None, path, True, console(), 3)
+        self.assertEqual(readBody(None, path, True, console(), 4), b"1234")
 
 
 class OutputFileTests(SynchronousTestCase):
@@ -593,9 +599,9 @@ class CommandTests(ServedTests):
         self.assertIn("coaps is not served here", stderr)
 
     async def test_tooLarge(self) -> None:
-        """A body that fits no datagram is not sent."""
-        self.console = console(bytes(70000))
-        code, _, stderr = await self.run_("put", f"{self.base}/echo")
+        """Options that fit no datagram are not sent."""
+        options = [f"-O2050,{'x' * 250}"] * 300
+        code, _, stderr = await self.run_("get", *options, f"{self.base}/echo")
         self.assertEqual(code, 2)
         self.assertIn("does not fit a datagram", stderr)
 

@@ -4,6 +4,7 @@ The streams and files of the command C{txcoap}.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import sys
@@ -12,12 +13,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO, TextIO
 
+from ..block import MAX_BLOCKS
 from .display import printable
 
 __all__ = ["Console", "OutputError", "OutputFile", "readBody"]
 
-# More than any datagram holds: what is longer need not be read to its end, to be refused.
-_ENOUGH = 0x10000
+LARGEST_BODY = MAX_BLOCKS << 10
+"""Bytes of the largest body that CoAP has (RFC 7959 2.2); what is longer is not read to its end."""
 
 
 class OutputError(Exception):
@@ -95,23 +97,34 @@ class Console:
                 os.close(null)
 
 
-def readBody(text: str | None, file: str | None, isWanted: bool, console: Console) -> bytes:
+def readBody(
+    text: str | None, file: str | None, isWanted: bool, console: Console, limit: int = LARGEST_BODY
+) -> bytes:
     """
     The body of a request: the text, else the file's content, else, if a body is wanted, what standard
     input has where it is no terminal.
 
     @param file: A path, or C{"-"} for standard input.
-    @raise OSError: if it cannot be read.
+    @raise OSError: if it cannot be read, or is larger than the limit.
     """
     if text is not None:
         # Arguments that are no text in the locale come back as the bytes that they were.
         return text.encode("utf-8", "surrogateescape")
     if file is not None and file != "-":
         with open(file, "rb") as opened:
-            return opened.read(_ENOUGH)
+            return _read(opened, limit)
     if console.stdin is None or (file is None and (not isWanted or console.stdin.isatty())):
         return b""
-    return console.stdin.read(_ENOUGH)
+    return _read(console.stdin, limit)
+
+
+def _read(stream: BinaryIO, limit: int) -> bytes:
+    body = bytearray()
+    while part := stream.read(min(0x10000, limit + 1 - len(body))):
+        body += part
+    if len(body) > limit:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    return bytes(body)
 
 
 class OutputFile:

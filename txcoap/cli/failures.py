@@ -37,7 +37,8 @@ class Exit(IntEnum):
 
 EXITS = {
     Exit.SUCCESS: "a response 2.xx came, or none was asked for; every ping was answered",
-    Exit.FAILURE: "no response, or none that can be used: time-out, network, unknown name, Reset",
+    Exit.FAILURE: "no response, or none that can be used: time-out, network, unknown name, Reset; "
+    "or the output could not be written",
     Exit.USAGE: "nothing was sent: wrong arguments or URI, unreadable file, request too large",
     Exit.CLIENT_ERROR: "a response 4.xx came",
     Exit.SERVER_ERROR: "a response 5.xx came",
@@ -73,7 +74,7 @@ _EXPLANATIONS: dict[type[CoAPError], Callable[..., str]] = {
         f"{server} rejected the request with a Reset; check that a CoAP server has this port, or try again"
     ),
     MessageTooLarge: lambda error, server: (
-        "the request does not fit a datagram, and transfer in blocks is not there yet; send a smaller body"
+        "the request does not fit a datagram; send a smaller body, or fewer options"
     ),
     Unreachable: _unreachable,
 }
