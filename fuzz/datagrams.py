@@ -30,7 +30,18 @@ from txcoap.sansio.exchanges import Exchanges
 
 __all__ = ["Fuzzer", "main"]
 
-LIMITS = Limits(rememberedBytes=50_000, rememberedReply=256, peers=20, queuedRequests=5, pendingRequests=20)
+LIMITS = Limits(
+    rememberedBytes=50_000,
+    rememberedReply=256,
+    peers=20,
+    queuedRequests=5,
+    pendingRequests=20,
+    uploads=5,
+    uploadBytes=5_000,
+    bodyBytes=3_000,
+    downloads=5,
+    downloadBytes=5_000,
+)
 PARAMETERS = DEFAULT_PARAMETERS.evolve(NSTART=3)
 PEERS = [("192.0.2.1", port) for port in range(40)]
 
@@ -151,7 +162,7 @@ class Fuzzer:
             "peers": LIMITS.peers,
             "pendingRequests": LIMITS.pendingRequests,
             "transmissions": OURS + 1 + LIMITS.pendingRequests,
-            "deadlines": 2 * (OURS + 1) + LIMITS.pendingRequests + LIMITS.peers + 2,
+            "deadlines": 2 * (OURS + 1) + LIMITS.pendingRequests + LIMITS.peers + 4,
         }
         for name, size in sizes.items():
             bound = bounds.get(name) or getattr(LIMITS, name, None)

@@ -286,6 +286,15 @@ class EmptyTests(SynchronousTestCase):
         machine.advance(62)
         self.assertEmpty(machine)
 
+    def test_leastLifetime(self) -> None:
+        """With the shortest lifetimes too."""
+        machine = Machine(STEADY.evolve(MAX_RETRANSMIT=0, MAX_LATENCY=0.001, PROCESSING_DELAY=0))
+        machine.request(get(), PEER, machine.now)
+        machine.answer(machine.asked(CON, Code.POST, 1))
+        machine.asked(CON, Code.POST, 2)
+        machine.advance(3)
+        self.assertEqual(set(machine.sizes().values()), {0})
+
     def test_malformed(self) -> None:
         """What is no message leaves nothing."""
         machine = Machine()

@@ -68,6 +68,7 @@ class ParametersTests(SynchronousTestCase):
             {"PROBING_RATE": -1},
             {"PROBING_ALLOWANCE": -1},
             {"MAX_LATENCY": -1},
+            {"MAX_LATENCY": 0},
             {"PROCESSING_DELAY": -1},
             {"PIGGYBACK_DELAY": -0.1},
         ]
@@ -75,6 +76,13 @@ class ParametersTests(SynchronousTestCase):
             (name,) = each
             error = self.assertRaises(ValueError, Parameters, **each)
             self.assertIn(name, str(error))
+
+    def test_lifetimes(self) -> None:
+        """However small the parameters are, lifetimes are above 0: what is kept has an end after its start."""
+        least = Parameters(
+            ACK_TIMEOUT=0.001, MAX_RETRANSMIT=0, MAX_LATENCY=0.001, PROCESSING_DELAY=0, PIGGYBACK_DELAY=0
+        )
+        self.assertTrue(0 < least.NON_LIFETIME <= least.EXCHANGE_LIFETIME)
 
     def test_unknownName(self) -> None:
         """A parameter that the RFC does not know is refused."""

@@ -90,7 +90,8 @@ _LEAST: dict[str, float] = {
     "NSTART": 1,
     "DEFAULT_LEISURE": 0,
     "PROBING_ALLOWANCE": 0,
-    "MAX_LATENCY": 0,
+    # Nothing may have a lifetime of 0: it would end at the moment in which it begins.
+    "MAX_LATENCY": 0.001,
     "PROCESSING_DELAY": 0,
     "PIGGYBACK_DELAY": 0,
 }
