@@ -12,10 +12,12 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, fail, gatherResults, maybeDeferred
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IAddress, IListeningPort
+from twisted.internet.interfaces import IListeningPort
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from .block import exponentFor
+from .bodies import Manner, Progress, converse, isBodyProducer
 from .codes import Code
 from .errors import CoAPError, Unreachable, UnsupportedScheme
 from .formats import JSON, LINK_FORMAT, TEXT
@@ -27,8 +29,7 @@ from .names import resolve
 from .options import NO_OPTIONS, Options
 from .parameters import DEFAULT_PARAMETERS, Parameters
 from .protocol import CoAPProtocol, Trace
-from .request import addressOf
-from .sansio.datagrams import Datagram
+from .received import ReceivedResponse
 from .sansio.messaging import Chance
 from .transports import udp, unix
 from .uri import URI
@@ -38,28 +39,6 @@ __all__ = ["Agent", "ReceivedResponse"]
 # What an Agent opens for each kind of address: the wildcard of the family, or a Unix socket.
 _WILDCARDS = {"IPv4": "0.0.0.0", "IPv6": "::"}  # noqa: S104
 _NO_SUCH_FAMILY = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT}
-
-
-class ReceivedResponse(Response):
-    """
-    A response as it came.
-
-    @ivar peer: From whom, as the transport writes it.
-    @ivar isConfirmable: Whether it came in a confirmable message, apart from the acknowledgement.
-    """
-
-    __slots__ = ("isConfirmable", "peer")
-
-    def __init__(self, datagram: Datagram, peer: Any) -> None:
-        self.code = datagram.code
-        self.options = datagram.options
-        self.payload = datagram.payload
-        self.isConfirmable = datagram.type == 0
-        self.peer = peer
-
-    def getPeerAddress(self) -> IAddress:
-        """Who answered, as a Twisted address."""
-        return addressOf(self.peer)
 
 
 @implementer(IAgent)
@@ -78,6 +57,13 @@ class Agent:
     @param bindAddress: C{(host, port)} to send from: the address of an interface, or a fixed port.
     @param parameters: Transmission parameters, for requests that do not say otherwise.
     @param limits: The bounds of what peers can make grow.
+    @param blockSize: Bytes in the largest block of a body: 16 to 1024, a power of two.
+    @param maximumBody: Bytes of the largest body that a response may have, unless it is streamed; None
+        for no limit but memory.
+    @param sendRequestTag: Whether a body sent in blocks carries a Request-Tag, so that a server tells
+        bodies apart that are sent to one resource at once (RFC 9175 3).
+    @param freshTokens: Whether each block goes with a token of its own. Some servers, node-coap among them,
+        know a body by its token.
     @param trace: Sees every datagram: called with C{"received"} or C{"sent"}, its bytes, and the peer.
     @param chance: For message IDs, tokens and time-outs; in tests a seeded C{random.Random}.
     """
@@ -91,10 +77,18 @@ class Agent:
         bindAddress: tuple[str, int] = ("", 0),
         parameters: Parameters = DEFAULT_PARAMETERS,
         limits: Limits = DEFAULT_LIMITS,
+        blockSize: int = 1024,
+        maximumBody: int | None = 16 * 2**20,
+        sendRequestTag: bool = True,
+        freshTokens: bool = False,
         trace: Trace | None = None,
         chance: Chance | None = None,
     ) -> None:
         self._reactor = reactor
+        self._exponent = exponentFor(blockSize)
+        self._maximumBody = maximumBody
+        self._sendRequestTag = sendRequestTag
+        self._freshTokens = freshTokens
         self._given = protocol
         self._freshSockets = freshSockets
         self._bindAddress = bindAddress
@@ -108,11 +102,11 @@ class Agent:
         """GET; see L{request}."""
         return self.request(Code.GET, uri, **how)
 
-    def post(self, uri: str | URI, payload: bytes | str = b"", **how: Any) -> Deferred[Any]:
+    def post(self, uri: str | URI, payload: Any = b"", **how: Any) -> Deferred[Any]:
         """POST; see L{request}."""
         return self.request(Code.POST, uri, payload, **how)
 
-    def put(self, uri: str | URI, payload: bytes | str = b"", **how: Any) -> Deferred[Any]:
+    def put(self, uri: str | URI, payload: Any = b"", **how: Any) -> Deferred[Any]:
         """PUT; see L{request}."""
         return self.request(Code.PUT, uri, payload, **how)
 
@@ -120,15 +114,15 @@ class Agent:
         """DELETE; see L{request}."""
         return self.request(Code.DELETE, uri, **how)
 
-    def fetch(self, uri: str | URI, payload: bytes | str = b"", **how: Any) -> Deferred[Any]:
+    def fetch(self, uri: str | URI, payload: Any = b"", **how: Any) -> Deferred[Any]:
         """FETCH (RFC 8132 2); see L{request}."""
         return self.request(Code.FETCH, uri, payload, **how)
 
-    def patch(self, uri: str | URI, payload: bytes | str = b"", **how: Any) -> Deferred[Any]:
+    def patch(self, uri: str | URI, payload: Any = b"", **how: Any) -> Deferred[Any]:
         """PATCH (RFC 8132 3); see L{request}."""
         return self.request(Code.PATCH, uri, payload, **how)
 
-    def iPatch(self, uri: str | URI, payload: bytes | str = b"", **how: Any) -> Deferred[Any]:
+    def iPatch(self, uri: str | URI, payload: Any = b"", **how: Any) -> Deferred[Any]:
         """The idempotent PATCH, iPATCH (RFC 8132 3); see L{request}."""
         return self.request(Code.IPATCH, uri, payload, **how)
 
@@ -136,7 +130,7 @@ class Agent:
         self,
         method: Code | str | int,
         uri: str | URI,
-        payload: bytes | str = b"",
+        payload: Any = b"",
         *,
         params: Mapping[str, object] | Iterable[tuple[str, object]] = (),
         json: Any = None,
@@ -145,15 +139,20 @@ class Agent:
         token: bytes | None = None,
         parameters: Parameters | None = None,
         timeout: float | None = None,
+        blockSize: int | None = None,
+        byteRange: tuple[int, int | None] | None = None,
+        stream: bool = False,
+        progress: Progress | None = None,
         **values: Any,
     ) -> Deferred[Any]:
         """
-        Ask for something.
+        Ask for something. Bodies larger than a block go and come in blocks (RFC 7959).
 
         @param method: A L{Code}, or what makes one: C{"GET"}.
         @param uri: An absolute URI; of scheme C{coap}. The host of C{coap://%2Frun%2Fx.sock/…} is a Unix
             socket.
-        @param payload: The body; C{str} is sent in UTF-8 as C{text/plain}.
+        @param payload: The body: C{bytes}; C{str}, which is sent in UTF-8 as C{text/plain}; or an
+            C{IBodyProducer}, which is paused between blocks.
         @param params: Arguments to add to the URI's query, as C{name=value}.
         @param json: A body to send as JSON, instead of C{payload}.
         @param options: Options to send, beside those that the URI makes.
@@ -163,7 +162,16 @@ class Agent:
         @param timeout: Seconds for the whole request, looking the name up included. By default it fails
             when no transmission was acknowledged (MAX_TRANSMIT_WAIT), or EXCHANGE_LIFETIME after an
             empty acknowledgement.
+        @param blockSize: For this request, as for the agent.
+        @param byteRange: C{(start, length)}, to fetch a part of the body only: from C{start}, a multiple of
+            the block size, C{length} bytes, or all that follow for None.
+        @param stream: Whether to fire with a L{StreamedResponse<txcoap.bodies.StreamedResponse>} as soon
+            as the first block is here; its C{deliverBody} fetches the others as they are taken.
+        @param progress: Called after each message with C{"sent"} or C{"received"}, the bytes of that body
+            so far, and the bytes in all, None while unknown.
         @param values: More options by accessor name: C{accept="application/json"}, C{etag=b"…"}.
+            C{block1} and C{block2} choose the size of blocks; a C{block2} also where to begin, and a
+            C{block1} on a body that fits it goes as it is, for those who cut bodies themselves.
         @return: A Deferred of a L{ReceivedResponse} of whatever code, or of None where the option
             No-Response asked for none. It fails with a L{RequestError<txcoap.errors.RequestError>},
             L{InvalidURI<txcoap.errors.InvalidURI>}, C{ValueError} for a value that an option cannot
@@ -184,17 +192,25 @@ class Agent:
                 options = options.adding(*Options(uriQuery=[f"{k}={v}" for k, v in pairs]).pairs)
             own = target.toOptions()
             asked = own.adding(*options.pairs) if options else own
+            producer = payload if isBodyProducer(payload) else None
+            payload = b"" if producer is not None else payload
             code = method if isinstance(method, Code) else Code(method)
             request = Request(code, payload, asked, **values)
         except (CoAPError, TypeError, ValueError):
             return fail()
-        how = {
-            "confirmable": confirmable,
-            "token": token,
-            "parameters": parameters,
-            "timeout": timeout,
-        }
-        return self._withPeer(target, timeout, partial(self._ask, request, how))
+        manner = Manner(
+            confirmable=confirmable,
+            token=token,
+            parameters=parameters,
+            exponent=self._exponent if blockSize is None else exponentFor(blockSize),
+            maximum=self._maximumBody,
+            sendRequestTag=self._sendRequestTag,
+            freshTokens=self._freshTokens,
+            byteRange=byteRange,
+            stream=stream,
+            progress=progress,
+        )
+        return self._withPeer(target, timeout, partial(converse, request, producer, manner))
 
     def ping(self, uri: str | URI, *, timeout: float | None = None) -> Deferred[None]:
         """
@@ -351,21 +367,6 @@ class Agent:
     def _closeFresh(self, result: Any, port: IListeningPort) -> Deferred[Any]:
         self._freshPorts.discard(port)
         return maybeDeferred(port.stopListening).addCallback(lambda _: result)
-
-    def _ask(
-        self,
-        request: Request,
-        how: dict[str, Any],
-        protocol: CoAPProtocol,
-        peer: Any,
-        timeout: float | None,
-    ) -> Deferred[Any]:
-        how["timeout"] = timeout
-        return protocol.request(request, peer, **how).addCallback(_received, peer)
-
-
-def _received(datagram: Datagram | None, peer: Any) -> ReceivedResponse | None:
-    return None if datagram is None else ReceivedResponse(datagram, peer)
 
 
 def _refuseScheme(uri: URI) -> None:

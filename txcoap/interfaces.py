@@ -163,6 +163,23 @@ class IResource(Interface):
         """
 
 
+class IRange(Interface):
+    """
+    A body that can be read at any place; see L{txcoap.blockwise.RangedResponse}.
+    """
+
+    length = Attribute("The number of bytes in all.")
+
+    def read(start: int, size: int) -> bytes | Deferred[bytes]:
+        """
+        Read a part.
+
+        @param start: where it begins, in bytes.
+        @param size: how many bytes, at most; fewer only at the end.
+        @return: the bytes, or a Deferred of them.
+        """
+
+
 class IAgent(Interface):
     """
     What asks. L{txcoap.Agent} implements it, and so do agents that stand around another: each adds one

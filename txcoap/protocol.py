@@ -112,6 +112,10 @@ class CoAPProtocol(DatagramProtocol):
         """The time by which the machines go."""
         return float(self.reactor.seconds())
 
+    def freeTag(self) -> bytes:
+        """A Request-Tag that no request under way is likely to have (RFC 9175 3)."""
+        return self._exchanges.freeTag()
+
     def freeToken(self, peer: Hashable) -> bytes:
         """A token that no open request to a peer has."""
         return self._exchanges.freeToken(peer)
@@ -359,8 +363,6 @@ class CoAPProtocol(DatagramProtocol):
         self._asked.pop(exchange, None)
         self._exchanges.cancel(exchange, self.reactor.seconds())
         self._flush()
-        # The next request may have its turn.
-        self.turnEnded()
         # The next request may have its turn.
         self.turnEnded()
 

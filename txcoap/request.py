@@ -15,6 +15,7 @@ from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
 
+from .block import Block
 from .codes import Code
 from .errors import NotAcceptable, PreconditionFailed, RequestError, UnsupportedContentFormat
 from .formats import contentFormat, formatName
@@ -85,20 +86,27 @@ class Request(Message):
     @ivar postpath: The segments beyond it; none unless the resource is a leaf.
     @ivar site: The L{Site} that serves it.
     @ivar resource: What is rendered, once that is found.
+    @ivar consumer: What the resource opened for the body, once the body is whole; see
+        L{Resource.openBody<txcoap.resource.Resource.openBody>}.
+    @ivar protocol: The L{CoAPProtocol} that it came by.
+    @ivar exchange: The L{IncomingRequest}.
+    @ivar block1: The block of the body that came last, to be answered, if it came in blocks.
     @ivar finished: Whether it is answered, or nobody waits for the answer.
     """
 
     __slots__ = (
         "_chunks",
         "_code",
-        "_exchange",
         "_notifications",
         "_options",
-        "_protocol",
         "_rendering",
+        "block1",
+        "consumer",
+        "exchange",
         "finished",
         "postpath",
         "prepath",
+        "protocol",
         "resource",
         "site",
     )
@@ -112,8 +120,10 @@ class Request(Message):
         self.postpath: list[str] = []
         self.resource: Any = None
         self.finished = False
-        self._protocol = protocol
-        self._exchange = exchange
+        self.consumer: Any = None
+        self.block1: Block | None = None
+        self.protocol = protocol
+        self.exchange = exchange
         self._code: Code | None = None
         self._options = NO_OPTIONS
         self._chunks: list[bytes] = []
@@ -173,25 +183,25 @@ class Request(Message):
     @property
     def isConfirmable(self) -> bool:
         """Whether the request came in a confirmable message."""
-        return self._exchange.confirmable
+        return self.exchange.confirmable
 
     @property
     def token(self) -> bytes:
         """The request's token."""
-        return self._exchange.token
+        return self.exchange.token
 
     @property
     def peer(self) -> Any:
         """Who asks, as the transport writes it."""
-        return self._exchange.peer
+        return self.exchange.peer
 
     def getClientAddress(self) -> IAddress:
         """Who asks, as a Twisted address."""
-        return addressOf(self._exchange.peer)
+        return addressOf(self.exchange.peer)
 
     def getHost(self) -> IAddress:
         """The address that the server listens at."""
-        return self._protocol.getHost()
+        return self.protocol.getHost()
 
     # The right answer, made short
 
@@ -295,7 +305,7 @@ class Request(Message):
 
     def acknowledge(self) -> None:
         """Acknowledge a confirmable request now, for it will take long; the response comes apart."""
-        self._protocol.acknowledge(self._exchange)
+        self.protocol.acknowledge(self.exchange)
 
     def reset(self) -> None:
         """
@@ -303,9 +313,9 @@ class Request(Message):
 
         @raise RuntimeError: if it was acknowledged or answered before: then it cannot be rejected.
         """
-        if self._exchange.state is not Reception.UNANSWERED:
+        if self.exchange.state is not Reception.UNANSWERED:
             raise RuntimeError("the request is acknowledged or answered already")
-        self._protocol.resetRequest(self._exchange)
+        self.protocol.resetRequest(self.exchange)
         self.concluded()
 
     def notifyFinish(self) -> Deferred[None]:
@@ -324,7 +334,7 @@ class Request(Message):
 
     @property
     def _isForgotten(self) -> bool:
-        return self.finished and self._exchange.state is not Reception.ANSWERED
+        return self.finished and self.exchange.state is not Reception.ANSWERED
 
     def toResponse(self, body: bytes) -> Response:
         """A body as a response, with the code and options that were set, or that go without saying."""
@@ -345,7 +355,17 @@ class Request(Message):
 
     def send(self, response: Response) -> bool:
         """Hand the answer to the protocol; whether it was still wanted."""
-        return self._protocol.respond(self._exchange, response.code, response.options, response.payload)
+        return self.protocol.respond(self.exchange, response.code, response.options, response.payload)
+
+    def answer(self, response: Response) -> None:
+        """Send a response as it is."""
+        self.send(response)
+        self.concluded()
+
+    def silence(self) -> None:
+        """Let another request be answered instead of this one; it is only acknowledged."""
+        self.protocol.silence(self.exchange)
+        self.concluded()
 
     def awaits(self, rendering: Deferred[Any]) -> None:
         """The answer comes from this Deferred."""

@@ -4,7 +4,7 @@ L{Resource}: what a server is made of, a tree of them, as in C{twisted.web}.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -39,6 +39,14 @@ class Resource:
     @cvar attributes: What C{/.well-known/core} says of this resource (RFC 6690 3): C{rt}, C{if},
         C{title}, C{sz}, … to text, a number, several of either, or True for an attribute without a value.
     @cvar isVisible: Whether C{/.well-known/core} names it.
+    @cvar maximumBody: The largest body that a request may have, in bytes; larger ones are answered 4.13.
+        None for the site's C{Limits.bodyBytes}.
+    @cvar openBody: A method for resources that take a request's body, of whatever length, as it comes:
+        called with the L{Request<txcoap.server.Request>} when a body begins, it returns an C{IConsumer} or
+        C{IProtocol} for it. That may pause and resume its producer, or transport: the peer waits. When
+        the body is whole the render method is called, with an empty C{payload} and what was returned here
+        as C{request.consumer}. A body that stays incomplete is told to a protocol's C{connectionLost},
+        with C{ConnectionLost} in place of C{ConnectionDone}.
     @ivar children: The resources right below this one, by segment.
     """
 
@@ -47,6 +55,8 @@ class Resource:
     attributes: Mapping[str, str | int | bool | Sequence[str | int]] = _NOTHING
     isVisible: bool = True
     children: Mapping[str, Any] = _NOTHING
+    maximumBody: int | None = None
+    openBody: Callable[[Any], Any] | None = None
 
     def putChild(self, segment: str, child: Any) -> None:
         """

@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from .blockwise import Blockwise
 from .codes import Code
 from .discovery import WELL_KNOWN_CORE, WellKnownCore
 from .errors import (
@@ -37,6 +38,7 @@ __all__ = ["NOT_DONE_YET", "Request", "Site"]
 
 # Requests to a proxy have options from Proxy-Uri up; few others have any beyond Block1.
 _PROXY_URI = 35
+_BLOCK2 = 23
 
 
 @implementer(ISite)
@@ -52,6 +54,7 @@ class Site:
         answered from its tree, unless the tree has a resource there.
     @param parameters: Transmission parameters, for the protocols that L{buildProtocol} makes.
     @param limits: Likewise.
+    @param blockSize: Bytes in the largest block of a body: 16 to 1024, a power of two.
     @param accessLog: Called with each L{Request} and its L{Response} once that is sent;
         L{logAccess} writes a line to Twisted's log.
     """
@@ -64,12 +67,14 @@ class Site:
         *,
         parameters: Parameters = DEFAULT_PARAMETERS,
         limits: Limits = DEFAULT_LIMITS,
+        blockSize: int = 1024,
         accessLog: Callable[[Request, Response], None] | None = None,
     ) -> None:
         self.resource = root
         self.parameters = parameters
         self.limits = limits
         self.accessLog = accessLog
+        self.blockwise = Blockwise(blockSize)
         self._wellKnownCore = WellKnownCore(root)
 
     def buildProtocol(self, reactor: Any) -> CoAPProtocol:
@@ -81,11 +86,16 @@ class Site:
         request = Request(self, protocol, exchange)
         try:
             request.resource = resource = self.getResourceFor(request)
-            self._rendered(resource.render(request), request)
+            if not self._concernsBlocks(request, resource) or self.blockwise.admit(request, resource):
+                self._rendered(resource.render(request), request)
         except Exception:
             self._failed(Failure(), request)
         if not request.finished:
             protocol.awaitAnswer(exchange, request.connectionLost)
+
+    def _concernsBlocks(self, request: Request, resource: Any) -> bool:
+        pairs = request.options.pairs
+        return bool(pairs and pairs[-1][0] >= _BLOCK2) or getattr(resource, "openBody", None) is not None
 
     def getResourceFor(self, request: Request) -> Any:
         """
@@ -164,12 +174,26 @@ class Site:
             if etag is not None and etag in request.options.etag:
                 response = Response(Code.VALID, b"", options.evolve(contentFormat=None))
         try:
-            request.send(response)
+            sent = self.blockwise.firstBlock(request, response)
+        except ResponseError as e:
+            sent = Response.fromError(e)
+        if isinstance(sent, Deferred):
+            sent.addCallbacks(self._send, self._failed, (request,), errbackArgs=(request,))
+            request.awaits(sent)
+        else:
+            self._send(sent, request)
+
+    def _send(self, response: Response, request: Request) -> None:
+        """Send a response, cut if need be, and have done with its request."""
+        if request.block1 is not None:
+            options = response.options.evolve(block1=request.block1)
+            response = Response(response.code, response.payload, options)
+        try:
+            request.answer(response)
         except MessageTooLarge:
             self._log.failure("the answer to {request} is too large", request=request)
             response = Response.fromError(InternalServerError())
-            request.send(response)
-        request.concluded()
+            request.answer(response)
         if self.accessLog is not None:
             try:
                 self.accessLog(request, response)

@@ -162,7 +162,7 @@ class Exchanges:
     def _ended(self, ended: Ended, now: float) -> Event | None:
         """A message of ours came to its end: the owner decides what that means."""
         owner, error = ended.owner, ended.error
-        if owner is None:
+        if owner is None and ended.transmission is not None:
             # An empty message is answered with a Reset; some peers acknowledge it instead.
             if error is None or isinstance(error, ResetReceived):
                 return PingAnswered(ended.transmission)
@@ -269,6 +269,10 @@ class Exchanges:
     def cancelPing(self, ping: Transmission, now: float) -> None:
         """Send a ping no more."""
         self._messaging.finish(ping, now)
+
+    def freeTag(self) -> bytes:
+        """A Request-Tag that no request under way is likely to have (RFC 9175 3)."""
+        return self._chance.getrandbits(32).to_bytes(4, "big")
 
     def freeToken(self, peer: Hashable) -> bytes:
         """A token that no open request to a peer has."""

@@ -1,16 +1,16 @@
-"""
+r"""
 Bodies in blocks, the client's side (RFC 7959): what to send next, and what to make of the answer.
 
 An L{Asking} is one request of ours with a body of any length, answered by one of any length. It does not
 wait or send: L{Asking.next} gives the next message to send, L{Asking.answered} takes the response to it::
 
     SENDING ---- 2.31, or a 2.xx to a block that others follow ----> SENDING, the next block
-        |  \\---- 4.08, or 4.13 with a smaller size: once ----------> SENDING, from the start
+        |  \---- 4.08, or 4.13 with a smaller size: once ----------> SENDING, from the start
         |
         | the response to the last block, or an error
         v
     RECEIVING -- Block2 says that others follow ------------------> RECEIVING, the next block
-        |  \\---- another ETag, or 4.08: once ---------------------> RECEIVING, from the start
+        |  \---- another ETag, or 4.08: once ---------------------> RECEIVING, from the start
         v
     DONE
 """
@@ -52,6 +52,8 @@ class Asking:
         taken block by block.
     @param isWhole: Whether the payload is all of the body.
     @param total: The length of the body, if it is known.
+    @param first: The block of the response to begin with, and the largest size to ask for.
+    @param length: Bytes of the response's body to stop after; None for all.
 
     @ivar stage: A L{Stage}.
     @ivar sent: Bytes of the request's body that the peer has.
@@ -72,6 +74,7 @@ class Asking:
         isWhole: bool = True,
         total: int | None = None,
         first: Block | None = None,
+        length: int | None = None,
     ) -> None:
         self.stage = Stage.SENDING
         self.sent = 0
@@ -89,6 +92,7 @@ class Asking:
         self._requestTag = requestTag
         self._maximum = maximum
         self._inBlocks = not isWhole or len(request.payload) > 16 << exponent
+        self._length = length
         self._restarted = False
         self._under: Block | None = None
         self._parts: list[bytes] = []
@@ -258,7 +262,7 @@ class Asking:
         self.stage = Stage.RECEIVING
         self._exponent = min(self._exponent, block.exponent)
         self._add(response.payload)
-        if not block.more:
+        if not block.more or self.received == self._length:
             self._finish()
 
     def _receiveWhole(self, response: Response) -> None:
@@ -302,6 +306,9 @@ class Asking:
         self.received += len(payload)
         if self._maximum is not None and self.received > self._maximum:
             raise BodyTooLarge(f"the response's body is larger than the limit of {self._maximum} bytes")
+        if self._length is not None and self.received > self._length:
+            payload = payload[: len(payload) - (self.received - self._length)]
+            self.received = self._length
         self._parts.append(payload)
 
     def _finish(self) -> None:

@@ -157,14 +157,16 @@ class Ended:
     A message of ours came to its end without a response.
 
     @ivar owner: What it belonged to.
-    @ivar transmission: The message.
     @ivar error: Why, or None if it was acknowledged.
+    @ivar transmission: The message; None if it was never sent.
     """
 
     __slots__ = ("error", "owner", "transmission")
 
-    def __init__(self, transmission: Transmission, error: RequestError | None) -> None:
-        self.owner = transmission.owner
+    def __init__(
+        self, owner: Any, error: RequestError | None, transmission: Transmission | None = None
+    ) -> None:
+        self.owner = owner
         self.transmission = transmission
         self.error = error
 
@@ -269,7 +271,7 @@ class Messaging:
             return None
         transmission.peer.heard(self.parameters)
         self.finish(transmission, now)
-        return Ended(transmission, None)
+        return _ended(transmission, None)
 
     def _rejected(
         self, datagram: Datagram, data: bytes, peer: Hashable, local: Hashable, now: float
@@ -281,7 +283,7 @@ class Messaging:
         self.counters.resetsReceived += 1
         transmission.peer.heard(self.parameters)
         self.finish(transmission, now)
-        return Ended(transmission, ResetReceived("the peer rejected the message with a Reset"))
+        return _ended(transmission, ResetReceived("the peer rejected the message with a Reset"))
 
     def _provoked(self, datagram: Datagram, data: bytes, peer: Hashable, local: Hashable, now: float) -> None:
         # RFC 7252 4.2, 4.3: a confirmable message that is empty, or of a reserved class, provokes a Reset.
@@ -326,7 +328,7 @@ class Messaging:
         if transmission is None or not data or not transmission.data.startswith(data[:1152]):
             return None
         self.finish(transmission, now)
-        return Ended(transmission, Unreachable(error, f"{peer} cannot be reached: {strerror(error)}"))
+        return _ended(transmission, Unreachable(error, f"{peer} cannot be reached: {strerror(error)}"))
 
     # What peers asked
 
@@ -455,19 +457,13 @@ class Messaging:
         @raise RequestError: if a limit stands against it; then nothing has changed.
         @raise MessageTooLarge: likewise.
         """
-        message = request.request
-        size = 5 + len(request.token) + len(optionlist.encode(message.options)) + len(message.payload)
-        if size > MAX_DATAGRAM:
-            raise MessageTooLarge(f"{size} bytes do not fit a datagram")
+        if _sizeOf(request) > MAX_DATAGRAM:
+            raise MessageTooLarge(f"{_sizeOf(request)} bytes do not fit a datagram")
         peer = self._use(request.peer, now)
         if peer is None:
             raise TooManyPeers(f"{len(self._peers)} peers are remembered, and all of them are busy")
         if len(peer.waiting) >= self._limits.queuedRequests:
             raise RequestQueueFull(f"{len(peer.waiting)} requests to {request.peer} wait for their turn")
-        if not peer.mayProbe(size, request.parameters, now):
-            raise ProbingRateExceeded(
-                f"{request.peer} has not answered; {size} more bytes would exceed PROBING_RATE"
-            )
         queued = request.confirmable and peer.waiting
         if queued or not self._dispatch(request, peer, now):
             peer.waiting.append(request)
@@ -504,12 +500,18 @@ class Messaging:
         return ping
 
     def _dispatch(self, request: OutgoingRequest, peer: Peer, now: float) -> bool:
-        """Send a request if it is its turn; whether it was."""
+        """
+        Send a request if it is its turn; whether it was.
+
+        @raise ProbingRateExceeded: if it is, but its peer is silent.
+        """
         parameters = request.parameters
         # RFC 7252 4.7 leaves open when a client stops to expect the response to a non-confirmable
         # request: at once here, as PROBING_RATE bounds what a silent peer is sent.
         if request.confirmable and peer.active >= parameters.NSTART:
             return False
+        if not peer.mayProbe(_sizeOf(request), parameters, now):
+            raise _tooMuch(request)
         messageID = peer.messageIDs.take(now)
         if messageID is None:
             if peer.resumption is None:
@@ -534,8 +536,17 @@ class Messaging:
     def _resume(self, peer: Peer, now: float) -> None:
         """Send what waits and may now be sent."""
         waiting = peer.waiting
-        while waiting and self._dispatch(waiting[0], peer, now):
+        while waiting:
+            try:
+                if not self._dispatch(waiting[0], peer, now):
+                    return
+            except ProbingRateExceeded:
+                self.deadlines.set(now, self._overdrawn, waiting[0])
             waiting.popleft()
+
+    def _overdrawn(self, request: OutgoingRequest, now: float) -> Ended:
+        """It was a request's turn, but its peer is silent."""
+        return Ended(request, _tooMuch(request))
 
     def _resumeAgain(self, peer: Peer, now: float) -> None:
         """A message ID is free again."""
@@ -609,7 +620,7 @@ class Messaging:
     def _giveUp(self, transmission: Transmission, now: float) -> Ended:
         self.counters.timeouts += 1
         self.finish(transmission, now)
-        return Ended(transmission, NoAcknowledgement(f"{transmission.peer.address} did not answer"))
+        return _ended(transmission, NoAcknowledgement(f"{transmission.peer.address} did not answer"))
 
     def finish(self, transmission: Transmission, now: float) -> None:
         """Repeat a message no more, nor heed what the peer says about it; let the next request go."""
@@ -694,6 +705,20 @@ class Messaging:
     def _reset(self, messageID: int, peer: Hashable, local: Hashable) -> None:
         self.counters.resetsSent += 1
         self._send(empty(RST, messageID), peer, local)
+
+
+def _ended(transmission: Transmission, error: RequestError | None) -> Ended:
+    return Ended(transmission.owner, error, transmission)
+
+
+def _tooMuch(request: OutgoingRequest) -> ProbingRateExceeded:
+    return ProbingRateExceeded(f"{request.peer} has not answered; more would exceed PROBING_RATE")
+
+
+def _sizeOf(request: OutgoingRequest) -> int:
+    """Bytes of the datagram that a request makes, payload marker included."""
+    message = request.request
+    return 5 + len(request.token) + len(optionlist.encode(message.options)) + len(message.payload)
 
 
 Rule = Callable[[Messaging, Datagram, bytes, Hashable, Hashable, float], Report | None]

@@ -1,0 +1,314 @@
+"""
+Bodies in blocks, as a L{Site<txcoap.server.Site>} serves them (RFC 7959).
+
+Between the site and a resource: a request that comes in blocks is rendered once, when it is whole, or its
+blocks go to what the resource opened for them; a response larger than a block is cut, and the later
+blocks come from the same representation as the first. The rules are in L{txcoap.sansio.blocks}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IConsumer, IPushProducer
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from .block import Block, exponentFor
+from .codes import Code
+from .errors import BadRequest, MethodNotAllowed, RequestEntityIncomplete, ServiceUnavailable
+from .interfaces import IRange
+from .message import Response
+from .options import NO_OPTIONS, Options
+from .sansio.blocks import Stored, Upload, cut, transferKey
+
+if TYPE_CHECKING:
+    from .request import Request
+
+__all__ = ["Blockwise", "BodySink", "RangedResponse"]
+
+_SAFE = frozenset({Code.GET, Code.FETCH})
+_BLOCK2 = 23
+
+
+class RangedResponse(Response):
+    """
+    A response whose body is read where it is needed, a block at a time: for what is large and can be read
+    at any place. A request for each block renders the resource anew; give it an C{etag}, so that the
+    client notices when the representation changes between two blocks.
+
+    @param code: The response code.
+    @param source: An L{IRange}.
+    @param values: Options by accessor name, as for L{Options}.
+    """
+
+    __slots__ = ("source",)
+
+    def __init__(self, code: Code, source: Any, options: Options = NO_OPTIONS, **values: object) -> None:
+        super().__init__(code, b"", options, **values)
+        self.source = source
+
+
+class Blockwise:
+    """
+    The blocks of one site.
+
+    @param blockSize: Bytes in the largest block that we send, or ask for; 16 to 1024.
+    """
+
+    def __init__(self, blockSize: int) -> None:
+        self._exponent = exponentFor(blockSize)
+        self._size = 16 << self._exponent
+
+    # Requests
+
+    def admit(self, request: Request, resource: Any) -> bool:
+        """
+        Judge a request that has a Block option, or a body for a resource that opens one.
+
+        @return: Whether it is whole, and to be rendered; else it is answered, or will be.
+        @raise ResponseError: if it cannot be taken.
+        """
+        options = request.options
+        block1 = options.block1
+        opensBody = getattr(resource, "openBody", None) is not None
+        if block1 is not None:
+            return self._receive(request, resource, block1, opensBody)
+        if opensBody and request.code not in _SAFE and request.code != Code.DELETE:
+            return self._receive(request, resource, Block(0, False, self._exponent), opensBody)
+        block2 = options.block2
+        if block2 is not None and block2.number:
+            return self._continue(request, block2)
+        return True
+
+    def _receive(self, request: Request, resource: Any, block: Block, opensBody: bool) -> bool:
+        allowed = getattr(resource, "allowedMethods", None)
+        if allowed is not None and request.method not in allowed:
+            raise MethodNotAllowed(f"allowed: {', '.join(allowed)}")
+        protocol = request.protocol
+        limit = None if opensBody else _limitOf(resource, request)
+        payload = request.payload
+        if request.options.block1 is None:
+            # The whole of a small body, which may be larger than a block of ours.
+            upload, stored = Upload(None, b"", limit, protocol.now()), Stored.LAST
+            upload.parts.append(payload)
+        else:
+            key = transferKey(request.peer, request.code, request.options)
+            announced = request.options.size1
+            upload, stored = protocol.transfers.receive(
+                key, request.token, block, payload, announced, limit, protocol.now()
+            )
+        if opensBody:
+            self._pass(request, resource, upload, stored)
+        answer = Block(block.number, block.more, min(block.exponent, self._exponent))
+        if stored is Stored.LAST:
+            if request.options.block1 is not None:
+                request.block1 = Block(block.number, False, block.exponent)
+            request.payload = b"" if opensBody else protocol.transfers.take(upload)
+            request.options = request.options.without(27, 60)
+            return True
+        go = Response(Code.CONTINUE, b"", block1=answer)
+        if upload.sink is None:
+            request.respond(go)
+        elif stored is Stored.AGAIN and upload.sink.isHolding:
+            request.silence()
+        else:
+            upload.sink.hold(lambda: request.respond(go))
+        return False
+
+    def _pass(self, request: Request, resource: Any, upload: Upload, stored: Stored) -> None:
+        """Hand what came on to what the resource opened for it."""
+        transfers = request.protocol.transfers
+        if upload.sink is None:
+            upload.sink = BodySink(resource.openBody(request))
+            upload.abandoned = upload.sink.abandon
+        sink = upload.sink
+        request.consumer = sink.consumer
+        try:
+            if stored is not Stored.AGAIN:
+                sink.write(transfers.take(upload))
+            if stored is Stored.LAST:
+                sink.finish()
+        except BaseException:
+            transfers.forget(upload)
+            raise
+
+    def _continue(self, request: Request, block: Block) -> bool:
+        """
+        A later block of a response is asked for: answer from the one that the first came from. Without it
+        a safe request is rendered again; any other must not be (RFC 7252 4.5).
+        """
+        key = transferKey(request.peer, request.code, request.options)
+        protocol = request.protocol
+        download = protocol.transfers.find(key, request.token, protocol.now())
+        if download is None:
+            if request.code in _SAFE:
+                return True
+            raise RequestEntityIncomplete("the response is kept no longer")
+        if isinstance(download.body, bytes):
+            part, body = cut(download.body, block, self._exponent)
+            code = Code.fromByte(download.code)
+            request.answer(Response(code, body, _withBlock(download.options, part)))
+        else:
+            download.body.ask(request, block)
+        return False
+
+    # Responses
+
+    def firstBlock(self, request: Request, response: Response) -> Response | Deferred[Response]:
+        """
+        What to send of a response: all of it, or the block that was asked for.
+
+        @raise BadRequest: if there is no such block.
+        """
+        asked = request.options.block2 if _isPresent(request.options) else None
+        if isinstance(response, RangedResponse):
+            return self._ofRange(request, response, asked)
+        payload = response.payload
+        if asked is None and len(payload) <= self._size:
+            return response
+        block, part = cut(payload, asked, self._exponent)
+        options = response.options
+        if block.more or block.number:
+            if response.etag is None and response.code.isSuccess:
+                options = options.evolve(etag=blake2b(payload, digest_size=8).digest())
+            if block.more:
+                self._keep(request, response.code, options, payload, len(payload))
+        return Response(response.code, part, _withBlock(options, block, self._size2(request, len(payload))))
+
+    def _ofRange(
+        self, request: Request, response: RangedResponse, asked: Block | None
+    ) -> Response | Deferred[Response]:
+        source = IRange(response.source)
+        length = source.length
+        if asked is not None and not asked.isValid:
+            raise BadRequest("a block size exponent of 7 is reserved over UDP")
+        exponent = self._exponent if asked is None else min(asked.exponent, self._exponent)
+        start = 0 if asked is None else asked.start
+        if start >= length and start:
+            raise BadRequest(f"the body ends after {length} bytes")
+        block = Block(start >> exponent + 4, start + (16 << exponent) < length, exponent)
+        options = response.options
+        if asked is not None or block.more:
+            options = _withBlock(options, block, self._size2(request, length))
+
+        def complete(data: bytes) -> Response:
+            if len(data) != min(block.size, length - start):
+                raise ServiceUnavailable("the body changed while it was read", maxAge=1)
+            return Response(response.code, data, options)
+
+        data = source.read(start, block.size)
+        return data.addCallback(complete) if isinstance(data, Deferred) else complete(data)
+
+    def _keep(self, request: Request, code: int, options: Options, body: Any, size: int) -> Any:
+        protocol = request.protocol
+        key = transferKey(request.peer, request.code, request.options)
+        return protocol.transfers.offer(key, request.token, code, options, body, size, protocol.now())
+
+    def _size2(self, request: Request, length: int) -> int | None:
+        """RFC 7959 4: a request with Size2 asks for the length."""
+        return length if request.options.size2 is not None else None
+
+
+def _limitOf(resource: Any, request: Request) -> int:
+    limit = getattr(resource, "maximumBody", None)
+    return request.site.limits.bodyBytes if limit is None else int(limit)
+
+
+def _isPresent(options: Options) -> bool:
+    pairs = options.pairs
+    return bool(pairs) and pairs[-1][0] >= _BLOCK2
+
+
+def _withBlock(options: Options, block: Block, size2: int | None = None) -> Options:
+    value = block.toUint()
+    pair = (_BLOCK2, value.to_bytes((value.bit_length() + 7) // 8, "big"))
+    added = options.adding(pair)
+    return added if size2 is None else added.evolve(size2=size2)
+
+
+@implementer(IPushProducer)
+class BodySink:
+    """
+    Between the blocks that a peer sends and what a resource opened for them.
+
+    To a consumer it is the push producer, to a protocol the transport: while that has paused it, the
+    peer's last block is not answered, and a peer sends no block before the one before it is answered.
+
+    @ivar consumer: What the resource gave: an C{IConsumer}, or an C{IProtocol}.
+    """
+
+    disconnecting = False
+
+    def __init__(self, consumer: Any) -> None:
+        self.consumer = consumer
+        self._isPaused = False
+        self._isStopped = False
+        self._held: Callable[[], None] | None = None
+        self._isConsumer = IConsumer.providedBy(consumer)
+        if self._isConsumer:
+            consumer.registerProducer(self, True)
+            self._write = consumer.write
+        else:
+            consumer.makeConnection(self)
+            self._write = consumer.dataReceived
+
+    @property
+    def isHolding(self) -> bool:
+        """Whether a block is not answered yet."""
+        return self._held is not None
+
+    def write(self, data: bytes) -> None:
+        """
+        A block came.
+
+        @raise ServiceUnavailable: if the consumer stopped.
+        """
+        if self._isStopped:
+            raise ServiceUnavailable("the body is no longer wanted")
+        if data:
+            self._write(data)
+
+    def hold(self, go: Callable[[], None]) -> None:
+        """Call this once the consumer takes more."""
+        if self._isPaused:
+            self._held = go
+        else:
+            go()
+
+    def finish(self) -> None:
+        """The body is whole."""
+        if self._isConsumer:
+            self.consumer.unregisterProducer()
+        else:
+            self.consumer.connectionLost(Failure(ConnectionDone("the body is whole")))
+
+    def abandon(self) -> None:
+        """The body will not be whole. A consumer has no way to learn that; a protocol has."""
+        self._held = None
+        if self._isConsumer:
+            self.consumer.unregisterProducer()
+        else:
+            self.consumer.connectionLost(Failure(ConnectionLost("the peer did not send all of the body")))
+
+    def pauseProducing(self) -> None:
+        """Let the peer wait."""
+        self._isPaused = True
+
+    def resumeProducing(self) -> None:
+        """Let the peer go on."""
+        self._isPaused = False
+        held, self._held = self._held, None
+        if held is not None:
+            held()
+
+    def stopProducing(self) -> None:
+        """Take no more: the peer's next block is answered 5.03."""
+        self._isStopped = True
+        self.resumeProducing()
+
+    loseConnection = abortConnection = stopProducing

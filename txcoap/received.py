@@ -1,0 +1,72 @@
+"""
+L{ReceivedResponse}: a response as it came.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.interfaces import IAddress, IProtocol
+from twisted.python.failure import Failure
+
+from .message import Response
+from .request import addressOf
+from .sansio.datagrams import Datagram
+
+__all__ = ["ReceivedResponse"]
+
+
+class ReceivedResponse(Response):
+    """
+    A response as it came, with all of its body.
+
+    @ivar peer: From whom, as the transport writes it.
+    @ivar isConfirmable: Whether it came in a confirmable message, apart from the acknowledgement.
+    """
+
+    __slots__ = ("isConfirmable", "peer")
+
+    def __init__(self, datagram: Datagram, peer: Any) -> None:
+        self.code = datagram.code
+        self.options = datagram.options
+        self.payload = datagram.payload
+        self.isConfirmable = datagram.type == 0
+        self.peer = peer
+
+    def carrying(self, response: Response) -> ReceivedResponse:
+        """Another response as if it had come the way this one did."""
+        other = ReceivedResponse.__new__(ReceivedResponse)
+        other.code, other.options, other.payload = response.code, response.options, response.payload
+        other.isConfirmable, other.peer = self.isConfirmable, self.peer
+        return other
+
+    @property
+    def length(self) -> Any:
+        """The body's length in bytes."""
+        return len(self.payload)
+
+    def getPeerAddress(self) -> IAddress:
+        """Who answered, as a Twisted address."""
+        return addressOf(self.peer)
+
+    def deliverBody(self, protocol: IProtocol) -> None:
+        """
+        Give the body to a protocol, as C{twisted.web}'s responses do: C{dataReceived}, then
+        C{connectionLost} with C{ResponseDone}. C{twisted.web.client.readBody} and C{treq.collect} work
+        on it.
+        """
+        from twisted.web.client import ResponseDone
+
+        protocol.makeConnection(_Delivered())  # type: ignore[arg-type]
+        if self.payload:
+            protocol.dataReceived(self.payload)
+        protocol.connectionLost(Failure(ResponseDone()))
+
+
+class _Delivered:
+    """The transport of a body that is here already."""
+
+    def pauseProducing(self) -> None:
+        """Nothing is to come."""
+
+    resumeProducing = stopProducing = loseConnection = abortConnection = pauseProducing
