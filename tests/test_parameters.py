@@ -78,7 +78,7 @@ class ParametersTests(SynchronousTestCase):
             self.assertIn(name, str(error))
 
     def test_lifetimes(self) -> None:
-        """However small the parameters are, lifetimes are above 0: what is kept has an end after its start."""
+        """However small the parameters are, lifetimes are above 0: what is kept ends after it began."""
         least = Parameters(
             ACK_TIMEOUT=0.001, MAX_RETRANSMIT=0, MAX_LATENCY=0.001, PROCESSING_DELAY=0, PIGGYBACK_DELAY=0
         )
