@@ -96,6 +96,7 @@ class CoAPService(Service):
         self._starting.addErrback(failures.append)
         if failures:
             self._starting = None
+            self._close()
             failures[0].raiseException()
         self._starting.addCallback(lambda _: self._endProcess(failures))
 
@@ -127,6 +128,9 @@ class CoAPService(Service):
         starting, self._starting = self._starting, None
         if starting is not None:
             starting.cancel()
+        return self._close()
+
+    def _close(self) -> Deferred[None]:
         ports, self.ports = self.ports, []
         return gatherResults([maybeDeferred(port.stopListening) for port in ports]).addCallback(
             lambda _: None

@@ -23,11 +23,11 @@ class Options(usage.Options):
 
     synopsis = "[options]"
 
-    longdesc = """Serve CoAP resources.
-
-    --resources names a module (its "root" is served), or an object in one: a resource, a Resource
-    class (called without arguments), or any other callable (called with the reactor). A callable may
-    return a Deferred. Modules in the current directory are found too."""
+    longdesc = (
+        'Serve CoAP resources. --resources names a module (its "root" is served), or an object in one: a '
+        "resource, a Resource class (called without arguments), or any other callable (called with the "
+        "reactor). A callable may return a Deferred. Modules in the current directory are found too."
+    )
 
     optParameters = [
         ["resources", "r", None, "What to serve, as a module (mymod) or an object in one (mymod.tree)."],
