@@ -1,0 +1,261 @@
+"""
+Tests for L{txcoap.tap}, and for C{twistd coap} and C{twist coap} as processes.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from threading import Timer
+from typing import Any
+
+from twisted.python.usage import UsageError
+from twisted.trial.unittest import SynchronousTestCase
+
+import txcoap
+from txcoap.codes import Code
+from txcoap.endpoints import UDPServerEndpoint, UnixServerEndpoint
+from txcoap.sansio.datagrams import CON, decode, encode
+from txcoap.service import CoAPService
+from txcoap.tap import Options, makeService
+
+ROOT = Path(__file__).absolute().parent.parent
+
+MODULE = """
+from twisted.internet.task import deferLater
+from txcoap import Resource
+
+
+class Hello(Resource):
+    isLeaf = True
+
+    def render_GET(self, request):
+        return "hello from " + request.path
+
+
+def later(reactor):
+    return deferLater(reactor, 0.001, Hello)
+
+
+def failing(reactor):
+    return deferLater(reactor, 0.001, lambda: 1 // 0)
+
+
+root = Hello()
+number = 3
+"""
+
+
+class OptionsTestCase(SynchronousTestCase):
+    """In a directory with a module of resources."""
+
+    def setUp(self) -> None:
+        """Change into it."""
+        super().setUp()
+        self.name = f"mymod{id(self)}"
+        directory = Path(self.mktemp())
+        directory.mkdir(parents=True)
+        (directory / f"{self.name}.py").write_text(MODULE)
+        (directory / f"{self.name}bug.py").write_text("1 // 0\n")
+        (directory / f"{self.name}import.py").write_text("import nosuchmodule\n")
+        self.directory = directory.absolute()
+        self.addCleanup(os.chdir, os.getcwd())
+        self.patch(sys, "path", [each for each in sys.path if each not in ("", os.getcwd())])
+        sys.path.append(str(ROOT))
+        self.patch(sys, "dont_write_bytecode", True)
+        os.chdir(self.directory)
+
+    def parsed(self, *arguments: str) -> Options:
+        """The options that a command line makes."""
+        options = Options()
+        options.parseOptions(list(arguments))
+        return options
+
+
+class OptionsTests(OptionsTestCase):
+    """The options of C{twistd coap}."""
+
+    def refused(self, *arguments: str) -> str:
+        """What is said of a command line that cannot be understood."""
+        return str(self.assertRaises(UsageError, self.parsed, *arguments))
+
+    def test_module(self) -> None:
+        """A module, from the current directory too, stands for its C{root}."""
+        options = self.parsed("--resources", self.name)
+        self.assertIs(options["root"], sys.modules[self.name].root)
+        self.assertIs(self.parsed("-r", self.name)["root"], options["root"])
+
+    def test_object(self) -> None:
+        """An object in a module: a resource, a class of them, or another callable."""
+        for name in ("root", "Hello", "later"):
+            found = self.parsed("--resources", f"{self.name}.{name}")["root"]
+            self.assertIs(found, getattr(sys.modules[self.name], name))
+
+    def test_package(self) -> None:
+        """A module in a package."""
+        self.assertEqual(self.parsed("--resources", "examples.demo")["root"].allowedMethods, ("GET",))
+
+    def test_nothing(self) -> None:
+        """Without C{--resources} there is nothing to serve: it says what to write."""
+        self.assertIn("twistd -n coap --resources mymod", self.refused())
+
+    def test_argument(self) -> None:
+        """A bare argument is no way to give it: it says how."""
+        self.assertIn("--resources mymod", self.refused("mymod"))
+
+    def test_notThere(self) -> None:
+        """What is not there is named."""
+        for name in ("nosuchmodule", f"{self.name}.nothing", f"{self.name}.Hello.x", ".", "a..b", "os/path"):
+            self.assertIn(f"--resources {name}: ", self.refused("--resources", name))
+
+    def test_noResource(self) -> None:
+        """What is no resource, and makes none, is told as such."""
+        self.assertIn("nothing in it is called 'root'", self.refused("--resources", f"{self.name}.number"))
+        self.assertIn("nothing in it is called 'root'", self.refused("--resources", "os"))
+
+    def test_rootThatIsNone(self) -> None:
+        """A C{root} that is no resource either."""
+        Path(self.directory, f"{self.name}odd.py").write_text("root = 3\n")
+        self.assertIn("3 is no resource", self.refused("--resources", f"{self.name}odd"))
+
+    def test_bugs(self) -> None:
+        """A module's own exceptions come through, an import that fails among them."""
+        self.assertRaises(ZeroDivisionError, self.parsed, "--resources", f"{self.name}bug")
+        error = self.assertRaises(ModuleNotFoundError, self.parsed, "--resources", f"{self.name}import")
+        self.assertEqual(error.name, "nosuchmodule")
+
+    def test_listen(self) -> None:
+        """C{--listen} is repeatable; the default is the whole of UDP port 5683."""
+        endpoints = self.parsed("-r", self.name)["endpoints"]
+        self.assertEqual(
+            [(type(each), each.port, each.interface) for each in endpoints], [(UDPServerEndpoint, 5683, None)]
+        )
+        two = self.parsed("-r", self.name, "--listen", "udp:1:interface=127.0.0.1", "-l", "unix:/run/x")
+        self.assertEqual([type(each) for each in two["endpoints"]], [UDPServerEndpoint, UnixServerEndpoint])
+
+    def test_listenMistakes(self) -> None:
+        """What cannot be listened at is a usage error."""
+        for text in ("tcp:5683", "udp:x", "5683"):
+            self.assertIn("--listen: ", self.refused("-r", self.name, "--listen", text))
+
+    def test_version(self) -> None:
+        """C{--version} is txcoap's."""
+        out = StringIO()
+        with redirect_stdout(out):
+            self.assertRaises(SystemExit, self.parsed, "--version")
+        self.assertEqual(out.getvalue(), f"txcoap {txcoap.__version__}\n")
+
+    def test_help(self) -> None:
+        """C{--help} names every option, and reads as plain text."""
+        text = str(Options())
+        for word in ("--resources", "--listen", "--access-log", "udp:5683"):
+            self.assertIn(word, text)
+        (description,) = [line for line in text.splitlines() if line.startswith("Serve CoAP")]
+        self.assertNotIn("  ", description)
+
+    def test_makeService(self) -> None:
+        """The service is made of the options."""
+        options = self.parsed("-r", self.name, "--access-log", "-l", "udp:0:interface=127.0.0.1")
+        self.assertIsInstance(makeService(options), CoAPService)
+
+
+RUN = {
+    "twistd": ["-c", "from twisted.scripts.twistd import run; run()", "-n", "--pidfile="],
+    "twist": ["-m", "twisted", "--log-format=text"],
+}
+
+
+class ProcessTests(OptionsTestCase):
+    """The commands as processes."""
+
+    @contextmanager
+    def running(self, command: str, *arguments: str) -> Iterator[Any]:
+        """Run it, for 30 seconds at most."""
+        with subprocess.Popen(
+            [sys.executable, *RUN[command], "coap", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=self.directory,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        ) as process:
+            watchdog = Timer(30, process.kill)
+            watchdog.start()
+            try:
+                yield process
+            finally:
+                watchdog.cancel()
+                process.kill()
+
+    def assertServes(self, process: Any) -> None:
+        """It listens where it says, and answers."""
+        for line in process.stdout:
+            if "serving CoAP at 127.0.0.1:" in line:
+                break
+        else:
+            self.fail("it never served")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+            asking.settimeout(10)
+            asking.connect(("127.0.0.1", int(line.rsplit(":", 1)[1])))
+            asking.send(encode(CON, Code.GET, 1))
+            self.assertEqual(decode(asking.recv(2048)).payload, b"hello from /")
+
+    def assertStops(self, process: Any, number: int) -> None:
+        """A signal ends it cleanly."""
+        process.send_signal(number)
+        rest, _ = process.communicate()
+        self.assertNotIn("Traceback", rest)
+        self.assertNotIn("rror", rest)
+
+    def test_twistd(self) -> None:
+        """C{twistd coap} serves a module of the current directory, and ends cleanly at C{SIGTERM}."""
+        with self.running(
+            "twistd", "--resources", self.name, "--listen", "udp:0:interface=127.0.0.1"
+        ) as process:
+            self.assertServes(process)
+            self.assertStops(process, signal.SIGTERM)
+            # Twisted ends itself by the signal that it was stopped by, once all is closed.
+            self.assertIn(process.returncode, (0, -signal.SIGTERM))
+
+    def test_twist(self) -> None:
+        """So does C{twist coap}, here with a callable whose Deferred delays it, at C{SIGINT}."""
+        name = f"{self.name}.later"
+        with self.running("twist", "--resources", name, "--listen", "udp:0:interface=127.0.0.1") as process:
+            self.assertServes(process)
+            self.assertStops(process, signal.SIGINT)
+
+    def test_failingRoot(self) -> None:
+        """A Deferred that fails ends the process with status 1, and the reason is in the log."""
+        for command in RUN:
+            with self.running(
+                command, "-r", f"{self.name}.failing", "-l", "udp:0:interface=127.0.0.1"
+            ) as process:
+                text, _ = process.communicate()
+            self.assertEqual(process.returncode, 1, text)
+            self.assertIn("the server cannot start", text)
+            self.assertIn("ZeroDivisionError", text)
+
+    def test_portInUse(self) -> None:
+        """A port in use ends it with status 1, and its last line says so."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+            taken.bind(("127.0.0.1", 0))
+            where = f"udp:{taken.getsockname()[1]}:interface=127.0.0.1"
+            with self.running("twistd", "-r", self.name, "-l", where) as process:
+                text, _ = process.communicate()
+        self.assertEqual(process.returncode, 1, text)
+        self.assertIn("Address already in use", text.splitlines()[-1])
+
+    def test_usageError(self) -> None:
+        """A usage error is a line, no traceback, and status 1."""
+        with self.running("twistd") as process:
+            text, _ = process.communicate()
+        self.assertEqual(process.returncode, 1)
+        self.assertIn("nothing to serve", text.splitlines()[-1])
+        self.assertNotIn("Traceback", text)
