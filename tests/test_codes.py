@@ -155,7 +155,8 @@ class CodeTests(SynchronousTestCase):
         """What is no code is refused with ValueError."""
         wrong: list[object] = [
             "", "x", "4", "4.", ".04", "4.4", "4.32", "8.01", "44.04", "4.004", "4.04.1",
-            "-1", "1000", "832", "GETS", "²", "4.0\N{SUPERSCRIPT TWO}", -1, 256, 1000, 832, 432, None, 4.04, b"GET",
+            "-1", "1000", "832", "GETS", "²", "4.0\N{SUPERSCRIPT TWO}",
+            -1, 256, 1000, 832, 432, None, 4.04, b"GET",
         ]  # fmt: skip
         for value in wrong:
             with self.assertRaises(ValueError, msg=repr(value)):

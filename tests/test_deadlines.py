@@ -39,9 +39,7 @@ class DeadlinesTests(SynchronousTestCase):
         for when in (3.0, 1.0, 2.0, 9.0):
             self.deadlines.set(when, told, f"at {when}")
         self.assertEqual(self.deadlines.next(), 1)
-        self.assertEqual(
-            self.deadlines.expire(3.0), [("at 1.0", 3.0), ("at 2.0", 3.0), ("at 3.0", 3.0)]
-        )
+        self.assertEqual(self.deadlines.expire(3.0), [("at 1.0", 3.0), ("at 2.0", 3.0), ("at 3.0", 3.0)])
         self.assertEqual(self.deadlines.next(), 9)
         self.assertEqual(len(self.deadlines), 1)
 

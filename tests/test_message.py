@@ -17,9 +17,7 @@ class RequestTests(SynchronousTestCase):
 
     def test_keywords(self) -> None:
         """Options can be given by name beside the payload, and on top of given ones."""
-        request = Request(
-            Code.PUT, b"on", Options(uriPath=("a",), accept=0), uriPath=("b",), contentFormat=0
-        )
+        request = Request(Code.PUT, b"on", Options(uriPath=("a",), accept=0), uriPath=("b",), contentFormat=0)
         self.assertEqual(request.options, Options(uriPath=("b",), accept=0, contentFormat=0))
         self.assertEqual((request.code, request.payload), (Code.PUT, b"on"))
         self.assertEqual(request.contentFormat, 0)
@@ -85,9 +83,7 @@ class ResponseTests(SynchronousTestCase):
         error = self.assertRaises(NotFound, Response(Code.NOT_FOUND, b"no lamp 3").raiseForCode)
         self.assertEqual(error.diagnostic, "no lamp 3")
         unknown = self.assertRaises(ResponseError, Response(Code("5.31"), b"\xff").raiseForCode)
-        self.assertEqual(
-            (unknown.code, unknown.diagnostic), (Code("5.31"), "\N{REPLACEMENT CHARACTER}")
-        )
+        self.assertEqual((unknown.code, unknown.diagnostic), (Code("5.31"), "\N{REPLACEMENT CHARACTER}"))
 
     def test_phrase(self) -> None:
         """C{phrase} is the code's words."""
