@@ -108,10 +108,12 @@ class QuestionTests(RequestTestCase):
         self.assertIsNone(self.told(lambda request: request.accept))
 
     def test_message(self) -> None:
-        """What a handler may want of the message: whether it was confirmable, and the token."""
+        """What a handler may want of the message: whether it was confirmable, its ID and token."""
         for type in (CON, NON):
-            told = self.told(lambda request: (request.isConfirmable, request.token), type=type, token=b"t")
-            self.assertEqual(told, (type == CON, b"t"))
+            request = self.told(lambda request: request, type=type, token=b"t")
+            sent = self.wire.between(CLIENT, SERVER)[-1]
+            self.assertEqual((request.isConfirmable, request.token), (type == CON, b"t"))
+            self.assertEqual(request.messageID, sent.messageID)
 
     def test_addresses(self) -> None:
         """Who asks, and where we listen."""

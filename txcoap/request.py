@@ -191,6 +191,11 @@ class Request(Message):
         return self.exchange.token
 
     @property
+    def messageID(self) -> int:
+        """The ID of the message that the request came in."""
+        return self._exchange.messageID
+
+    @property
     def peer(self) -> Any:
         """Who asks, as the transport writes it."""
         return self.exchange.peer
