@@ -193,7 +193,7 @@ class Request(Message):
     @property
     def messageID(self) -> int:
         """The ID of the message that the request came in."""
-        return self._exchange.messageID
+        return self.exchange.messageID
 
     @property
     def peer(self) -> Any:
