@@ -296,8 +296,9 @@ class MistakeTests(AgentTestCase):
         self.assertForgets()
 
     def test_tooLarge(self) -> None:
-        """So does what fits no datagram."""
-        self.assertRefused(self.agent.put(TEXT, bytes(65_507)), errors.MessageTooLarge)
+        """So do options that fit no datagram."""
+        waiting = self.agent.put(TEXT, params=[("x", "y" * 250)] * 300)
+        self.assertRefused(waiting, errors.MessageTooLarge)
 
 
 class FailureTests(AgentTestCase):
@@ -729,6 +730,13 @@ class DiscoverTests(AgentTestCase):
         self.assertEqual(asked.options, expected)
         links = self.successResultOf(waiting)
         self.assertEqual([(link.target, link.rt) for link in links], [("/l", ("lamp",)), ("/m", ())])
+
+    def test_notEncoded(self) -> None:
+        """Targets that a server did not percent-encode are, so that they can be asked for."""
+        waiting = self.agent.discover("coap://192.0.2.1")
+        self.reply(payload="</caf\u00e9/a b>;obs".encode())
+        (link,) = self.successResultOf(waiting)
+        self.assertEqual((link.target, link.obs), ("/caf%C3%A9/a%20b", True))
 
     def test_how(self) -> None:
         """What holds for requests holds here."""

@@ -4,6 +4,8 @@ Tests for L{txcoap.linkformat}.
 
 from __future__ import annotations
 
+from itertools import product
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -158,6 +160,28 @@ class ParseTests(SynchronousTestCase):
         ]:
             self.assertRefused(text, position)
 
+    def test_lenient(self) -> None:
+        """
+        Where that is asked for, what a target has and no URI may is percent-encoded; the rest stays as
+        it is.
+        """
+        for text, target in [
+            ("</caf\u00e9/a b>", "/caf%C3%A9/a%20b"),
+            ("</caf%C3%A9/a%20b>", "/caf%C3%A9/a%20b"),
+            ('</say "hi">', "/say%20%22hi%22"),
+            ("</a\r\n\x00>", "/a%0D%0A%00"),
+            ("<coap://[::1]/a?b=c&d#!$'()*+,;=@~>", "coap://[::1]/a?b=c&d#!$'()*+,;=@~"),
+            ("<>", ""),
+        ]:
+            self.assertEqual(parse(f'{text};rt="x y", </b>', lenient=True)[0], Link(target, (("rt", "x y"),)))
+
+    def test_lenientOtherwiseStrict(self) -> None:
+        """
+        Nothing but targets is mended.
+        """
+        for text in ("/a", "</a", "<</a>", "</a>b", "</a>;=1", "</a>;x=1 2", "</a>,"):
+            self.assertRaises(LinkFormatError, parse, text, lenient=True)
+
     def test_long(self) -> None:
         """
         Long text is read, or refused, in time that grows no faster than it.
@@ -169,17 +193,18 @@ class ParseTests(SynchronousTestCase):
             self.assertRaises(LinkFormatError, parse, f"</a>;x={tail}")
         for text in ("<" + "a" * size, " " * size + "a", "</a>" + " " * size + "a"):
             self.assertRaises(LinkFormatError, parse, text)
+            self.assertRaises(LinkFormatError, parse, text, lenient=True)
         self.assertRaises(LinkFormatError, parse, "</a>;" + "x" * size + "\x00")
 
-    @given(st.text(alphabet=st.sampled_from('<>;,="\\ *a/\n\u00fc\x00'), max_size=30))
+    @given(st.text(alphabet=st.sampled_from('<>;,="\\ *a/\n\u00fc\ud800\x00'), max_size=30))
     @settings(deadline=None, max_examples=300, derandomize=True)
     def test_anyText(self, text: str) -> None:
         """
         Any text is links or L{LinkFormatError}; what is read can be written and read again.
         """
-        for candidate in (text, f"</a>;{text}"):
+        for candidate, lenient in product((text, f"</a>;{text}", f"<{text}>"), (False, True)):
             try:
-                found = parse(candidate)
+                found = parse(candidate, lenient=lenient)
             except LinkFormatError:
                 continue
             self.assertEqual(parse(write(found)), found)

@@ -239,7 +239,8 @@ class Agent:
         @param uri: The server's URI; its path and query do not matter.
         @param queries: What to ask for, such as C{"rt=temperature*"} (RFC 6690 4.1).
         @param how: As for L{request}.
-        @return: A Deferred of a tuple of L{Link}; it fails as L{request} does, with a L{ResponseError
+        @return: A Deferred of a tuple of L{Link}, whose targets are percent-encoded, also where the server
+            left that out; it fails as L{request} does, with a L{ResponseError
             <txcoap.errors.ResponseError>}, or with L{LinkFormatError<txcoap.errors.LinkFormatError>}.
         """
         try:
@@ -250,7 +251,7 @@ class Agent:
 
         def read(response: Response) -> tuple[Link, ...]:
             response.raiseForCode()
-            return parse(response.payload.decode("utf-8", "replace"))
+            return parse(response.payload.decode("utf-8", "replace"), lenient=True)
 
         return self.get(core, **{"accept": LINK_FORMAT, **how}).addCallback(read)
 

@@ -3,7 +3,7 @@ The CoRE link format: read it, write it, filter it (RFC 6690).
 
 It is what C{/.well-known/core} answers: C{</light>;rt="lamp";obs,</log>;ct="0 60"}. The grammar is
 RFC 6690 2, and nothing else is read, except for white space, line breaks among it, that others put
-between its parts. Reading takes time in proportion to the text.
+between its parts, and what L{parse} is asked to mend. Reading takes time in proportion to the text.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NoReturn
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from .errors import LinkFormatError
 
@@ -30,6 +30,9 @@ _TOKEN = r"[^\x00-\x20\x7f\",;\\]+"  # noqa: S105
 _TARGET = r"[^\x00-\x20\x7f<>\"]*"
 
 _LINK = re.compile(rf"{_SPACE}<({_TARGET})>{_SPACE}")
+_LENIENT_LINK = re.compile(rf"{_SPACE}<([^<>]*)>{_SPACE}")
+# What percent-encoding leaves as it is: all of ASCII that a target may have.
+_PLAIN = "".join(each for each in map(chr, range(128)) if re.fullmatch(_TARGET, each))
 _ATTRIBUTE = re.compile(
     rf";{_SPACE}({_NAME})(?:{_SPACE}={_SPACE}"
     rf'(?:"([^"\\]*(?:\\.[^"\\]*)*)"|({_TOKEN})))?{_SPACE}(?=[;,]|\Z)',
@@ -145,21 +148,26 @@ class Link:
         return f"<{self.target}>" + "".join(_written(*each) for each in self.attributes)
 
 
-def parse(text: str) -> tuple[Link, ...]:
+def parse(text: str, *, lenient: bool = False) -> tuple[Link, ...]:
     """
     Read links. Text of nothing but white space has none.
 
+    @param lenient: Whether to percent-encode what a target has and no URI reference may: spaces, quotes,
+        controls, and letters beyond ASCII. Some servers, aiocoap among them, write paths as they are.
     @raise LinkFormatError: if it is no link format; the text says where and why.
     """
     if _BLANK.match(text):
         return ()
     links = []
     position = 0
+    pattern = _LENIENT_LINK if lenient else _LINK
     while True:
-        match = _LINK.match(text, position)
+        match = pattern.match(text, position)
         if match is None:
             _refuse(text, position, "a link begins with its target, <without spaces>")
         target, position = match.group(1), match.end()
+        if lenient:
+            target = quote(target, safe=_PLAIN, errors="surrogatepass")
         attributes: list[tuple[str, str | None]] = []
         while text.startswith(";", position):
             match = _ATTRIBUTE.match(text, position)
