@@ -212,6 +212,15 @@ class CriticalOptionTests(SynchronousTestCase):
             self.assertIn(str(options.pairs[0][0]), str(report.error))
             self.assertEqual(machine.sent(), [])
 
+    def test_responseNamed(self) -> None:
+        """What failed says what the peer answered: an error of its own may be the reason."""
+        machine = Machine()
+        machine.request(get(), PEER, machine.now)
+        sent = machine.sentOne()
+        report = machine.receive(ACK, Code.BAD_OPTION, sent.messageID, sent.token, UNKNOWN)
+        assert isinstance(report, RequestFailed)
+        self.assertIn("4.02 Bad Option", str(report.error))
+
     def test_confirmableResponse(self) -> None:
         """It is rejected with a Reset, each copy of it, and our request fails."""
         machine = Machine()

@@ -154,7 +154,8 @@ class Exchanges:
             if datagram.type == NON:
                 return None
             names = ", ".join(map(_optionName, datagram.options.unrecognized))
-            return self._fail(exchange, MalformedResponse(f"the response needs {names}, not understood"), now)
+            text = f"the response {datagram.code!s} needs {names}, not understood"
+            return self._fail(exchange, MalformedResponse(text), now)
         self._messaging.accept(arrival, now)
         self._close(exchange, now)
         return ResponseReceived(exchange, datagram)
