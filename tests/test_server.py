@@ -228,8 +228,8 @@ class FailureTests(ServerTestCase):
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_tooLarge(self) -> None:
-        """An answer that fits no datagram is the resource's bug: 5.00, logged."""
-        self.serve(Answering(lambda request: bytes(65_600)))
+        """An answer whose options fit no datagram is the resource's bug: 5.00, logged."""
+        self.serve(Answering(giving(Response(Code.CREATED, locationPath=("x" * 255,) * 300))))
         for type in (CON, NON):
             self.assertEqual(self.answerTo(type=type).code, Code.INTERNAL_SERVER_ERROR)
         self.assertEqual(len(self.flushLoggedErrors(errors.MessageTooLarge)), 2)
