@@ -7,14 +7,14 @@
 #include <string.h>
 
 enum { CON = 0, NON = 1, ACK = 2, RST = 3 };
-enum { URI_PATH = 11 };
+enum { ETAG = 4, URI_PATH = 11, BLOCK2 = 23 };
 
-/* Points into the datagram that it was parsed from. */
+/* Points into the datagram that it was parsed from. Without Block2 that is -1. */
 struct parsed {
-    int type, code, tokenLength;
+    int type, code, tokenLength, etagLength;
     uint16_t messageID;
-    const uint8_t *token, *payload;
-    long payloadLength;
+    const uint8_t *token, *etag, *payload;
+    long payloadLength, block2;
 };
 
 /* Writes one option of under 269 bytes; gives the new end. */
@@ -36,20 +36,32 @@ static long extended(int nibble, const uint8_t **at, const uint8_t *end) {
     return -1;
 }
 
+static void keepOption(struct parsed *into, long number, const uint8_t *value, long length) {
+    if (number == ETAG) {
+        into->etag = value;
+        into->etagLength = (int)length;
+    } else if (number == BLOCK2 && length <= 3) {
+        into->block2 = 0;
+        while (length--) into->block2 = into->block2 << 8 | *value++;
+    }
+}
+
 /* False if it is no well-formed message of version 1. */
 static bool parse(const uint8_t *data, long length, struct parsed *into) {
     const uint8_t *at = data + 4, *end = data + length;
     if (length < 4 || data[0] >> 6 != 1 || (data[0] & 15) > 8 || length < 4 + (data[0] & 15)) return false;
     *into = (struct parsed){ .type = data[0] >> 4 & 3, .code = data[1],
         .messageID = (uint16_t)(data[2] << 8 | data[3]), .token = at, .tokenLength = data[0] & 15,
-        .payload = end };
+        .etag = end, .payload = end, .block2 = -1 };
+    long number = 0;
     if (!into->code) return length == 4;
     at += into->tokenLength;
     while (at < end && *at != 0xff) {
         int head = *at++;
-        if (extended(head >> 4, &at, end) < 0) return false;
-        long size = extended(head & 15, &at, end);
-        if (size < 0 || size > end - at) return false;
+        long delta = extended(head >> 4, &at, end), size = extended(head & 15, &at, end);
+        if (delta < 0 || size < 0 || size > end - at) return false;
+        number += delta;
+        keepOption(into, number, at, size);
         at += size;
     }
     if (at < end) {

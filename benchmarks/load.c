@@ -6,6 +6,10 @@
  * RFC 7252 sections 3 (the datagram), 4.4 (message IDs), 5.2 (piggybacked and separate responses) and
  * 5.3 (tokens). Nothing is retransmitted: loopback loses nothing, so what is late is a finding.
  *
+ * With --size N each request is for a block of a body of N bytes (block.h): a body after the other in each
+ * slot of the window, all blocks of one by the same socket and token, and all that is said of requests
+ * holds for blocks. A body that went wrong is begun anew.
+ *
  * A request takes the next socket (or BURST requests do), so that a server sees SOCKETS peers in turn.
  * Its token names its slot in the window; its message ID is the next of its socket, from a random start,
  * so no ID is used twice while there are fewer than 65,536 requests per socket.
@@ -32,6 +36,7 @@
 #include <unistd.h>
 
 #include "coap.h"
+#include "block.h"
 #include "settings.h"
 
 enum { TOKEN_LENGTH = 4, MAX_DATAGRAM = 2048, BATCH = 64 };
@@ -39,21 +44,27 @@ static const uint64_t SECOND = 1000000000u;
 
 /* What can become of a request, or arrive unasked for; the names are those in the JSON. */
 enum outcome {
-    OK, MALFORMED, WRONG_TYPE, WRONG_TOKEN, WRONG_ID, WRONG_CODE, WRONG_PAYLOAD, RESET, REFUSED,
-    SEND_FAILED, TIMED_OUT, OUTCOMES
+    OK, MALFORMED, WRONG_TYPE, WRONG_TOKEN, WRONG_ID, WRONG_CODE, WRONG_BLOCK, WRONG_ETAG,
+    WRONG_PAYLOAD, RESET, REFUSED, SEND_FAILED, TIMED_OUT, OUTCOMES
 };
 static const char *const OUTCOME_NAMES[OUTCOMES] = {
-    "ok", "malformed", "wrongType", "wrongToken", "wrongID", "wrongCode", "wrongPayload", "reset",
-    "refused", "sendFailed", "timedOut"
+    "ok", "malformed", "wrongType", "wrongToken", "wrongID", "wrongCode", "wrongBlock", "wrongETag",
+    "wrongPayload", "reset", "refused", "sendFailed", "timedOut"
 };
 
-struct slot { uint64_t sentAt; int32_t next; int32_t peer; uint16_t messageID, serial; bool busy; };
+struct slot {
+    uint64_t sentAt;
+    int32_t next, peer;
+    uint16_t messageID, serial;
+    bool busy;
+    struct transfer transfer;
+};
 struct peer { int fd; uint16_t nextID; int32_t oldest, newest, busy; }; /* a queue of its busy slots */
 
 static struct slot *slots;
 static struct peer *peers;
 static int32_t *idle;  /* the slots that wait to be sent again */
-static long idleCount, busyCount, nextRequest, finished, separate;
+static long idleCount, busyCount, nextRequest, finished, separate, bodies;
 static long quota;  /* requests that may still be sent */
 static long counts[OUTCOMES];
 static uint32_t *latencies;  /* nanoseconds, of the measured answers */
@@ -90,6 +101,7 @@ static void buildRequest(void) {
         end = putOption(end, delta, segment, length);
         segment += length + (segment[length] == '/');
     }
+    if (payload && settings.size) die("--size is for requests without a payload");
     if (payload) {
         *end++ = 0xff;
         memcpy(end, settings.payload, payload);
@@ -113,6 +125,8 @@ static void unlinkSlot(int32_t number) {
 static void finish(int32_t number, enum outcome outcome, uint64_t now) {
     uint64_t took = now - slots[number].sentAt;
     unlinkSlot(number);
+    if (settings.size && outcome == OK) bodies += advance(&slots[number].transfer, settings.size);
+    else slots[number].transfer.next = 0;
     slots[number].busy = false;
     idle[idleCount++] = number;
     busyCount--;
@@ -149,6 +163,12 @@ static enum outcome judgeType(const struct parsed *answer, const struct slot *sl
     return OK;
 }
 
+static enum outcome judgeBlock(const struct parsed *answer, struct transfer *transfer) {
+    if (!isBlockAsked(answer, transfer, settings.size)) return WRONG_BLOCK;
+    if (!isSameBody(answer, transfer)) return WRONG_ETAG;
+    return isContentRight(answer, transfer, settings.size) ? OK : WRONG_PAYLOAD;
+}
+
 static void receive(int32_t peer, const uint8_t *data, long length, uint64_t now) {
     struct parsed answer;
     int32_t number;
@@ -176,6 +196,7 @@ static void receive(int32_t peer, const uint8_t *data, long length, uint64_t now
     if (outcome == OK && settings.expect && (answer.payloadLength != (long)strlen(settings.expect)
             || memcmp(answer.payload, settings.expect, (size_t)answer.payloadLength)))
         outcome = WRONG_PAYLOAD;
+    if (outcome == OK && settings.size && !settings.canned) outcome = judgeBlock(&answer, &slots[number].transfer);
     finish(number, outcome, now);
 }
 
@@ -210,49 +231,64 @@ static void readPeer(int32_t peer) {
     if (count < 0 && errno == ECONNREFUSED) refuse();
 }
 
+/* Makes a slot busy with its next request, at the end of the peer's queue. */
+static struct slot *occupy(int32_t number, int32_t peer, uint64_t now) {
+    struct slot *slot = &slots[number];
+    struct peer *at = &peers[peer];
+    struct transfer transfer = slot->transfer;
+    uint16_t serial = (uint16_t)(slot->serial + !transfer.next);  /* one token for each body */
+    *slot = (struct slot){ .sentAt = now, .next = -1, .peer = peer, .messageID = at->nextID++,
+                           .serial = serial, .busy = true, .transfer = transfer };
+    if (at->oldest < 0) at->oldest = number;
+    else slots[at->newest].next = number;
+    at->newest = number;
+    at->busy++;
+    busyCount++;
+    return slot;
+}
+
+/* Writes the request of a slot; gives its length. */
+static size_t writeRequest(uint8_t *data, int32_t number, const struct slot *slot) {
+    memcpy(data, request, (size_t)requestLength);
+    data[2] = (uint8_t)(slot->messageID >> 8);
+    data[3] = (uint8_t)slot->messageID;
+    data[4] = (uint8_t)(number >> 8);
+    data[5] = (uint8_t)number;
+    data[6] = (uint8_t)(slot->serial >> 8);
+    data[7] = (uint8_t)slot->serial;
+    if (!settings.size) return (size_t)requestLength;
+    return (size_t)(putBlock2(data + requestLength, URI_PATH, slot->transfer.next) - data);
+}
+
 /* Sends up to COUNT idle slots on one peer's socket in one call. */
 static void sendBatch(int32_t peer, int count) {
     static uint8_t data[BATCH][MAX_DATAGRAM];
     struct iovec vectors[BATCH];
     struct mmsghdr messages[BATCH];
-    struct peer *at = &peers[peer];
     uint64_t now = readClock(CLOCK_MONOTONIC);
     int32_t batch[BATCH];
     for (int i = 0; i < count; i++) {
         int32_t number = batch[i] = idle[--idleCount];
-        struct slot *slot = &slots[number];
-        *slot = (struct slot){ .sentAt = now, .next = -1, .peer = peer, .messageID = at->nextID++,
-                               .serial = (uint16_t)(slot->serial + 1), .busy = true };
-        if (at->oldest < 0) at->oldest = number;
-        else slots[at->newest].next = number;
-        at->newest = number;
-        at->busy++;
-        memcpy(data[i], request, (size_t)requestLength);
-        data[i][2] = (uint8_t)(slot->messageID >> 8);
-        data[i][3] = (uint8_t)slot->messageID;
-        data[i][4] = (uint8_t)(number >> 8);
-        data[i][5] = (uint8_t)number;
-        data[i][6] = (uint8_t)(slot->serial >> 8);
-        data[i][7] = (uint8_t)slot->serial;
-        vectors[i] = (struct iovec){ data[i], (size_t)requestLength };
+        vectors[i] = (struct iovec){ data[i], writeRequest(data[i], number, occupy(number, peer, now)) };
         messages[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &vectors[i], .msg_iovlen = 1 } };
     }
-    busyCount += count;
-    int sent;
-    if (count == 1) sent = send(at->fd, data[0], (size_t)requestLength, 0) < 0 ? -1 : 1;
-    else sent = sendmmsg(at->fd, messages, (unsigned)count, 0);
+    int sent, fd = peers[peer].fd;
+    if (count == 1) sent = send(fd, data[0], vectors[0].iov_len, 0) < 0 ? -1 : 1;
+    else sent = sendmmsg(fd, messages, (unsigned)count, 0);
     if (sent < 0 && errno == ECONNREFUSED) refuse();
     else for (int i = sent < 0 ? 0 : sent; i < count; i++) finish(batch[i], SEND_FAILED, now);
 }
 
 static void sendIdle(void) {
     while (idleCount && quota) {
-        long count = settings.burst - nextRequest % settings.burst;
+        const struct slot *slot = &slots[idle[idleCount - 1]];
+        bool isContinued = slot->transfer.next;
+        long count = settings.size ? 1 : settings.burst - nextRequest % settings.burst;
         if (count > idleCount) count = idleCount;
         if (count > quota) count = quota;
         if (count > BATCH) count = BATCH;
-        int32_t peer = (int32_t)(nextRequest / settings.burst % settings.sockets);
-        nextRequest += count;
+        int32_t peer = isContinued ? slot->peer : (int32_t)(nextRequest / settings.burst % settings.sockets);
+        if (!isContinued) nextRequest += count;
         quota -= count;
         sendBatch(peer, (int)count);
     }
@@ -368,7 +404,7 @@ static void report(const struct moment *begin, const struct moment *end) {
     else printf("\"serverMicros\": null, ");
     printf("\"loadMicros\": %.4f, ", (double)(end->self - begin->self) / each);
     printf("\"p50\": %.1f, \"p99\": %.1f, \"slowest\": %.1f, ", percentile(0.5), percentile(0.99), percentile(1));
-    printf("\"separate\": %ld, \"errors\": %ld, \"outcomes\": {", separate, errors());
+    printf("\"separate\": %ld, \"bodies\": %ld, \"errors\": %ld, \"outcomes\": {", separate, bodies, errors());
     for (int i = 0; i < OUTCOMES; i++) printf("%s\"%s\": %ld", i ? ", " : "", OUTCOME_NAMES[i], counts[i]);
     printf("}}\n");
 }

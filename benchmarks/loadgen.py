@@ -51,7 +51,8 @@ class Report:
     @ivar slowest: The slowest answer.
     @ivar separate: How many responses to confirmable requests came apart from the acknowledgement.
     @ivar errors: How many requests went wrong, and answers nobody asked for, warm-up included.
-    @ivar outcomes: The same by kind: C{ok}, C{wrongToken}, C{timedOut}, and so on.
+    @ivar bodies: How many bodies in blocks came whole, warm-up included.
+    @ivar outcomes: The errors, and what is right, by kind: C{ok}, C{wrongToken}, C{timedOut}, and so on.
     """
 
     requests: int
@@ -65,6 +66,7 @@ class Report:
     separate: int
     errors: int
     outcomes: dict[str, int]
+    bodies: int = 0
 
 
 def compiled(source: str) -> Path:
@@ -121,7 +123,7 @@ def load(**options: str | float | bool | None) -> Report:
     Put a load on a server and wait for the end of it.
 
     @param options: As in the table C{OPTIONS} of C{settings.h}, in mixedCase: C{port}, C{path},
-        C{code}, C{non}, C{payload}, C{expect}, C{window}, C{sockets}, C{requests}, C{warmup},
+        C{code}, C{non}, C{payload}, C{expect}, C{size}, C{window}, C{sockets}, C{requests}, C{warmup},
         C{seconds}, C{timeout}, C{pid}, C{canned}, … None and False leave an option out.
     @raise NoCompiler: if it cannot be compiled.
     @raise RuntimeError: if it could not run. Wrong answers are counted in the report.

@@ -31,6 +31,8 @@ from benchmarks.loadgen import NoCompiler, Report, compiled, load, socketsFor
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 HELLO = "Hello, world!"
+#: Bytes of /large, in blocks of 1,024 bytes.
+LARGE = 65_536
 START_TIMEOUT = 15.0
 
 #: Where node's C{coap} package may lie, besides what C{NODE_PATH} says.
@@ -61,6 +63,7 @@ MODES = {
         "CON POST /echo, 13 bytes both ways",
         {"path": "echo", "code": 2, "payload": HELLO, "expect": HELLO},
     ),
+    "block": Mode("CON GET /large, each block of 1,024 bytes", {"path": "large", "size": LARGE}),
 }
 
 
@@ -76,7 +79,7 @@ class Server:
     """
 
     command: Callable[[str], list[str] | None]
-    modes: tuple[str, ...] = ("get", "non", "post")
+    modes: tuple[str, ...] = ("get", "non", "post", "block")
     canned: bool = False
     prepare: tuple[bytes, ...] = ()
 

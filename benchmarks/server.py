@@ -1,5 +1,5 @@
 """
-txcoap as it is measured: C{/hello} and C{/echo} on a port of 127.0.0.1.
+txcoap as it is measured: C{/hello}, C{/echo} and C{/large} on a port of 127.0.0.1.
 
 Usage: C{python benchmarks/server.py PORT}
 """
@@ -43,6 +43,21 @@ class Echo(Resource):
         return Response(Code.CHANGED, request.payload)
 
 
+class Large(Resource):
+    """
+    Answers GET with 65,536 bytes, the same each time: byte C{i} is C{i % 251}.
+    """
+
+    isLeaf = True
+    body = (bytes(range(251)) * 262)[:65_536]
+
+    def render_GET(self, request: Request) -> bytes:
+        """
+        All of it; the site cuts it into blocks.
+        """
+        return self.body
+
+
 async def main(reactor: Any, port: str) -> None:
     """
     Listen until the process is ended.
@@ -50,6 +65,7 @@ async def main(reactor: Any, port: str) -> None:
     root = Resource()
     root.putChild("hello", Hello())
     root.putChild("echo", Echo())
+    root.putChild("large", Large())
     endpoint = endpoints.serverFromString(reactor, f"udp:{port}:interface=127.0.0.1")
     await endpoint.listen(Site(root))
     await Deferred()

@@ -13,7 +13,7 @@ enum { MAX_WINDOW = 65535 };  /* a slot's number is two bytes of the token */
 
 static struct {
     const char *address, *path, *payload, *expect;
-    long port, window, sockets, requests, warmup, burst, pause, code, expectClass, pid, cpu;
+    long port, window, sockets, requests, warmup, burst, pause, code, expectClass, size, pid, cpu;
     double seconds, timeout;
     bool non, canned;
 } settings = {
@@ -36,6 +36,7 @@ static const struct { const char *name; enum kind kind; void *field; double leas
     { "expect", TEXT, &settings.expect, 0, 0 },
     { "code", INTEGER, &settings.code, 1, 31 },
     { "expect-class", INTEGER, &settings.expectClass, 2, 5 },
+    { "size", INTEGER, &settings.size, 0, 1 << 30 },
     { "window", INTEGER, &settings.window, 1, MAX_WINDOW },
     { "sockets", INTEGER, &settings.sockets, 1, 65535 },
     { "requests", INTEGER, &settings.requests, 1, 50e6 },

@@ -1,5 +1,5 @@
 """
-aiocoap with the resources of C{benchmarks/server.py}.
+aiocoap with the resources of C{benchmarks/server.py}, and C{/store}, which keeps what is put.
 
 Usage: C{python aiocoap_server.py PORT}
 """
@@ -37,6 +37,41 @@ class Echo(resource.Resource):  # type: ignore[misc]
         return aiocoap.Message(code=aiocoap.CHANGED, payload=request.payload)
 
 
+class Large(resource.Resource):  # type: ignore[misc]
+    """
+    Answers GET with 65,536 bytes.
+    """
+
+    body = (bytes(range(251)) * 262)[:65_536]
+
+    async def render_get(self, request: aiocoap.Message) -> aiocoap.Message:
+        """
+        All of it; the library cuts it into blocks.
+        """
+        return aiocoap.Message(payload=self.body)
+
+
+class Store(resource.Resource):  # type: ignore[misc]
+    """
+    Keeps what is put, and gives it back.
+    """
+
+    body = b""
+
+    async def render_put(self, request: aiocoap.Message) -> aiocoap.Message:
+        """
+        Keep it.
+        """
+        self.body = request.payload
+        return aiocoap.Message(code=aiocoap.CHANGED)
+
+    async def render_get(self, request: aiocoap.Message) -> aiocoap.Message:
+        """
+        Give it back.
+        """
+        return aiocoap.Message(payload=self.body)
+
+
 async def main(port: int) -> None:
     """
     Listen until the process is ended.
@@ -44,6 +79,8 @@ async def main(port: int) -> None:
     root = resource.Site()
     root.add_resource(["hello"], Hello())
     root.add_resource(["echo"], Echo())
+    root.add_resource(["large"], Large())
+    root.add_resource(["store"], Store())
     await aiocoap.Context.create_server_context(root, bind=("127.0.0.1", port))
     await asyncio.get_running_loop().create_future()
 

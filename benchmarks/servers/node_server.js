@@ -1,6 +1,9 @@
-// node-coap with the resources of benchmarks/server.py. NODE_PATH must name the node_modules that has it.
+// node-coap with the resources of benchmarks/server.py, and /store, which keeps what is put. NODE_PATH must name the node_modules that has it.
 // Usage: node node_server.js PORT
 const coap = require('coap')
+
+const large = Buffer.from(Array.from({ length: 65536 }, (_, i) => i % 251))
+let stored = Buffer.alloc(0)
 
 const server = coap.createServer((request, response) => {
   if (request.url === '/hello') {
@@ -9,6 +12,14 @@ const server = coap.createServer((request, response) => {
   } else if (request.url === '/echo') {
     response.code = '2.04'
     response.end(request.payload)
+  } else if (request.url === '/large') {
+    response.end(large)
+  } else if (request.url === '/store' && request.method === 'PUT') {
+    stored = request.payload
+    response.code = '2.04'
+    response.end()
+  } else if (request.url === '/store') {
+    response.end(stored)
   } else {
     response.code = '4.04'
     response.end()
