@@ -1,0 +1,173 @@
+"""
+The examples do what they say.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import redirect_stdout
+from importlib import import_module
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import reactor as _reactor
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from examples import client, demo, hello, lamp, plugtest
+from txcoap.codes import Code
+from txcoap.endpoints import serverFromString
+from txcoap.interfaces import IResource
+from txcoap.server import Site
+from txcoap.service import makeRoot
+from txcoap.testing import MemoryNetwork, StubAgent
+
+ROOT = Path(__file__).absolute().parent.parent
+
+
+class ShapeTests(SynchronousTestCase):
+    """What holds for all of them."""
+
+    def test_short(self) -> None:
+        """An example has under 70 lines; the plugtest server is no example of brevity."""
+        for path in (ROOT / "examples").glob("*.py"):
+            if path.name != "plugtest.py":
+                self.assertLess(len(path.read_text().splitlines()), 70, path.name)
+
+    def test_documented(self) -> None:
+        """Each says how to run it, by its own name."""
+        for path in (ROOT / "examples").glob("*.py"):
+            if path.name != "__init__.py":
+                text = import_module(f"examples.{path.stem}").__doc__
+                self.assertIn(f"examples.{path.stem}", text or "")
+
+    def test_served(self) -> None:
+        """C{--resources examples.NAME} finds a tree in each server."""
+        for module in (demo, hello, lamp, plugtest):
+            self.assertTrue(IResource.providedBy(makeRoot(module.root, object())))
+
+
+class HelloTests(SynchronousTestCase):
+    """C{examples/hello.py}."""
+
+    def test_greets(self) -> None:
+        """The world, or whom the query names."""
+        agent = StubAgent(hello.root)
+        self.assertEqual(self.successResultOf(agent.get("coap://test/")).text(), "Hello, world!\n")
+        response = self.successResultOf(agent.get("coap://test/?name=Ada"))
+        self.assertEqual(response.text(), "Hello, Ada!\n")
+
+
+class LampTests(SynchronousTestCase):
+    """C{examples/lamp.py}."""
+
+    def setUp(self) -> None:
+        """Serve it in memory."""
+        network = MemoryNetwork()
+        self.agent = StubAgent(lamp.root(network.clock), network=network)
+
+    def get(self, **how: Any) -> Any:
+        """What a GET is answered."""
+        return self.successResultOf(self.agent.get("coap://test/lamp", **how))
+
+    def put(self, state: str, **how: Any) -> Any:
+        """What a PUT is answered, after the moment that it takes."""
+        waiting = self.agent.put("coap://test/lamp", state, **how)
+        self.agent.advance(0.3)
+        return self.successResultOf(waiting)
+
+    def test_switches(self) -> None:
+        """PUT switches it, after a moment."""
+        self.assertEqual(self.get().text(), "off")
+        waiting = self.agent.put("coap://test/lamp", "on")
+        self.agent.advance(0.1)
+        self.assertNoResult(waiting)
+        self.assertEqual(self.get().text(), "off")
+        self.agent.advance(0.1)
+        self.assertEqual(self.successResultOf(waiting).code, Code.CHANGED)
+        self.assertEqual(self.get().text(), "on")
+
+    def test_mistakes(self) -> None:
+        """It knows two states, in plain text."""
+        self.assertEqual(self.put("blue").code, Code.BAD_REQUEST)
+        self.assertEqual(self.get(accept="application/json").code, Code.NOT_ACCEPTABLE)
+
+    def test_etags(self) -> None:
+        """The entity tag saves the answer, and guards a change."""
+        tag = self.get().etag
+        self.assertEqual(self.get(etag=tag).code, Code.VALID)
+        self.assertEqual(self.put("on", ifMatch=tag).code, Code.CHANGED)
+        self.assertEqual(self.put("off", ifMatch=tag).code, Code.PRECONDITION_FAILED)
+        self.assertEqual(self.get(etag=tag).text(), "on")
+
+    def test_found(self) -> None:
+        """Discovery finds it."""
+        (link,) = self.successResultOf(self.agent.discover("coap://test", "rt=light"))
+        self.assertEqual((link.target, link.title), ("/lamp", "A lamp"))
+
+
+class DemoTests(SynchronousTestCase):
+    """C{examples/demo.py}."""
+
+    def test_tree(self) -> None:
+        """What its front page names is there; the light can be switched."""
+        agent = StubAgent(demo.root)
+        front = self.successResultOf(agent.get("coap://test/")).text()
+        for path in ("/hello", "/time", "/light", "/.well-known/core"):
+            self.assertIn(path, front)
+            response = self.successResultOf(agent.get(f"coap://test{path}"))
+            self.assertEqual(response.code, Code.CONTENT)
+        self.successResultOf(agent.put("coap://test/light", "on")).raiseForCode()
+        self.assertEqual(self.successResultOf(agent.get("coap://test/light")).text(), "on")
+
+
+class ClientTests(TestCase):
+    """C{examples/client.py}, on loopback."""
+
+    async def printed(self, server: str) -> list[str]:
+        """The lines that it prints."""
+        out = StringIO()
+        with redirect_stdout(out):
+            await client.main(_reactor, server)
+        return out.getvalue().splitlines()
+
+    async def test_lamp(self) -> None:
+        """It finds the lamp, reads it, switches it on, and is told that it has no colours."""
+        port: Any = await serverFromString(_reactor, "udp:0:interface=127.0.0.1").listen(
+            Site(lamp.root(_reactor))
+        )
+        self.addCleanup(port.stopListening)
+        self.assertEqual(
+            await self.printed(f"coap://127.0.0.1:{port.getHost().port}"),
+            [
+                "found /lamp - A lamp",
+                "it is off",
+                "switched: 2.04 Changed",
+                "the server says no: 4.00 Bad Request: a lamp is put on or off",
+            ],
+        )
+
+    async def test_nobodyThere(self) -> None:
+        """Where nobody listens it says so."""
+        port: Any = await serverFromString(_reactor, "udp:0:interface=127.0.0.1").listen(
+            Site(lamp.root(_reactor))
+        )
+        number = port.getHost().port
+        await port.stopListening()
+        (line,) = await self.printed(f"coap://127.0.0.1:{number}")
+        self.assertTrue(line.startswith("no answer: "), line)
+
+    def test_process(self) -> None:
+        """C{python -m examples.client} runs it."""
+        done = subprocess.run(
+            [sys.executable, "-m", "examples.client", "coap://127.0.0.1:1"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertTrue(done.stdout.startswith("no answer: "), done.stdout)
