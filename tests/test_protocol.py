@@ -203,6 +203,15 @@ class AskTests(ClientTestCase):
         self.assertEqual(error.errno, errno.ECONNREFUSED)
         self.assertForgets()
 
+    def test_unreachableAfterTheEnd(self) -> None:
+        """Such word is nothing where nothing is under way, or on a ping that is over."""
+        ping = self.protocol.ping(CLIENT)
+        (_, _, data) = self.wire.sent[-1]
+        self.protocol.datagramUnreachable(data, CLIENT, errno.ECONNREFUSED)
+        self.failureResultOf(ping, Unreachable)
+        self.protocol.datagramUnreachable(data, CLIENT, errno.ECONNREFUSED)
+        self.assertForgets()
+
     def test_sendingFails(self) -> None:
         """A port that cannot send at all fails the request at once, though the Deferred is returned first."""
         self.wire.errors[CLIENT[0]] = errno.ENETUNREACH
@@ -277,6 +286,28 @@ class AskTests(ClientTestCase):
         self.peer.send(ACK, Code.CONTENT, asked.messageID, b"3")
         self.successResultOf(again[0])
         self.assertForgets()
+
+    def test_cancelInsideErrback(self) -> None:
+        """Of those that fail at the same time, the first to be told may cancel the others, or close."""
+        for isClosing in (False, True):
+            self.open()
+            peers = [("192.0.2.31", 1), ("192.0.2.32", 1)]
+            waiting: list[Deferred[Any]] = [self.protocol.request(GET, peer, timeout=1) for peer in peers]
+            waiting += [self.protocol.ping(peer, timeout=1) for peer in peers]
+
+            def end(failure: Failure, isClosing: bool = isClosing, all: Any = waiting) -> Failure:
+                if isClosing:
+                    self.socket.stopListening()
+                for each in all:
+                    each.cancel()
+                return failure
+
+            for each in waiting:
+                each.addErrback(end)
+            self.reactor.advance(1)
+            for each in waiting:
+                self.failureResultOf(each, NoAcknowledgement, CancelledError, SocketClosed)
+            self.assertEqual(self.protocol.sizes()["transmissions"], 0)
 
     def test_noResponse(self) -> None:
         """Where silence is asked for: None, for a CON at the acknowledgement, for a NON once it is sent."""

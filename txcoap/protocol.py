@@ -252,13 +252,18 @@ class CoAPProtocol(DatagramProtocol):
     # What happened
 
     def _deliver(self, event: Event) -> None:
+        # Of several events at once, whoever is told of the first may cancel what the others are about.
         _DELIVERIES[type(event)](self, event)
 
     def _responseReceived(self, event: ResponseReceived) -> None:
-        self._asked.pop(event.exchange).callback(event.datagram)
+        asked = self._asked.pop(event.exchange, None)
+        if asked is not None:
+            asked.callback(event.datagram)
 
     def _requestFailed(self, event: RequestFailed) -> None:
-        self._asked.pop(event.exchange).errback(event.error)
+        asked = self._asked.pop(event.exchange, None)
+        if asked is not None:
+            asked.errback(event.error)
 
     def _requestForgotten(self, event: RequestForgotten) -> None:
         tell = self._served.pop(event.exchange, None)
@@ -271,10 +276,14 @@ class CoAPProtocol(DatagramProtocol):
             tell(event.error)
 
     def _pingAnswered(self, event: PingAnswered) -> None:
-        self._pings.pop(event.ping).callback(None)
+        pinged = self._pings.pop(event.ping, None)
+        if pinged is not None:
+            pinged.callback(None)
 
     def _pingFailed(self, event: PingFailed) -> None:
-        self._pings.pop(event.ping).errback(event.error)
+        pinged = self._pings.pop(event.ping, None)
+        if pinged is not None:
+            pinged.errback(event.error)
 
     # What peers asked: for Site
 
