@@ -8,6 +8,7 @@ from typing import Any
 
 from twisted.internet.interfaces import IAddress, IProtocol
 from twisted.python.failure import Failure
+from twisted.web.client import ResponseDone
 
 from .message import Response
 from .request import addressOf
@@ -55,8 +56,6 @@ class ReceivedResponse(Response):
         C{connectionLost} with C{ResponseDone}. C{twisted.web.client.readBody} and C{treq.collect} work
         on it.
         """
-        from twisted.web.client import ResponseDone
-
         protocol.makeConnection(_Delivered())  # type: ignore[arg-type]
         if self.payload:
             protocol.dataReceived(self.payload)
