@@ -48,6 +48,13 @@ class ResolveTests(SynchronousTestCase):
             self.assertIn("'nowhere.example'", str(error))
             self.assertEqual(self.reactor.getDelayedCalls(), [])
 
+    def test_impossible(self) -> None:
+        """A name that cannot be one is not found, and the resolver is not asked."""
+        for name in ("x" * 64 + ".example", "a..example"):
+            self.failureResultOf(resolve(self.reactor, name, 5), NameNotFound)
+        self.assertEqual(self.names.asked, [])
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
     def test_tooSlow(self) -> None:
         """After the timeout it is a NameNotFound too; the late answer is ignored."""
         self.names.isSlow = True

@@ -20,6 +20,7 @@ from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from txcoap.client import Agent
 from txcoap.codes import Code
 from txcoap.interfaces import IDatagramReceiver, ITransport
 from txcoap.message import Response
@@ -27,6 +28,7 @@ from txcoap.options import NO_OPTIONS, Options
 from txcoap.parameters import DEFAULT_PARAMETERS
 from txcoap.protocol import CoAPProtocol
 from txcoap.request import Request
+from txcoap.resource import Resource
 from txcoap.sansio.datagrams import ACK, CON, NON, Datagram, Type, decode, empty, encode
 from txcoap.server import Site
 
@@ -339,3 +341,87 @@ class ServerTestCase(SynchronousTestCase):
         self.assertEqual(self.wire.sent[sent:], [])
         self.assertEqual(set(protocol.sizes().values()), {0}, protocol.sizes())
         self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+
+METHODS = [code for code in Code if code.isRequest]
+
+
+def giving(returned: Any) -> Callable[[Request], Any]:
+    """A render method that returns just this."""
+    return lambda request: returned
+
+
+class Answering(Resource):
+    """
+    Answers every method with what a function of the request returns.
+    """
+
+    isLeaf = True
+
+    def __init__(self, answer: Callable[[Request], Any]) -> None:
+        self._answer = answer
+        for code in METHODS:
+            setattr(self, f"render_{code.phrase}", answer)
+
+
+SERVER6 = ("2001:db8::1", 5683, 0, 0)
+TEXT = "coap://192.0.2.1/x"
+
+KNOWN = {
+    "server.example": ["2001:db8::1", "192.0.2.1"],
+    "four.example": ["192.0.2.1"],
+    "many.example": ["192.0.2.51", "192.0.2.52", "192.0.2.1", "192.0.2.53"],
+}
+
+
+class AgentTestCase(SynchronousTestCase):
+    """An agent in memory, and a peer at C{SERVER} that does what a test says."""
+
+    def setUp(self) -> None:
+        """Make both."""
+        self.reactor = Reactor(KNOWN)
+        self.wire = self.reactor.wire
+        self.peer = Peer(self.wire, SERVER)
+        self.agent = self.newAgent()
+
+    def newAgent(self, **how: Any) -> Agent:
+        """An agent whose chance is known."""
+        return Agent(self.reactor, chance=Random(11), **how)
+
+    def reply(
+        self,
+        code: Code = Code.CONTENT,
+        payload: bytes = b"",
+        options: Options = Options(),  # noqa: B008
+    ) -> Datagram:
+        """Answer the one request that came, in its acknowledgement; the request."""
+        asked = self.peer.takeOne()
+        if asked.type == CON:
+            self.peer.send(ACK, code, asked.messageID, asked.token, options, payload)
+        else:
+            self.peer.send(NON, code, None, asked.token, options, payload)
+        return asked
+
+    def assertForgets(self, agent: Agent | None = None) -> None:
+        """
+        Nothing is under way any more; after EXCHANGE_LIFETIME, in which nothing is sent, nothing is left.
+        """
+        protocols = [
+            socket.protocol
+            for socket in self.wire.sockets.values()
+            if isinstance(socket.protocol, CoAPProtocol)
+        ]
+        for protocol in protocols:
+            sizes = protocol.sizes()
+            self.assertEqual((sizes["openRequests"], sizes["transmissions"]), (0, 0))
+        self.wire.settle()
+        sent = len(self.wire.sent)
+        self.reactor.elapse(FORGOTTEN)
+        self.assertEqual(self.wire.sent[sent:], [])
+        for protocol in protocols:
+            self.assertEqual(set(protocol.sizes().values()), {0})
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def ours(self) -> list[Any]:
+        """The addresses of the agent's open sockets."""
+        return [address for address in self.wire.sockets if address != SERVER]
