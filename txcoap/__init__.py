@@ -11,6 +11,7 @@ from .codes import Code
 from .errors import ResponseError
 from .limits import Limits
 from .message import Response
+from .observe import ObservableResource
 from .options import Options
 from .parameters import Parameters
 from .protocol import CoAPProtocol
@@ -26,6 +27,7 @@ __all__ = [
     "CoAPProtocol",
     "Code",
     "Limits",
+    "ObservableResource",
     "Options",
     "Parameters",
     "Request",

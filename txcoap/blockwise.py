@@ -27,6 +27,7 @@ from .options import NO_OPTIONS, Options
 from .sansio.blocks import Stored, Upload, cut, transferKey
 
 if TYPE_CHECKING:
+    from .protocol import CoAPProtocol
     from .request import Request
 
 __all__ = ["Blockwise", "BodySink", "RangedResponse"]
@@ -58,11 +59,12 @@ class Blockwise:
     The blocks of one site.
 
     @param blockSize: Bytes in the largest block that we send, or ask for; 16 to 1024.
+    @ivar exponent: Its size as SZX.
     """
 
     def __init__(self, blockSize: int) -> None:
-        self._exponent = exponentFor(blockSize)
-        self._size = 16 << self._exponent
+        self.exponent = exponentFor(blockSize)
+        self._size = 16 << self.exponent
 
     # Requests
 
@@ -79,7 +81,7 @@ class Blockwise:
         if block1 is not None:
             return self._receive(request, resource, block1, opensBody)
         if opensBody and request.code not in _SAFE and request.code != Code.DELETE:
-            return self._receive(request, resource, Block(0, False, self._exponent), opensBody)
+            return self._receive(request, resource, Block(0, False, self.exponent), opensBody)
         block2 = options.block2
         if block2 is not None and block2.number:
             return self._continue(request, block2)
@@ -104,7 +106,7 @@ class Blockwise:
             )
         if opensBody:
             self._pass(request, resource, upload, stored)
-        answer = Block(block.number, block.more, min(block.exponent, self._exponent))
+        answer = Block(block.number, block.more, min(block.exponent, self.exponent))
         if stored is Stored.LAST:
             if request.options.block1 is not None:
                 request.block1 = Block(block.number, False, block.exponent)
@@ -150,7 +152,7 @@ class Blockwise:
                 return True
             raise RequestEntityIncomplete("the response is kept no longer")
         if isinstance(download.body, bytes):
-            part, body = cut(download.body, block, self._exponent)
+            part, body = cut(download.body, block, self.exponent)
             code = Code.fromByte(download.code)
             request.answer(Response(code, body, _withBlock(download.options, part)))
         else:
@@ -171,14 +173,34 @@ class Blockwise:
         payload = response.payload
         if asked is None and len(payload) <= self._size:
             return response
-        block, part = cut(payload, asked, self._exponent)
+        block, part = cut(payload, asked, self.exponent)
         options = response.options
         if block.more or block.number:
             if response.etag is None and response.code.isSuccess:
                 options = options.evolve(etag=blake2b(payload, digest_size=8).digest())
             if block.more:
-                self._keep(request, response.code, options, payload, len(payload))
+                self.keep(
+                    request.protocol, request.peer, request.token, request, response.code, options, payload
+                )
         return Response(response.code, part, _withBlock(options, block, self._size2(request, len(payload))))
+
+    def stateBlock(
+        self, request: Request, peer: Any, token: bytes, protocol: CoAPProtocol, response: Response
+    ) -> Response:
+        """
+        What a notification carries of a state: all of it, or its first block; the peer fetches the others
+        by GET (RFC 7959 2.6).
+        """
+        payload, options = response.payload, response.options
+        asked = request.options.block2
+        exponent = self.exponent if asked is None else min(self.exponent, asked.exponent)
+        if len(payload) <= 16 << exponent:
+            return response
+        if response.etag is None:
+            options = options.evolve(etag=blake2b(payload, digest_size=8).digest())
+        self.keep(protocol, peer, token, request, response.code, options, payload)
+        part = payload[: 16 << exponent]
+        return Response(response.code, part, options.evolve(block2=Block(0, True, exponent)))
 
     def _ofRange(
         self, request: Request, response: RangedResponse, asked: Block | None
@@ -187,7 +209,7 @@ class Blockwise:
         length = source.length
         if asked is not None and not asked.isValid:
             raise BadRequest("a block size exponent of 7 is reserved over UDP")
-        exponent = self._exponent if asked is None else min(asked.exponent, self._exponent)
+        exponent = self.exponent if asked is None else min(asked.exponent, self.exponent)
         start = 0 if asked is None else asked.start
         if start >= length and start:
             raise BadRequest(f"the body ends after {length} bytes")
@@ -204,10 +226,19 @@ class Blockwise:
         data = source.read(start, block.size)
         return data.addCallback(complete) if isinstance(data, Deferred) else complete(data)
 
-    def _keep(self, request: Request, code: int, options: Options, body: Any, size: int) -> Any:
-        protocol = request.protocol
-        key = transferKey(request.peer, request.code, request.options)
-        return protocol.transfers.offer(key, request.token, code, options, body, size, protocol.now())
+    def keep(
+        self,
+        protocol: CoAPProtocol,
+        peer: Any,
+        token: bytes,
+        request: Request,
+        code: int,
+        options: Options,
+        body: bytes,
+    ) -> None:
+        """Keep the body of a response to such a request, for the blocks that its peer will ask for."""
+        key = transferKey(peer, request.code, request.options)
+        protocol.transfers.offer(key, token, code, options, body, len(body), protocol.now())
 
     def _size2(self, request: Request, length: int) -> int | None:
         """RFC 7959 4: a request with Size2 asks for the length."""

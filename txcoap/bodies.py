@@ -6,17 +6,18 @@ L{Asking<txcoap.sansio.fetching.Asking>}, and the ends of it that meet producers
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer, IProtocol, IPushProducer
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone, ResponseFailed
-from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
+from twisted.web.iweb import UNKNOWN_LENGTH
 from zope.interface import implementer
 
 from .block import MAX_EXPONENT, Block
+from .errors import MalformedResponse
 from .message import Request, Response
 from .parameters import Parameters
 from .protocol import CoAPProtocol
@@ -121,6 +122,11 @@ class Conversation:
         self._source = None if producer is None else BodySource(producer, asking)
         self._peer: ReceivedResponse | None = None
 
+    @classmethod
+    def of(cls, asking: Asking, manner: Manner, protocol: CoAPProtocol, peer: Any) -> Conversation:
+        """A conversation with a peer."""
+        return cls(asking, _asker(manner, protocol, peer, None))
+
     async def untilBody(self) -> ReceivedResponse | None:
         """Send the request's body; the first message of the response."""
         source = self._source
@@ -159,10 +165,13 @@ class Conversation:
 
     async def whole(self) -> ReceivedResponse | None:
         """The response with all of its body."""
-        if await self.untilBody() is None:
-            return None
+        return None if await self.untilBody() is None else await self.rest()
+
+    async def rest(self) -> ReceivedResponse:
+        """The response, of which something is here, with all of its body."""
         while self.asking.stage is not Stage.DONE:
-            await self.step()
+            if not await self.step():
+                raise MalformedResponse("the peer stopped to answer amid a body")
         return self.response(self.asking.takePart())
 
     async def streamed(self) -> ReceivedResponse | None:
@@ -260,11 +269,6 @@ class StreamedResponse(ReceivedResponse):
     loseConnection = abortConnection = stopProducing
 
 
-def isBodyProducer(payload: Any) -> bool:
-    """Whether a payload is an C{IBodyProducer}."""
-    return IBodyProducer.providedBy(payload)
-
-
 @dataclass(frozen=True)
 class Manner:
     """How a request is to be sent, and its response to be taken; see L{Agent.request}."""
@@ -279,6 +283,10 @@ class Manner:
     byteRange: tuple[int, int | None] | None = None
     stream: bool = False
     progress: Progress | None = None
+
+    def evolve(self, **changes: Any) -> Manner:
+        """The same manner with some of it changed."""
+        return replace(self, **changes)
 
 
 def converse(
@@ -299,7 +307,7 @@ def converse(
     given = request.options.block1
     if given is not None and producer is None and len(request.payload) <= given.size:
         return _asker(manner, protocol, peer, timeout)(request)
-    asking = _askingFor(request, producer, manner, protocol)
+    asking = askingFor(request, producer, manner, protocol)
     ask = _asker(manner, protocol, peer, timeout)
     conversation = Conversation(asking, ask, producer, manner.progress)
     if manner.stream:
@@ -325,7 +333,8 @@ def _asker(manner: Manner, protocol: CoAPProtocol, peer: Any, timeout: float | N
     return ask
 
 
-def _askingFor(request: Request, producer: Any, manner: Manner, protocol: CoAPProtocol) -> Asking:
+def askingFor(request: Request, producer: Any, manner: Manner, protocol: CoAPProtocol) -> Asking:
+    """What is to be sent for a request in this manner."""
     options = request.options
     exponent = manner.exponent
     first, length = options.block2, None

@@ -5,7 +5,6 @@ L{Agent}: from a URI to a response.
 from __future__ import annotations
 
 import errno
-import json as jsonlib
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
@@ -17,16 +16,18 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from .block import exponentFor
-from .bodies import Manner, Progress, converse, isBodyProducer
+from .bodies import Manner, Progress, converse
 from .codes import Code
 from .errors import CoAPError, Unreachable, UnsupportedScheme
-from .formats import JSON, LINK_FORMAT, TEXT
+from .formats import LINK_FORMAT
 from .interfaces import IAgent
 from .limits import DEFAULT_LIMITS, Limits
 from .linkformat import Link, parse
-from .message import Request, Response
+from .message import Response
 from .names import resolve
+from .observation import Observation
 from .options import NO_OPTIONS, Options
+from .outgoing import makeRequest
 from .parameters import DEFAULT_PARAMETERS, Parameters
 from .protocol import CoAPProtocol, Trace
 from .received import ReceivedResponse
@@ -85,10 +86,12 @@ class Agent:
         chance: Chance | None = None,
     ) -> None:
         self._reactor = reactor
-        self._exponent = exponentFor(blockSize)
-        self._maximumBody = maximumBody
-        self._sendRequestTag = sendRequestTag
-        self._freshTokens = freshTokens
+        self._manner = Manner(
+            exponent=exponentFor(blockSize),
+            maximum=maximumBody,
+            sendRequestTag=sendRequestTag,
+            freshTokens=freshTokens,
+        )
         self._given = protocol
         self._freshSockets = freshSockets
         self._bindAddress = bindAddress
@@ -179,38 +182,55 @@ class Agent:
             request back: nothing more is sent.
         """
         try:
-            target = uri if isinstance(uri, URI) else URI.fromText(uri)
-            _refuseScheme(target)
-            if json is not None:
-                payload = jsonlib.dumps(json).encode("utf-8")
-                values.setdefault("contentFormat", JSON)
-            elif isinstance(payload, str):
-                payload = payload.encode("utf-8")
-                values.setdefault("contentFormat", TEXT)
-            if params:
-                pairs = params.items() if isinstance(params, Mapping) else params
-                options = options.adding(*Options(uriQuery=[f"{k}={v}" for k, v in pairs]).pairs)
-            own = target.toOptions()
-            asked = own.adding(*options.pairs) if options else own
-            producer = payload if isBodyProducer(payload) else None
-            payload = b"" if producer is not None else payload
-            code = method if isinstance(method, Code) else Code(method)
-            request = Request(code, payload, asked, **values)
+            target = _targetOf(uri)
+            request, producer = makeRequest(method, target, payload, params, json, options, values)
+            manner = self._manner.evolve(
+                confirmable=confirmable,
+                token=token,
+                parameters=parameters,
+                byteRange=byteRange,
+                stream=stream,
+                progress=progress,
+                **({} if blockSize is None else {"exponent": exponentFor(blockSize)}),
+            )
         except (CoAPError, TypeError, ValueError):
             return fail()
-        manner = Manner(
-            confirmable=confirmable,
-            token=token,
-            parameters=parameters,
-            exponent=self._exponent if blockSize is None else exponentFor(blockSize),
-            maximum=self._maximumBody,
-            sendRequestTag=self._sendRequestTag,
-            freshTokens=self._freshTokens,
-            byteRange=byteRange,
-            stream=stream,
-            progress=progress,
-        )
         return self._withPeer(target, timeout, partial(converse, request, producer, manner))
+
+    def observe(
+        self,
+        uri: str | URI,
+        payload: bytes = b"",
+        *,
+        method: Code | str | int = Code.GET,
+        params: Mapping[str, object] | Iterable[tuple[str, object]] = (),
+        options: Options = NO_OPTIONS,
+        confirmable: bool = True,
+        token: bytes | None = None,
+        parameters: Parameters | None = None,
+        **values: Any,
+    ) -> Deferred[Observation]:
+        """
+        Observe a resource (RFC 7641).
+
+        @param payload: The body of a FETCH.
+        @param method: GET or FETCH.
+        @param token: Up to 8 bytes; by default random ones. Asking again keeps it.
+        @return: A Deferred of an L{Observation<txcoap.observation.Observation>}, which fires when its first
+            state is here. If the server does not take the observation, that is its only one. It fails as
+            L{request} does when there is no response. Cancelling it takes the request back.
+        """
+        try:
+            target = _targetOf(uri)
+            request, _ = makeRequest(method, target, payload, params, None, options, values)
+            manner = self._manner.evolve(confirmable=confirmable, token=token, parameters=parameters)
+        except (CoAPError, TypeError, ValueError):
+            return fail()
+
+        def begin(protocol: CoAPProtocol, peer: Any, timeout: float | None) -> Deferred[Observation]:
+            return Observation(request, manner, protocol, peer).begin()
+
+        return self._withPeer(target, None, begin)
 
     def ping(self, uri: str | URI, *, timeout: float | None = None) -> Deferred[None]:
         """
@@ -222,8 +242,7 @@ class Agent:
             L{RequestError<txcoap.errors.RequestError>}.
         """
         try:
-            target = uri if isinstance(uri, URI) else URI.fromText(uri)
-            _refuseScheme(target)
+            target = _targetOf(uri)
         except CoAPError:
             return fail()
 
@@ -370,7 +389,14 @@ class Agent:
         return maybeDeferred(port.stopListening).addCallback(lambda _: result)
 
 
-def _refuseScheme(uri: URI) -> None:
-    """Never ask over a transport weaker than the URI says (RFC 7252 6.2)."""
-    if uri.scheme != "coap":
-        raise UnsupportedScheme(f"{uri.scheme} is not served here, only coap; {uri} was not asked")
+def _targetOf(uri: str | URI) -> URI:
+    """
+    Whom to ask for what.
+
+    @raise UnsupportedScheme: for a scheme that is not served here; never is a URI asked over a transport
+        weaker than it says (RFC 7252 6.2).
+    """
+    target = uri if isinstance(uri, URI) else URI.fromText(uri)
+    if target.scheme != "coap":
+        raise UnsupportedScheme(f"{target.scheme} is not served here, only coap; {target} was not asked")
+    return target

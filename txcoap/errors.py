@@ -37,6 +37,7 @@ __all__ = [
     "NotAcceptable",
     "NotFound",
     "NotImplementedByServer",
+    "ObservationEnded",
     "PreconditionFailed",
     "ProbingRateExceeded",
     "ProxyingNotSupported",
@@ -159,6 +160,18 @@ class BodyTooLarge(RequestError, ValueError):
 
     Raise the agent's C{maximumBody}, or take the body block by block with C{stream=True}.
     """
+
+
+class ObservationEnded(RequestError):
+    """
+    The server does not take an observation, or not any longer (RFC 7641 4.2).
+
+    @ivar response: What it answered.
+    """
+
+    def __init__(self, text: str, response: object = None) -> None:
+        super().__init__(text)
+        self.response = response
 
 
 class ProbingRateExceeded(RequestError):

@@ -35,6 +35,7 @@ class Limits:
     @ivar downloads: Bodies that peers are fetching in blocks. For one more, the one used longest ago
         goes; its next block comes from the resource again.
     @ivar downloadBytes: Bytes that all of them may take together; likewise.
+    @ivar observers: Observers of all resources. One more is answered like a request that does not observe.
     """
 
     rememberedBytes: int = 64 * 2**20
@@ -47,6 +48,7 @@ class Limits:
     bodyBytes: int = 2**20
     downloads: int = 1_000
     downloadBytes: int = 64 * 2**20
+    observers: int = 50_000
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -87,6 +87,10 @@ class Link:
                 pairs.append((name, str(value)))
         return cls(target, tuple(pairs))
 
+    def adding(self, **attributes: object) -> Link:
+        """The same link with more attributes, given as for L{of}."""
+        return Link(self.target, self.attributes + Link.of(self.target, **attributes).attributes)
+
     def get(self, name: str) -> str | None:
         """
         The value of the first attribute of that name in any case; C{""} if it has none, None

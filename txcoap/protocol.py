@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from random import SystemRandom
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import MessageLengthError
@@ -34,6 +34,8 @@ from .sansio.events import (
     OutgoingRequest,
     PingAnswered,
     PingFailed,
+    Progress,
+    RelationEnded,
     RequestFailed,
     RequestForgotten,
     ResponseFailed,
@@ -41,11 +43,22 @@ from .sansio.events import (
 )
 from .sansio.exchanges import Exchanges
 from .sansio.messaging import Chance, Transmission
+from .sansio.observations import Relation
 
 __all__ = ["CoAPProtocol", "Trace"]
 
 Trace = Callable[[str, bytes, Hashable], None]
 """Is called with C{"received"} or C{"sent"}, a datagram's bytes and the peer's address."""
+
+
+class Observer(Protocol):
+    """What takes the responses to a request that observes."""
+
+    def received(self, datagram: Datagram) -> None:
+        """One came."""
+
+    def failed(self, error: RequestError) -> None:
+        """There will be none."""
 
 
 @implementer(IDatagramReceiver)
@@ -82,10 +95,13 @@ class CoAPProtocol(DatagramProtocol):
         self.reactor = reactor
         self.trace = trace
         self.isOpen = False
-        self._exchanges = Exchanges(chance or SystemRandom(), parameters, limits)
+        self.chance: Chance = chance or SystemRandom()
+        self._exchanges = Exchanges(self.chance, parameters, limits)
         # Those of our requests and pings that are under way.
         self._asked: dict[OutgoingRequest, Deferred[Datagram | None]] = {}
         self._pings: dict[Transmission, Deferred[None]] = {}
+        # Those that observe: what takes the responses, and what takes the end.
+        self._observing: dict[OutgoingRequest, Observer] = {}
         # Whom to tell when a peer's request, not answered at once, no longer needs an answer.
         self._served: dict[IncomingRequest, Callable[[RequestError], None]] = {}
         self._send: Callable[[bytes, Any, Any], int | None] = self._write
@@ -256,14 +272,29 @@ class CoAPProtocol(DatagramProtocol):
         _DELIVERIES[type(event)](self, event)
 
     def _responseReceived(self, event: ResponseReceived) -> None:
-        asked = self._asked.pop(event.exchange, None)
-        if asked is not None:
-            asked.callback(event.datagram)
+        exchange = event.exchange
+        observer = self._observing.get(exchange)
+        if observer is None:
+            asked = self._asked.pop(exchange, None)
+            if asked is not None:
+                asked.callback(event.datagram)
+            return
+        if exchange.progress is Progress.DONE:
+            del self._observing[exchange]
+        assert event.datagram is not None
+        observer.received(event.datagram)
 
     def _requestFailed(self, event: RequestFailed) -> None:
-        asked = self._asked.pop(event.exchange, None)
-        if asked is not None:
-            asked.errback(event.error)
+        observer = self._observing.pop(event.exchange, None)
+        if observer is None:
+            asked = self._asked.pop(event.exchange, None)
+            if asked is not None:
+                asked.errback(event.error)
+        else:
+            observer.failed(event.error)
+
+    def _relationEnded(self, event: RelationEnded) -> None:
+        event.relation.owner.observerLeft(event.relation, event.error)
 
     def _requestForgotten(self, event: RequestForgotten) -> None:
         tell = self._served.pop(event.exchange, None)
@@ -322,6 +353,40 @@ class CoAPProtocol(DatagramProtocol):
         self._served.pop(exchange, None)
         self._flush()
 
+    # Who observes: for ObservableResource
+
+    def register(self, exchange: IncomingRequest, confirmable: bool, confirmEvery: int) -> Relation | None:
+        """
+        A peer observes from now on.
+
+        @return: The relation, whose C{owner} is to be set; None if there is no place for one more.
+        """
+        self.deregister(exchange.peer, exchange.token)
+        return self._exchanges.notifier.register(exchange, confirmable, confirmEvery, self.reactor.seconds())
+
+    def deregister(self, peer: Hashable, token: bytes) -> None:
+        """A peer does not observe any more what it observed by this token; nothing if it did not."""
+        relation = self._exchanges.notifier.find(peer, token)
+        if relation is not None:
+            self.endRelation(relation)
+            relation.owner.observerLeft(relation, None)
+
+    def endRelation(self, relation: Relation) -> None:
+        """Tell an observer nothing more."""
+        self._exchanges.notifier.end(relation, self.reactor.seconds())
+
+    def notify(
+        self, relation: Relation, code: int, options: Options, payload: bytes, *, isLast: bool = False
+    ) -> None:
+        """Tell an observer; L{settle} is to be called afterwards."""
+        now = self.reactor.seconds()
+        self._exchanges.notifier.notify(relation, code, options, payload, now, isLast)
+
+    def settle(self) -> None:
+        """Send what is to be sent, and see that the next deadline is met."""
+        self._flush()
+        self.turnEnded()
+
     # What we ask: for Agent
 
     def request(
@@ -368,6 +433,41 @@ class CoAPProtocol(DatagramProtocol):
         if not self.isOpen:
             raise SocketClosed("the socket is not open")
 
+    def observe(
+        self,
+        request: Request,
+        peer: Hashable,
+        observer: Observer,
+        *,
+        token: bytes,
+        confirmable: bool = True,
+        parameters: Parameters | None = None,
+    ) -> OutgoingRequest:
+        """
+        Ask a peer, and stay open for more responses as long as they carry Observe (RFC 7641).
+
+        @param observer: What takes the responses, and the failure.
+        @return: The exchange, for L{forget}.
+        """
+        exchange = self._exchanges.request(
+            request,
+            peer,
+            self.reactor.seconds(),
+            confirmable=confirmable,
+            token=token,
+            parameters=parameters,
+            lasting=True,
+        )
+        self._observing[exchange] = observer
+        self.settle()
+        return exchange
+
+    def forget(self, exchange: OutgoingRequest) -> None:
+        """Take no more responses: what comes is rejected with a Reset."""
+        self._observing.pop(exchange, None)
+        self._exchanges.cancel(exchange, self.reactor.seconds())
+        self.settle()
+
     def _cancel(self, exchange: OutgoingRequest) -> None:
         self._asked.pop(exchange, None)
         self._exchanges.cancel(exchange, self.reactor.seconds())
@@ -406,4 +506,5 @@ _DELIVERIES: dict[type, Callable[[CoAPProtocol, Any], None]] = {
     ResponseFailed: CoAPProtocol._responseFailed,
     PingAnswered: CoAPProtocol._pingAnswered,
     PingFailed: CoAPProtocol._pingFailed,
+    RelationEnded: CoAPProtocol._relationEnded,
 }

@@ -22,6 +22,7 @@ from .formats import contentFormat, formatName
 from .message import Message, Response
 from .options import NO_OPTIONS, Options
 from .sansio.events import IncomingRequest, Reception
+from .sansio.observations import Relation
 
 if TYPE_CHECKING:
     from .protocol import CoAPProtocol
@@ -34,6 +35,9 @@ NOT_DONE_YET = 1
 
 # What need not be percent-encoded in path and query alike (RFC 3986 3.3, 3.4).
 _SAFE = "!$'()*+,;=:@"
+
+# RFC 7641 4.5: of a handler's non-confirmable notifications one in so many is confirmable.
+_CONFIRM_EVERY = 10
 
 # RFC 7252 5.8, RFC 8132 2.3, 3.2: what a method's success is called.
 DEFAULT_CODES: Mapping[int, Code] = {
@@ -99,6 +103,7 @@ class Request(Message):
         "_code",
         "_notifications",
         "_options",
+        "_relation",
         "_rendering",
         "block1",
         "consumer",
@@ -129,6 +134,7 @@ class Request(Message):
         self._chunks: list[bytes] = []
         self._notifications: list[Deferred[None]] = []
         self._rendering: Deferred[Any] | None = None
+        self._relation: Relation | None = None
 
     # What is asked
 
@@ -302,11 +308,71 @@ class Request(Message):
             return
         if self.finished:
             raise RuntimeError("the request is finished already")
+        if self._relation is not None:
+            relation, self._relation = self._relation, None
+            self.protocol.endRelation(relation)
+            self.concluded()
+            return
         self.respond(self.toResponse(b"".join(self._chunks)))
 
     def respond(self, response: Response) -> None:
         """Answer, for good."""
         self.site.respond(self, response)
+
+    def notify(self, result: bytes | str | Response) -> None:
+        """
+        Answer, and stay open if the request observes: each further call tells the observer a new state
+        (RFC 7641). Call L{finish} to end it; L{notifyFinish} fails when the observer leaves. If the
+        request does not observe, the first call answers it for good. For a method that returned
+        L{NOT_DONE_YET}, or returns it afterwards.
+
+        @param result: The state: the body, as a method may return it, or a L{Response}. One that is no
+            success ends the observation.
+        """
+        if self.finished:
+            return
+        if isinstance(result, Response):
+            response = result
+        else:
+            response = self.textResponse(result) if isinstance(result, str) else self.toResponse(result)
+        if self._relation is None:
+            self._beginRelation(response)
+        else:
+            self._tell(self._relation, response)
+
+    def _beginRelation(self, response: Response) -> None:
+        isObserving = self.options.observe == 0 and self.code in (Code.GET, Code.FETCH)
+        relation = None
+        if isObserving and response.code.isSuccess:
+            relation = self.protocol.register(self.exchange, self.isConfirmable, _CONFIRM_EVERY)
+        if relation is None:
+            self.respond(response)
+            return
+        relation.owner = self
+        self._relation = relation
+        part = self.site.blockwise.stateBlock(self, self.peer, self.token, self.protocol, response)
+        self.send(Response(part.code, part.payload, part.options.evolve(observe=relation.sequence)))
+        self.protocol.settle()
+
+    def _tell(self, relation: Relation, response: Response) -> None:
+        isLast = not response.code.isSuccess
+        part = self.site.blockwise.stateBlock(self, self.peer, self.token, self.protocol, response)
+        self.protocol.notify(relation, part.code, part.options, part.payload, isLast=isLast)
+        self.protocol.settle()
+        if isLast:
+            self._relation = None
+            self.concluded()
+
+    def observerLeft(self, relation: Relation, error: RequestError | None) -> None:
+        """The observer is gone; see L{CoAPProtocol.deregister}."""
+        if self._relation is relation:
+            self._relation = None
+            self.connectionLost(error or RequestError("the observer has cancelled"))
+
+    @property
+    def isObserved(self) -> bool:
+        """Whether L{notify} has made this an observation, which lasts."""
+        return self._relation is not None
 
     def acknowledge(self) -> None:
         """Acknowledge a confirmable request now, for it will take long; the response comes apart."""

@@ -40,6 +40,10 @@ __all__ = ["NOT_DONE_YET", "Request", "Site"]
 _PROXY_URI = 35
 _BLOCK2 = 23
 
+_OBSERVE = 6
+_REGISTER, _DEREGISTER = 0, 1
+_OBSERVABLE = frozenset({Code.GET, Code.FETCH})
+
 
 @implementer(ISite)
 class Site:
@@ -87,10 +91,10 @@ class Site:
         try:
             request.resource = resource = self.getResourceFor(request)
             if not self._concernsBlocks(request, resource) or self.blockwise.admit(request, resource):
-                self._rendered(resource.render(request), request)
+                self.rendered(resource.render(request), request)
         except Exception:
-            self._failed(Failure(), request)
-        if not request.finished:
+            self.failed(Failure(), request)
+        if not request.finished and not request.isObserved:
             protocol.awaitAnswer(exchange, request.connectionLost)
 
     def _concernsBlocks(self, request: Request, resource: Any) -> bool:
@@ -117,20 +121,20 @@ class Site:
             return self._wellKnownCore
         return resource
 
-    def _rendered(self, result: Any, request: Request) -> None:
+    def rendered(self, result: Any, request: Request) -> None:
         """A render method, or the Deferred that it returned, gave its result."""
         if result.__class__ is bytes:
-            self.respond(request, request.toResponse(result))
+            request.respond(request.toResponse(result))
         elif isinstance(result, Response):
-            self.respond(request, result)
+            request.respond(result)
         elif isinstance(result, str):
-            self.respond(request, request.textResponse(result))
+            request.respond(request.textResponse(result))
         elif result is None:
-            self.respond(request, request.toResponse(b""))
+            request.respond(request.toResponse(b""))
         elif isinstance(result, (Deferred, Coroutine)):
             self._awaitResult(result, request)
         elif isinstance(result, bytes):
-            self.respond(request, request.toResponse(bytes(result)))
+            request.respond(request.toResponse(bytes(result)))
         elif result != NOT_DONE_YET:
             self._log.error(
                 "{resource} returned {result!r} to {request}; a render method returns bytes, str, a "
@@ -139,15 +143,15 @@ class Site:
                 result=result,
                 request=request,
             )
-            self.respond(request, Response.fromError(InternalServerError()))
+            request.respond(Response.fromError(InternalServerError()))
 
     def _awaitResult(self, result: Any, request: Request) -> None:
         rendering = result if isinstance(result, Deferred) else Deferred.fromCoroutine(result)
         request.awaits(rendering)
-        rendering.addCallback(self._rendered, request)
-        rendering.addErrback(self._failed, request)
+        rendering.addCallback(self.rendered, request)
+        rendering.addErrback(self.failed, request)
 
-    def _failed(self, failure: Failure, request: Request) -> None:
+    def failed(self, failure: Failure, request: Request) -> None:
         """A render method, or the Deferred that it returned, failed."""
         error = failure.value
         if isinstance(error, CancelledError) and request.finished:
@@ -157,7 +161,7 @@ class Site:
         if not isinstance(error, ResponseError):
             self._log.failure("while rendering {request}", failure=failure, request=request)
             error = InternalServerError()
-        self.respond(request, Response.fromError(error))
+        request.respond(Response.fromError(error))
 
     def respond(self, request: Request, response: Response) -> None:
         """
@@ -178,7 +182,7 @@ class Site:
         except ResponseError as e:
             sent = Response.fromError(e)
         if isinstance(sent, Deferred):
-            sent.addCallbacks(self._send, self._failed, (request,), errbackArgs=(request,))
+            sent.addCallbacks(self._send, self.failed, (request,), errbackArgs=(request,))
             request.awaits(sent)
         else:
             self._send(sent, request)
@@ -188,6 +192,9 @@ class Site:
         if request.block1 is not None:
             options = response.options.evolve(block1=request.block1)
             response = Response(response.code, response.payload, options)
+        pairs = request.options.pairs
+        if pairs and pairs[0][0] <= _OBSERVE and request.options.observe is not None:
+            response = self._observe(request, response)
         try:
             request.answer(response)
         except MessageTooLarge:
@@ -199,6 +206,26 @@ class Site:
                 self.accessLog(request, response)
             except Exception:
                 self._log.failure("the access log failed on {request}", request=request)
+
+    def _observe(self, request: Request, response: Response) -> Response:
+        """A request asks to observe, or to observe no more (RFC 7641 2); elsewhere the option is ignored."""
+        if request.options.observe == _DEREGISTER:
+            request.protocol.deregister(request.peer, request.token)
+        observe = getattr(request.resource, "observe", None)
+        if (
+            observe is None
+            or request.options.observe != _REGISTER
+            or request.code not in _OBSERVABLE
+            or not response.code.isSuccess
+        ):
+            return response
+        relation = observe(request, response)
+        if relation is None:
+            return response
+        options = response.options
+        if options.maxAge is None:
+            options = options.evolve(maxAge=request.resource.maxAge)
+        return Response(response.code, response.payload, options.evolve(observe=relation.sequence))
 
     def logAccess(self, request: Request, response: Response) -> None:
         """Write a line to Twisted's log; to be given as C{accessLog}."""

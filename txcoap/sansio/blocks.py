@@ -5,15 +5,15 @@ responses cut into blocks that are asked for.
 Which blocks belong together is told by the peer, the method, and the options that are no matter of the
 transfer itself, Request-Tag among them (RFC 7959 2.4, 2.5, RFC 9175 3). Tokens help where they can: of two
 transfers that look alike, a block continues the one with its token. A peer that takes a fresh token for
-each block, as some do, is understood as long as it has one such transfer; where two could be meant, both
-end with 4.08, for bodies must never mix.
+each block, as some do, is understood as long as it has one such transfer; where another could be meant,
+be it one that was forgotten meanwhile, they end with 4.08, for bodies must never mix.
 
 Blocks of a body come in order, and all but the last are full::
 
     block                               answer
     the next, others follow             2.31
     the next, the last                  the response to the whole
-    one that came before                2.31 again
+    one that came before                2.31 again; 4.08 if it claims to be the last
     one too far ahead                   4.08; the client begins anew
     not as long as it says, SZX 7       4.00
     beyond the limit                    4.13, Size1 telling the limit
@@ -98,6 +98,9 @@ class Upload:
 
     @ivar key: What its blocks have in common.
     @ivar token: The token of the block that came last.
+    @ivar keepsToken: Whether its blocks have one token; None before that shows.
+    @ivar isDoubtful: Whether another with the same key was forgotten meanwhile: the peer may go on with
+        that one, and what has a token of its own could belong to either.
     @ivar parts: What came so far, and was not taken.
     @ivar received: How many bytes came so far.
     @ivar limit: How many may come; None for as many as blocks can carry.
@@ -105,12 +108,25 @@ class Upload:
     @ivar abandoned: Called if the upload is forgotten before it is whole.
     """
 
-    __slots__ = ("abandoned", "key", "limit", "parts", "received", "sink", "token", "usedAt")
+    __slots__ = (
+        "abandoned",
+        "isDoubtful",
+        "keepsToken",
+        "key",
+        "limit",
+        "parts",
+        "received",
+        "sink",
+        "token",
+        "usedAt",
+    )
 
     def __init__(self, key: Hashable, token: bytes, limit: int | None, now: float) -> None:
         self.key = key
         self.token = token
         self.limit = limit
+        self.keepsToken: bool | None = None
+        self.isDoubtful = False
         self.parts: list[bytes] = []
         self.received = 0
         self.sink: Any = None
@@ -133,10 +149,11 @@ class Download:
     @ivar options: Its options, the same with every block.
     @ivar body: All of it; or what makes it as it goes: the shell's own.
     @ivar size: How many bytes it takes in memory.
+    @ivar isServed: Whether its last block was asked for. It is kept, for that may be repeated.
     @ivar withdrawn: Called when it is kept no longer.
     """
 
-    __slots__ = ("body", "code", "key", "options", "size", "token", "usedAt", "withdrawn")
+    __slots__ = ("body", "code", "isServed", "key", "options", "size", "token", "usedAt", "withdrawn")
 
     def __init__(
         self, key: Hashable, token: bytes, code: int, options: Options, body: Any, size: int, now: float
@@ -147,6 +164,7 @@ class Download:
         self.options = options
         self.body = body
         self.size = size
+        self.isServed = False
         self.withdrawn: Callable[[], None] | None = None
         self.usedAt = now
 
@@ -170,6 +188,8 @@ class Transfers:
         self._downloads: dict[Hashable, dict[bytes, Download]] = {}
         self._uploadsByAge: OrderedDict[Upload, None] = OrderedDict()
         self._downloadsByAge: OrderedDict[Download, None] = OrderedDict()
+        # The keys and tokens of the uploads that ended last: a block that comes late, or twice, is theirs.
+        self._ended: OrderedDict[int, None] = OrderedDict()
         self.uploadBytes = 0
         self.downloadBytes = 0
 
@@ -208,9 +228,9 @@ class Transfers:
             upload = self._begin(key, token, announced, limit, now)
         else:
             upload = self._continued(key, token, block)
-        if block.start < upload.received:
+        if block.start < upload.received and block.more:
             return upload, Stored.AGAIN
-        if block.start > upload.received:
+        if block.start != upload.received:
             self.forget(upload)
             raise RequestEntityIncomplete(f"the block at byte {upload.received} is missing")
         if upload.limit is not None and upload.received + len(payload) > upload.limit:
@@ -233,6 +253,8 @@ class Transfers:
         """Keep an upload no longer, though it is not whole."""
         if upload in self._uploadsByAge:
             self._remove(upload)
+            for each in self._uploads.get(upload.key, {}).values():
+                each.isDoubtful = True
             if upload.abandoned is not None:
                 upload.abandoned()
 
@@ -243,6 +265,11 @@ class Transfers:
         del alike[upload.token]
         if not alike:
             del self._uploads[upload.key]
+        ended = hash((upload.key, upload.token))
+        self._ended[ended] = None
+        self._ended.move_to_end(ended)
+        if len(self._ended) > self._limits.uploads:
+            self._ended.popitem(last=False)
 
     def _begin(
         self, key: Hashable, token: bytes, announced: int | None, limit: int | None, now: float
@@ -261,23 +288,40 @@ class Transfers:
         return upload
 
     def _continued(self, key: Hashable, token: bytes, block: Block) -> Upload:
-        """The upload that a block belongs to."""
+        """
+        The upload that a later block belongs to.
+
+        @raise RequestEntityIncomplete: if there is none, or if another could be meant.
+        """
         alike = self._uploads.get(key, {})
         upload = alike.get(token)
-        if upload is None:
-            fitting = [each for each in alike.values() if each.received == block.start]
-            if len(fitting) != 1:
-                for each in fitting:
-                    self.forget(each)
-                raise RequestEntityIncomplete("the blocks before this one are missing")
-            upload = fitting[0]
+        if upload is not None:
+            if block.start == upload.received and upload.keepsToken is None:
+                upload.keepsToken = True
+            return upload
+        # What has a token of its own belongs to a peer that takes a fresh one for each block.
+        fresh = [each for each in alike.values() if not each.keepsToken]
+        fitting = [each for each in fresh if each.received == block.start]
+        if fitting and fresh == fitting[:1] and self._mayAdopt(fitting[0], token):
+            (upload,) = fitting
             del alike[upload.token]
             upload.token = token
+            upload.keepsToken = False
             alike[token] = upload
-        return upload
+            return upload
+        if fitting:
+            for each in fresh:
+                self.forget(each)
+        raise RequestEntityIncomplete("the blocks before this one are missing")
+
+    def _mayAdopt(self, upload: Upload, token: bytes) -> bool:
+        """Whether nothing speaks against a block of a token not seen before."""
+        return not upload.isDoubtful and (
+            upload.keepsToken is False or hash((upload.key, token)) not in self._ended
+        )
 
     def _keepPart(self, upload: Upload, payload: bytes, now: float) -> None:
-        if self.uploadBytes + len(payload) > self._limits.uploadBytes:
+        while self.uploadBytes + len(payload) > self._limits.uploadBytes:
             self._makeRoom(upload)
         upload.parts.append(payload)
         upload.received += len(payload)
@@ -310,9 +354,10 @@ class Transfers:
 
         @param size: How many bytes it takes in memory.
         """
-        old = self._downloads.get(key, {}).get(token)
-        if old is not None:
-            self.withdraw(old)
+        # One that was served makes room, so that a peer with fresh tokens is understood the next time.
+        for old in list(self._downloads.get(key, {}).values()):
+            if old.isServed or old.token == token:
+                self.withdraw(old)
         download = Download(key, token, code, options, body, size, now)
         self._downloads.setdefault(key, {})[token] = download
         self._downloadsByAge[download] = None

@@ -19,6 +19,7 @@ from .datagrams import Datagram
 if TYPE_CHECKING:
     from .deadlines import Deadline
     from .messaging import Transmission
+    from .observations import Relation
 
 __all__ = [
     "Event",
@@ -28,6 +29,7 @@ __all__ = [
     "PingFailed",
     "Progress",
     "Reception",
+    "RelationEnded",
     "RequestFailed",
     "RequestForgotten",
     "ResponseFailed",
@@ -92,6 +94,7 @@ class Progress(Enum):
     WAITING = "for its turn with the peer (NSTART)"
     SENT = "and neither acknowledged nor answered"
     ACKNOWLEDGED = "by an empty message; the response is to come"
+    LASTING = "answered, and more responses may come: it observes"
     DONE = "answered, failed or cancelled"
 
 
@@ -105,12 +108,14 @@ class OutgoingRequest:
     @ivar confirmable: Whether it goes in a confirmable message.
     @ivar token: Its token.
     @ivar parameters: Its transmission parameters.
+    @ivar lasting: Whether it stays open for more responses, as long as they carry Observe (RFC 7641).
     @ivar progress: A L{Progress}.
     """
 
     __slots__ = (
         "confirmable",
         "deadline",
+        "lasting",
         "local",
         "parameters",
         "peer",
@@ -140,6 +145,7 @@ class OutgoingRequest:
         self.transmission: Transmission | None = None
         self.deadline: Deadline | None = None
         self.timed = False
+        self.lasting = False
 
 
 class Event:
@@ -203,6 +209,21 @@ class ResponseFailed(Event):
 
     def __init__(self, exchange: IncomingRequest, error: RequestError) -> None:
         self.exchange = exchange
+        self.error = error
+
+
+class RelationEnded(Event):
+    """
+    An observer rejected a notification, or did not acknowledge it: it observes no more.
+
+    @ivar relation: The L{Relation<txcoap.sansio.observations.Relation>}.
+    @ivar error: Why.
+    """
+
+    __slots__ = ("error", "relation")
+
+    def __init__(self, relation: Relation, error: RequestError) -> None:
+        self.relation = relation
         self.error = error
 
 

@@ -38,6 +38,8 @@ from .events import (
     ResponseReceived,
 )
 from .messaging import Arrival, Chance, Ended, Messaging, Report, Transmission
+from .notifying import Notifier
+from .observations import Relation
 
 __all__ = ["Exchanges"]
 
@@ -67,6 +69,7 @@ class Exchanges:
         self._chance = chance
         self._messaging = Messaging(parameters, limits, chance)
         self.transfers = Transfers(limits, parameters.EXCHANGE_LIFETIME, self._messaging.deadlines)
+        self.notifier = Notifier(self._messaging, limits.observers)
         self._open: dict[tuple[Hashable, bytes], OutgoingRequest] = {}
         # The rest of the face is the message layer's own.
         self.datagramsToSend = self._messaging.datagramsToSend
@@ -82,7 +85,12 @@ class Exchanges:
 
     def sizes(self) -> dict[str, int]:
         """How much is in each table."""
-        return {"openRequests": len(self._open), **self._messaging.sizes(), **self.transfers.sizes()}
+        return {
+            "openRequests": len(self._open),
+            **self._messaging.sizes(),
+            **self.transfers.sizes(),
+            "observers": len(self.notifier),
+        }
 
     # What comes
 
@@ -158,6 +166,9 @@ class Exchanges:
             return self._fail(exchange, MalformedResponse(text), now)
         self._messaging.accept(arrival, now)
         self._close(exchange, now)
+        if exchange.lasting and datagram.code.isSuccess and datagram.options.observe is not None:
+            exchange.progress = Progress.LASTING
+            self._open[exchange.peer, exchange.token] = exchange
         return ResponseReceived(exchange, datagram)
 
     def _ended(self, ended: Ended, now: float) -> Event | None:
@@ -168,6 +179,8 @@ class Exchanges:
             if error is None or isinstance(error, ResetReceived):
                 return PingAnswered(ended.transmission)
             return PingFailed(ended.transmission, error)
+        if isinstance(owner, Relation):
+            return self.notifier.ended(owner, ended.transmission, error, now)
         if isinstance(owner, IncomingRequest):
             return None if error is None else ResponseFailed(owner, error)
         if error is not None:
@@ -210,6 +223,7 @@ class Exchanges:
         parameters: Parameters | None = None,
         timeout: float | None = None,
         local: Hashable = None,
+        lasting: bool = False,
     ) -> OutgoingRequest:
         """
         Ask a peer.
@@ -218,6 +232,7 @@ class Exchanges:
         @param timeout: Seconds until it fails, waiting for its turn included. By default it fails when
             no transmission was acknowledged, EXCHANGE_LIFETIME after an empty acknowledgement, and
             MAX_TRANSMIT_WAIT after a non-confirmable request was sent.
+        @param lasting: Whether it stays open for more responses, as long as they carry Observe.
         @return: The exchange, to know its events by.
         @raise RequestError: if a limit stands against it; then nothing has changed.
         @raise ValueError: if the token is too long; likewise.
@@ -230,6 +245,7 @@ class Exchanges:
             raise TokenInUse(f"a request with token {token.hex()!r} to {peer} is still open")
         parameters = parameters or self.parameters
         exchange = OutgoingRequest(request, peer, local, confirmable, token, parameters)
+        exchange.lasting = lasting
         self._messaging.submit(exchange, now)
         self._open[peer, token] = exchange
         if timeout is not None:

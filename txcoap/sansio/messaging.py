@@ -88,16 +88,20 @@ class Transmission:
     """
     A message of ours whose fate matters.
 
-    @ivar owner: What it belongs to: an L{OutgoingRequest}, an L{IncomingRequest}, or None for a ping.
+    @ivar owner: What it belongs to: an L{OutgoingRequest}, an L{IncomingRequest}, a
+        L{Relation<txcoap.sansio.observations.Relation>}, or None for a ping.
     @ivar peer: To whom it goes.
     @ivar messageID: Its ID.
     @ivar data: Its bytes.
     @ivar confirmable: Whether it is to be acknowledged, and repeated until then.
     @ivar remaining: How often it can be repeated.
+    @ivar attempts: How often it could be repeated at first.
+    @ivar renew: Called before it is repeated; it may L{Messaging.reissue} it.
     @ivar timeout: How long the next repetition is waited for, in seconds.
     """
 
     __slots__ = (
+        "attempts",
         "confirmable",
         "data",
         "deadline",
@@ -107,6 +111,7 @@ class Transmission:
         "owner",
         "peer",
         "remaining",
+        "renew",
         "timeout",
     )
 
@@ -117,8 +122,9 @@ class Transmission:
         self.messageID = messageID
         self.data = data
         self.confirmable = data[0] >> 4 & 3 == CON
-        self.remaining = 0
+        self.remaining = self.attempts = 0
         self.timeout = 0.0
+        self.renew: Callable[[Transmission, float], None] | None = None
         self.deadline: Deadline | None = None
         self.expiry: Deadline | None = None
 
@@ -374,7 +380,7 @@ class Messaging:
         if 5 + len(request.token) + len(optionlist.encode(options)) + len(payload) > MAX_DATAGRAM:
             raise MessageTooLarge(f"a body of {len(payload)} bytes does not fit a datagram")
         self._answered(request)
-        peer = self._use(request.peer, now)
+        peer = self.use(request.peer, now)
         messageID = None if peer is None else peer.messageIDs.take(now)
         if peer is None or messageID is None:
             self.counters.unsent += 1
@@ -384,7 +390,7 @@ class Messaging:
         type = CON if confirmable else NON
         data = encode(type, code, messageID, request.token, options, payload)
         if confirmable:
-            self._transmit(request, peer, request.local, messageID, data, self.parameters, now)
+            self.transmit(request, peer, request.local, messageID, data, self.parameters, now)
         else:
             self._send(data, request.peer, request.local)
         return True
@@ -459,7 +465,7 @@ class Messaging:
         """
         if _sizeOf(request) > MAX_DATAGRAM:
             raise MessageTooLarge(f"{_sizeOf(request)} bytes do not fit a datagram")
-        peer = self._use(request.peer, now)
+        peer = self.use(request.peer, now)
         if peer is None:
             raise TooManyPeers(f"{len(self._peers)} peers are remembered, and all of them are busy")
         if len(peer.waiting) >= self._limits.queuedRequests:
@@ -490,11 +496,11 @@ class Messaging:
 
         @raise RequestError: if a limit stands against it.
         """
-        peer = self._use(address, now)
+        peer = self.use(address, now)
         messageID = None if peer is None else peer.messageIDs.take(now)
         if peer is None or messageID is None:
             raise TooManyPeers("no message ID is free for the ping")
-        ping = self._transmit(None, peer, None, messageID, empty(CON, messageID), parameters, now)
+        ping = self.transmit(None, peer, None, messageID, empty(CON, messageID), parameters, now)
         if timeout is not None:
             ping.expiry = self.deadlines.set(now + timeout, self._giveUp, ping)
         return ping
@@ -524,13 +530,11 @@ class Messaging:
         request.progress = Progress.SENT
         if request.confirmable:
             peer.active += 1
-            request.transmission = self._transmit(
+            request.transmission = self.transmit(
                 request, peer, request.local, messageID, data, parameters, now
             )
         else:
-            transmission = Transmission(request, peer, request.local, messageID, data)
-            self._transmissions[request.peer, messageID] = request.transmission = transmission
-            self._send(data, request.peer, request.local)
+            request.transmission = self.sendOnce(request, peer, request.local, messageID, data)
         return True
 
     def _resume(self, peer: Peer, now: float) -> None:
@@ -586,7 +590,7 @@ class Messaging:
 
     # Transmissions
 
-    def _transmit(
+    def transmit(
         self,
         owner: Any,
         peer: Peer,
@@ -596,9 +600,10 @@ class Messaging:
         parameters: Parameters,
         now: float,
     ) -> Transmission:
+        """Send a confirmable message until it is acknowledged, rejected, cancelled or given up."""
         spread = (parameters.ACK_RANDOM_FACTOR - 1) * self._chance.random()
         transmission = Transmission(owner, peer, local, messageID, data)
-        transmission.remaining = parameters.MAX_RETRANSMIT
+        transmission.remaining = transmission.attempts = parameters.MAX_RETRANSMIT
         transmission.timeout = timeout = parameters.ACK_TIMEOUT * (1 + spread)
         self._transmissions[peer.address, messageID] = transmission
         if isinstance(owner, IncomingRequest):
@@ -610,12 +615,29 @@ class Messaging:
     def _retransmit(self, transmission: Transmission, now: float) -> Ended | None:
         if not transmission.remaining:
             return self._giveUp(transmission, now)
+        if transmission.renew is not None:
+            transmission.renew(transmission, now)
         transmission.remaining -= 1
         transmission.timeout *= 2
         transmission.deadline = self.deadlines.set(now + transmission.timeout, self._retransmit, transmission)
         self.counters.retransmissions += 1
         self._send(transmission.data, transmission.peer.address, transmission.local)
         return None
+
+    def sendOnce(self, owner: Any, peer: Peer, local: Hashable, messageID: int, data: bytes) -> Transmission:
+        """Send a non-confirmable message, and heed a Reset of it until L{finish}."""
+        transmission = Transmission(owner, peer, local, messageID, data)
+        self._transmissions[peer.address, messageID] = transmission
+        self._send(data, peer.address, local)
+        return transmission
+
+    def reissue(self, transmission: Transmission, messageID: int, data: bytes) -> None:
+        """From now on repeat this message in place of the other."""
+        address = transmission.peer.address
+        del self._transmissions[address, transmission.messageID]
+        transmission.messageID = messageID
+        transmission.data = data
+        self._transmissions[address, messageID] = transmission
 
     def _giveUp(self, transmission: Transmission, now: float) -> Ended:
         self.counters.timeouts += 1
@@ -636,9 +658,9 @@ class Messaging:
             owner.transmission = None
             if transmission.confirmable:
                 peer.active -= 1
-        elif owner is not None:
+        elif isinstance(owner, IncomingRequest):
             self._toAnswer -= 1
-        self._use(peer.address, now)
+        self.use(peer.address, now)
         if peer.waiting:
             self._resume(peer, now)
 
@@ -678,7 +700,8 @@ class Messaging:
             "deadlines": len(self.deadlines),
         }
 
-    def _use(self, address: Hashable, now: float) -> Peer | None:
+    def use(self, address: Hashable, now: float) -> Peer | None:
+        """A peer that is about to be sent something; None if there is no place for it."""
         peer = self._peers.use(address, now)
         if now + self._lifetimes[0] < self._sweepAt:
             self._sweepBy(self._peers.next())

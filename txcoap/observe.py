@@ -1,0 +1,205 @@
+"""
+L{ObservableResource}: a resource that tells its observers when it changes (RFC 7641).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, Any
+
+from twisted.python.failure import Failure
+
+from .codes import Code
+from .errors import NotAcceptable, NotFound, RequestError, ResponseError
+from .message import Response
+from .options import Options
+from .request import Request
+from .resource import Resource
+from .sansio.observations import Relation
+
+if TYPE_CHECKING:
+    from .protocol import CoAPProtocol
+
+__all__ = ["ObservableResource"]
+
+# Observe, Block2, Size2, Echo, No-Response: no matter of the representation.
+_NOT_OF_THE_REPRESENTATION = frozenset({6, 23, 28, 252, 258})
+
+
+class ObservableResource(Resource):
+    """
+    A resource that clients can observe: after each change call L{notifyObservers}. C{render_GET}, and
+    C{render_FETCH}, give the state to those who observe as to all others; each is rendered once for all
+    observers who asked for the same.
+
+    @cvar confirmable: Whether notifications are confirmable. True: all of them. False: only now and then,
+        so that observers who are gone are noticed. None: as each observer's request was.
+    @cvar confirmEvery: Of notifications that are not all confirmable, one in so many is; at least one in
+        24 hours anyway (RFC 7641 4.5).
+    @cvar maxAge: For how many seconds a representation is fresh, if the method does not say: an observer
+        who hears nothing for that long asks again (RFC 7641 4.3.1).
+    @cvar maximumObservers: How many there can be; None for the limit of the socket alone. Beyond it a
+        client gets its answer, and is not observing.
+    """
+
+    confirmable: bool | None = None
+    confirmEvery: int = 10
+    maxAge: int = 60
+    maximumObservers: int | None = None
+
+    _groups: dict[Hashable, _Group] | None = None
+
+    @property
+    def observerCount(self) -> int:
+        """How many observers there are."""
+        return sum(len(group.relations) for group in (self._groups or {}).values())
+
+    def notifyObservers(self) -> None:
+        """
+        Tell the observers that the state has changed. Each gets the newest state; a slow one may miss
+        states in between.
+        """
+        for group in list((self._groups or {}).values()):
+            group.refresh()
+
+    def dismissObservers(self, error: ResponseError | None = None) -> None:
+        """
+        Send every observer a last notification, an error, and have none any more.
+
+        @param error: By default 4.04: the resource is gone.
+        """
+        groups, self._groups = self._groups or {}, None
+        for group in groups.values():
+            group.dismiss(Response.fromError(error or NotFound()))
+
+    def observe(self, request: Request, response: Response) -> Relation | None:
+        """
+        A request asked to observe, and got this response; for L{Site<txcoap.server.Site>}.
+
+        @return: The relation, or None if there is no place for one more.
+        """
+        if self.maximumObservers is not None and self.observerCount >= self.maximumObservers:
+            return None
+        confirmable = request.isConfirmable if self.confirmable is None else self.confirmable
+        relation = request.protocol.register(request.exchange, confirmable, self.confirmEvery)
+        if relation is not None:
+            if self._groups is None:
+                self._groups = {}
+            key = _representationKey(request)
+            group = self._groups.get(key)
+            if group is None:
+                group = self._groups[key] = _Group(self, key, request, response.contentFormat)
+            relation.owner = group
+            group.relations[relation] = request.protocol
+        return relation
+
+    def getLinks(self, path: str) -> Any:
+        """The links, this one marked as observable (RFC 7641 6)."""
+        for link in super().getLinks(path):
+            yield link.adding(obs=True) if link.target == (path or "/") else link
+
+    def _dropGroup(self, group: _Group) -> None:
+        if self._groups is not None and self._groups.get(group.key) is group:
+            del self._groups[group.key]
+
+
+def _representationKey(request: Request) -> Hashable:
+    """What two observers have in common who get the same notifications."""
+    pairs = [pair for pair in request.options.pairs if pair[0] not in _NOT_OF_THE_REPRESENTATION]
+    return request.code, tuple(pairs), request.payload, request.protocol.site
+
+
+class _Rendering(Request):
+    """The request of a group's first observer, made once more: its response goes to all of the group."""
+
+    __slots__ = ("_group",)
+
+    def __init__(self, group: _Group, origin: Request) -> None:
+        super().__init__(origin.site, origin.protocol, origin.exchange)
+        self.prepath, self.postpath = list(origin.prepath), list(origin.postpath)
+        self.payload, self.options = origin.payload, origin.options.without(6, 23)
+        self.resource = origin.resource
+        self._group = group
+
+    def respond(self, response: Response) -> None:
+        """Tell the group."""
+        if not self.finished:
+            self.concluded()
+            self._group.rendered(response)
+
+
+class _Group:
+    """
+    The observers who asked for the same representation.
+
+    @ivar relations: Each with the protocol that it came by.
+    """
+
+    def __init__(
+        self, resource: ObservableResource, key: Hashable, request: Request, contentFormat: int | None
+    ) -> None:
+        self.relations: dict[Relation, CoAPProtocol] = {}
+        self.key = key
+        self._resource = resource
+        self._request = request
+        self._contentFormat = contentFormat
+        self._isRendering = False
+        self._isStale = False
+
+    def refresh(self) -> None:
+        """Render the resource, and tell all; once more afterwards if it changes meanwhile."""
+        if self._isRendering:
+            self._isStale = True
+            return
+        self._isRendering = True
+        request = _Rendering(self, self._request)
+        site = request.site
+        try:
+            site.rendered(self._resource.render(request), request)
+        except Exception:
+            site.failed(Failure(), request)
+
+    def rendered(self, response: Response) -> None:
+        """The new state, or an error: then nobody observes any more (RFC 7641 4.2)."""
+        self._isRendering = False
+        isStale, self._isStale = self._isStale, False
+        if not response.code.isSuccess:
+            self.dismiss(response)
+        elif response.code == Code.CONTENT and response.contentFormat != self._contentFormat:
+            self.dismiss(Response.fromError(NotAcceptable("the content format has changed")))
+        else:
+            self._tell(response)
+            if isStale:
+                self.refresh()
+
+    def _tell(self, response: Response) -> None:
+        options = response.options
+        if options.maxAge is None:
+            options = options.evolve(maxAge=self._resource.maxAge)
+        response = part = Response(response.code, response.payload, options)
+        blockwise = self._request.site.blockwise
+        for relation, protocol in self.relations.items():
+            part = blockwise.stateBlock(self._request, relation.peer, relation.token, protocol, response)
+            if part is response:
+                break
+        self._send(part.code, part.options, part.payload, isLast=False)
+
+    def dismiss(self, response: Response) -> None:
+        """Send all a last notification."""
+        self._resource._dropGroup(self)
+        self._send(response.code, response.options, response.payload, isLast=True)
+        self.relations.clear()
+
+    def _send(self, code: int, options: Options, payload: bytes, isLast: bool) -> None:
+        protocols: dict[CoAPProtocol, None] = {}
+        for relation, protocol in self.relations.items():
+            protocol.notify(relation, code, options, payload, isLast=isLast)
+            protocols[protocol] = None
+        for protocol in protocols:
+            protocol.settle()
+
+    def observerLeft(self, relation: Relation, error: RequestError | None) -> None:
+        """An observer is gone; see L{CoAPProtocol.deregister<txcoap.protocol.CoAPProtocol.deregister>}."""
+        self.relations.pop(relation, None)
+        if not self.relations:
+            self._resource._dropGroup(self)

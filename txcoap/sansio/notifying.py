@@ -1,0 +1,201 @@
+"""
+Notifications to observers (RFC 7641 4): who observes, and whose turn it is to be told.
+
+One L{Notifier} serves one socket; the rules are those of L{txcoap.sansio.observations}. It stands on
+L{Messaging<txcoap.sansio.messaging.Messaging>} beside the exchanges: a notification is a response
+without a request of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from ..errors import RequestError
+from ..options import Options
+from .datagrams import CON, NON, encode
+from .deadlines import Deadline
+from .events import IncomingRequest, RelationEnded
+from .messaging import Messaging, Transmission
+from .observations import Relation, Spread, sequenceAt
+
+__all__ = ["Notifier"]
+
+_OBSERVE = 6
+
+
+class Notifier:
+    """
+    The observers behind one socket.
+
+    @param messaging: What sends.
+    @param maximum: How many there can be.
+    """
+
+    def __init__(self, messaging: Messaging, maximum: int) -> None:
+        self._messaging = messaging
+        self._maximum = maximum
+        self._relations: dict[tuple[Hashable, bytes], Relation] = {}
+        self._spread = Spread()
+        self._turn: Deadline | None = None
+        # The options of the notification sent last, with its number: the next observer's are the same.
+        self._last: tuple[Options | None, int, Options] = (None, 0, Options())
+
+    def __len__(self) -> int:
+        return len(self._relations)
+
+    def register(
+        self, request: IncomingRequest, confirmable: bool, confirmEvery: int, now: float
+    ) -> Relation | None:
+        """
+        A request asked to observe. One of the same peer with the same token takes the place of an older
+        relation (RFC 7641 4.1).
+
+        @return: The relation; None if there is no place for one more.
+        """
+        key = (request.peer, request.token)
+        old = self._relations.get(key)
+        if old is not None:
+            self.end(old, now)
+        elif len(self._relations) >= self._maximum:
+            return None
+        relation = Relation(request.peer, request.local, request.token, confirmable, confirmEvery, now)
+        if old is not None:
+            relation.sequence = sequenceAt(now, old.sequence)
+        self._relations[key] = relation
+        return relation
+
+    def find(self, peer: Hashable, token: bytes) -> Relation | None:
+        """The relation that a peer began with a token."""
+        return self._relations.get((peer, token))
+
+    def end(self, relation: Relation, now: float) -> None:
+        """Tell an observer nothing more."""
+        if relation.hasEnded:
+            return
+        relation.hasEnded = True
+        relation.waiting = None
+        del self._relations[relation.peer, relation.token]
+        if relation.transmission is not None:
+            self._messaging.finish(relation.transmission, now)
+            relation.transmission = None
+
+    def notify(
+        self, relation: Relation, code: int, options: Options, payload: bytes, now: float, isLast: bool
+    ) -> None:
+        """
+        Tell an observer, now or when it is its turn; what waited for its turn is not sent any more.
+
+        @param options: Without Observe, which is added.
+        @param isLast: Whether the relation ends with this one, which then goes without Observe.
+        """
+        if relation.hasEnded or relation.isLast:
+            return
+        relation.waiting = (code, options, payload)
+        relation.isLast = isLast
+        transmission = relation.transmission
+        if transmission is not None and transmission.confirmable:
+            return
+        if not relation.confirmable and transmission is not None and now < relation.nextAt():
+            if not relation.isQueued:
+                relation.isQueued = True
+                self._messaging.deadlines.set(relation.nextAt(), self._itIsTime, relation)
+            return
+        self._spread.add(relation)
+        self.pump(now)
+
+    def ended(
+        self, relation: Relation, transmission: Transmission | None, error: RequestError | None, now: float
+    ) -> RelationEnded | None:
+        """A notification was acknowledged, or came to its end otherwise."""
+        if relation.transmission is not transmission:
+            return None
+        relation.transmission = None
+        if error is not None:
+            self.end(relation, now)
+            return RelationEnded(relation, error)
+        relation.acknowledgedAt = now
+        relation.unconfirmed = 0
+        if transmission is not None and transmission.remaining == transmission.attempts:
+            relation.roundTrip = now - relation.sentAt
+        self._spread.earn()
+        if relation.waiting is not None:
+            self._spread.add(relation)
+        elif relation.isLast:
+            self.end(relation, now)
+        self.pump(now)
+        return None
+
+    def pump(self, now: float) -> None:
+        """Send what is to be sent and whose turn has come."""
+        while True:
+            relation = self._spread.pop(now)
+            if relation is None:
+                break
+            if relation.waiting is not None and not relation.hasEnded:
+                self._send(relation, now)
+        upcoming = self._spread.nextAt()
+        if upcoming is not None and self._turn is None:
+            self._turn = self._messaging.deadlines.set(upcoming, self._pumpAgain, None)
+
+    def _pumpAgain(self, _: None, now: float) -> None:
+        self._turn = None
+        self.pump(now)
+
+    def _itIsTime(self, relation: Relation, now: float) -> None:
+        relation.isQueued = False
+        if relation.waiting is not None and not relation.hasEnded:
+            self._spread.add(relation)
+            self.pump(now)
+
+    def _send(self, relation: Relation, now: float) -> None:
+        messaging = self._messaging
+        if relation.transmission is not None:
+            # A non-confirmable one, which was heeded in case of a Reset.
+            messaging.finish(relation.transmission, now)
+            relation.transmission = None
+        peer = messaging.use(relation.peer, now)
+        messageID = None if peer is None else peer.messageIDs.take(now)
+        if peer is None or messageID is None:
+            messaging.counters.unsent += 1
+            relation.waiting = None
+            return
+        confirmable = relation.needsConfirmation(now)
+        data = self._encode(relation, messageID, confirmable, now)
+        relation.sentAt = now
+        if confirmable:
+            transmission = messaging.transmit(
+                relation, peer, relation.local, messageID, data, messaging.parameters, now
+            )
+            transmission.renew = self._renew
+        else:
+            relation.unconfirmed += 1
+            transmission = messaging.sendOnce(relation, peer, relation.local, messageID, data)
+        relation.transmission = transmission
+        if relation.isLast and not confirmable:
+            self.end(relation, now)
+
+    def _renew(self, transmission: Transmission, now: float) -> None:
+        """
+        A notification is to be repeated: with the newest state, if there is a newer one (RFC 7641 4.5.2).
+        """
+        relation: Relation = transmission.owner
+        if relation.waiting is not None:
+            messageID = transmission.peer.messageIDs.take(now)
+            if messageID is not None:
+                data = self._encode(relation, messageID, True, now)
+                self._messaging.reissue(transmission, messageID, data)
+
+    def _encode(self, relation: Relation, messageID: int, confirmable: bool, now: float) -> bytes:
+        """The notification that waits, as bytes; it waits no longer."""
+        assert relation.waiting is not None
+        code, options, payload = relation.waiting
+        relation.waiting = None
+        if not relation.isLast:
+            relation.sequence = number = sequenceAt(now, relation.sequence)
+            known, knownNumber, numbered = self._last
+            if known is not options or knownNumber != number:
+                value = number.to_bytes((number.bit_length() + 7) // 8, "big")
+                numbered = options.adding((_OBSERVE, value))
+                self._last = (options, number, numbered)
+            options = numbered
+        return encode(CON if confirmable else NON, code, messageID, relation.token, options, payload)

@@ -1,0 +1,211 @@
+"""
+Observing resources (RFC 7641): the rules of both roles.
+
+A server keeps a L{Relation} for each observer. One notification of it is under way at most. A newer
+state that comes meanwhile waits, and takes the place of one that waits already; when a notification has
+to be repeated the repetition carries the newest state, under a new message ID, and keeps the count of
+attempts and the back-off (4.5.2)::
+
+                notify                       acknowledged, none waits
+    IDLE -----------------> UNDER WAY ----------------------------------> IDLE
+                             |  ^  |  acknowledged, one waits: send it
+                      notify |  |  +------------------------------> UNDER WAY
+                  (it waits) +--+  |
+                                   |  Reset, or given up, or the last one was an error
+                                   v
+                                 ENDED
+
+A non-confirmable notification is not acknowledged: the next may follow after a round trip, or after 3
+seconds while that is not known (4.5.1). From time to time one is confirmable, so that an observer that
+is gone is noticed (4.5).
+
+Notifications to many are spread: a burst of them would come back as a burst of acknowledgements, larger
+than the receive buffer. At most L{BURST} go at once; each acknowledgement lets one more go, and so does
+time.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Hashable
+from typing import Any
+
+from ..options import Options
+
+__all__ = ["Relation", "Sequence", "isNewer", "sequenceAt"]
+
+_NUMBERS = 1 << 24
+_HALF = 1 << 23
+
+REORDERING_TIME = 128.0
+"""Seconds after which any notification is newer than the one before (RFC 7641 3.4)."""
+
+NON_INTERVAL = 3.0
+"""Seconds between non-confirmable notifications while the round trip is not known (RFC 7641 4.5.1)."""
+
+CONFIRM_INTERVAL = 24 * 3600.0
+"""Seconds after which a notification has to be confirmable (RFC 7641 4.5)."""
+
+BURST = 100
+"""Notifications that go out at once."""
+
+BURST_INTERVAL = 0.02
+"""Seconds after which as many go out again, though nobody has acknowledged any."""
+
+# The clock that sequence numbers come from: ticks per second. RFC 7641 4.4 wants fewer than 2 ** 23 in
+# 256 seconds; a server restarted within its clock's accuracy goes on counting.
+_TICKS = 1024
+
+
+def isNewer(new: int, newAt: float, old: int, oldAt: float) -> bool:
+    """Whether a notification is newer than another, by their numbers and times (RFC 7641 3.4)."""
+    return (
+        (old < new and new - old < _HALF)
+        or (old > new and old - new > _HALF)
+        or (newAt > oldAt + REORDERING_TIME)
+    )
+
+
+def sequenceAt(now: float, last: int | None) -> int:
+    """
+    The number of a notification (RFC 7641 4.4): the clock's, so that it is newer even than those from
+    before the server was restarted, or one above the last if the clock has not gone on since.
+    """
+    number = int(now * _TICKS) % _NUMBERS
+    if last is None or 0 < (number - last) % _NUMBERS < _HALF:
+        return number
+    return (last + 1) % _NUMBERS
+
+
+class Sequence:
+    """Tells a client which notifications are news, as they come in whatever order."""
+
+    __slots__ = ("_at", "_number")
+
+    def __init__(self) -> None:
+        self._number: int | None = None
+        self._at = 0.0
+
+    def accepts(self, number: int, now: float) -> bool:
+        """Whether this one is newer than all that were accepted; if so it is accepted."""
+        if self._number is not None and not isNewer(number, now, self._number, self._at):
+            return False
+        self._number = number
+        self._at = now
+        return True
+
+    def restart(self) -> None:
+        """The relation begins anew: whatever comes next is news."""
+        self._number = None
+
+
+class Relation:
+    """
+    An observer of a resource, on the server's side.
+
+    @ivar peer: Who observes.
+    @ivar local: Through which of our addresses.
+    @ivar token: The token of the request that began it, and of every notification.
+    @ivar confirmable: Whether notifications are confirmable, all of them.
+    @ivar confirmEvery: One in so many is, where not all are.
+    @ivar waiting: The code, options and payload of the notification to send next; None if there is none.
+    @ivar isLast: Whether the relation ends with the one that waits.
+    @ivar sequence: The number of the notification sent last.
+    @ivar owner: What the application keeps for it; the shell's own.
+    """
+
+    __slots__ = (
+        "acknowledgedAt",
+        "confirmEvery",
+        "confirmable",
+        "hasEnded",
+        "isLast",
+        "isQueued",
+        "local",
+        "owner",
+        "peer",
+        "roundTrip",
+        "sentAt",
+        "sequence",
+        "token",
+        "transmission",
+        "unconfirmed",
+        "waiting",
+    )
+
+    def __init__(
+        self,
+        peer: Hashable,
+        local: Hashable,
+        token: bytes,
+        confirmable: bool,
+        confirmEvery: int,
+        now: float,
+    ) -> None:
+        self.peer = peer
+        self.local = local
+        self.token = token
+        self.confirmable = confirmable
+        self.confirmEvery = confirmEvery
+        self.waiting: tuple[int, Options, bytes] | None = None
+        self.isLast = False
+        self.isQueued = False
+        self.hasEnded = False
+        self.sequence = sequenceAt(now, None)
+        self.owner: Any = None
+        self.transmission: Any = None
+        self.sentAt = now
+        self.acknowledgedAt = now
+        self.roundTrip: float | None = None
+        self.unconfirmed = 0
+
+    def needsConfirmation(self, now: float) -> bool:
+        """Whether the next notification is to be confirmable (RFC 7641 4.5)."""
+        return (
+            self.confirmable
+            or self.isLast
+            or self.unconfirmed + 1 >= self.confirmEvery
+            or now - self.acknowledgedAt >= CONFIRM_INTERVAL
+        )
+
+    def nextAt(self) -> float:
+        """When a non-confirmable notification may follow the one before (RFC 7641 4.5.1)."""
+        return self.sentAt + (NON_INTERVAL if self.roundTrip is None else self.roundTrip)
+
+
+class Spread:
+    """The relations that have something to send, in the order of their turn."""
+
+    __slots__ = ("_allowance", "_at", "_queue")
+
+    def __init__(self) -> None:
+        self._queue: deque[Relation] = deque()
+        self._allowance = BURST
+        self._at = -BURST_INTERVAL
+
+    def add(self, relation: Relation) -> None:
+        """It has something to send, when it is its turn."""
+        if not relation.isQueued:
+            relation.isQueued = True
+            self._queue.append(relation)
+
+    def earn(self) -> None:
+        """A notification was acknowledged: one more may go."""
+        if self._allowance < BURST:
+            self._allowance += 1
+
+    def pop(self, now: float) -> Relation | None:
+        """The next whose turn has come, or None."""
+        if now >= self._at + BURST_INTERVAL:
+            self._at = now
+            self._allowance = BURST
+        if not self._queue or not self._allowance:
+            return None
+        self._allowance -= 1
+        relation = self._queue.popleft()
+        relation.isQueued = False
+        return relation
+
+    def nextAt(self) -> float | None:
+        """When L{pop} may have more, or None if nobody waits."""
+        return self._at + BURST_INTERVAL if self._queue else None
