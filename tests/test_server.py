@@ -111,7 +111,7 @@ class ReturnTests(ServerTestCase):
     def test_rubbish(self) -> None:
         """Anything else is a bare 5.00, and an error in the log that names the resource."""
         logged = self.logged()
-        for rubbish in ([], 0, 2, {"a": 1}, object(), bytearray(b"x"), 1.5):
+        for rubbish in ([], 0, 2, True, {"a": 1}, object(), bytearray(b"x"), 1.5):
             logged.clear()
             self.assertEqual(
                 self.answered(giving(rubbish)),

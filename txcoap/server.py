@@ -135,7 +135,7 @@ class Site:
             self._awaitResult(result, request)
         elif isinstance(result, bytes):
             request.respond(request.toResponse(bytes(result)))
-        elif result != NOT_DONE_YET:
+        elif result is not NOT_DONE_YET:
             self._log.error(
                 "{resource} returned {result!r} to {request}; a render method returns bytes, str, a "
                 "Response, None, NOT_DONE_YET, or a Deferred or coroutine of one of the first four",
