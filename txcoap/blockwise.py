@@ -153,6 +153,7 @@ class Blockwise:
             raise RequestEntityIncomplete("the response is kept no longer")
         if isinstance(download.body, bytes):
             part, body = cut(download.body, block, self.exponent)
+            download.isServed = download.isServed or not part.more
             code = Code.fromByte(download.code)
             request.answer(Response(code, body, _withBlock(download.options, part)))
         else:

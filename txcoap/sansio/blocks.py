@@ -43,6 +43,8 @@ _BLOCK2 = 23
 # Observe, Block2, Block1, Size2, Size1, Echo, No-Response: how a body is carried, not which it is.
 _OF_THE_TRANSFER = frozenset({6, 23, 27, 28, 60, 252, 258})
 _BUSY = 5
+# How many uploads that ended are remembered, by a number each.
+_ENDED = 4096
 
 
 def isContinuation(options: Options) -> bool:
@@ -188,7 +190,8 @@ class Transfers:
         self._downloads: dict[Hashable, dict[bytes, Download]] = {}
         self._uploadsByAge: OrderedDict[Upload, None] = OrderedDict()
         self._downloadsByAge: OrderedDict[Download, None] = OrderedDict()
-        # The keys and tokens of the uploads that ended last: a block that comes late, or twice, is theirs.
+        # The hashes of key and token of the uploads that ended last, for a block that comes late, or twice,
+        # is theirs; and those of the keys alone of uploads that made room, whose peers do not know it yet.
         self._ended: OrderedDict[int, None] = OrderedDict()
         self.uploadBytes = 0
         self.downloadBytes = 0
@@ -265,10 +268,12 @@ class Transfers:
         del alike[upload.token]
         if not alike:
             del self._uploads[upload.key]
-        ended = hash((upload.key, upload.token))
+        self._remember(hash((upload.key, upload.token)))
+
+    def _remember(self, ended: int) -> None:
         self._ended[ended] = None
         self._ended.move_to_end(ended)
-        if len(self._ended) > self._limits.uploads:
+        if len(self._ended) > _ENDED:
             self._ended.popitem(last=False)
 
     def _begin(
@@ -282,6 +287,7 @@ class Transfers:
         if len(self._uploadsByAge) >= self._limits.uploads:
             self._makeRoom(None)
         upload = Upload(key, token, limit, now)
+        upload.isDoubtful = hash(key) in self._ended
         self._uploads.setdefault(key, {})[token] = upload
         self._uploadsByAge[upload] = None
         self._watch()
@@ -312,6 +318,7 @@ class Transfers:
         if fitting:
             for each in fresh:
                 self.forget(each)
+        self._ended.pop(hash(key), None)
         raise RequestEntityIncomplete("the blocks before this one are missing")
 
     def _mayAdopt(self, upload: Upload, token: bytes) -> bool:
@@ -339,6 +346,7 @@ class Transfers:
         for upload in self._uploadsByAge:
             if upload.isYoung and upload is not wanting:
                 self.forget(upload)
+                self._remember(hash(upload.key))
                 return
         if wanting is not None:
             self.forget(wanting)
