@@ -288,6 +288,10 @@ class Asking:
         if self._restarted or not safe or not self._isComplete:
             raise BodyChanged("the representation changed while it was fetched")
         self._restarted = True
+        # What the caller has is not valid: the first response told. libcoap 4.3 takes an ETag in a request
+        # for a later block as that of the body that is being fetched.
+        request = self._request
+        self._request = Request(request.code, request.payload, request.options.evolve(etag=None))
         self.response = None
         self.received = 0
         self._parts = []
