@@ -13,7 +13,10 @@ import errno
 import os
 import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from hashlib import blake2b
+from itertools import islice
+from operator import itemgetter
 from secrets import token_hex
 
 from zope.interface import implementer
@@ -72,16 +75,21 @@ class Opened:
         """Read a part; see L{IRange}."""
         return os.pread(self._descriptor, size, start)
 
-    def names(self, limit: int) -> list[str]:
-        """Names in a directory, in order; of more than C{limit}, only so many."""
-        found: list[str] = []
+    def entries(self, limit: int) -> list[tuple[str, os.stat_result | None]]:
+        """
+        What is in a directory, by name; of more than C{limit} entries, only so many.
+
+        @return: Each name with what C{os.stat} says of it; None for a symbolic link, which may lead
+            anywhere.
+        """
+        found: list[tuple[str, os.stat_result | None]] = []
         with os.scandir(self._descriptor) as entries:
-            for entry in entries:
-                if isName(entry.name) and _isText(entry.name):
-                    found.append(entry.name)
-                    if len(found) == limit:
-                        break
-        return sorted(found)
+            for entry in islice((each for each in entries if isName(each.name)), limit):
+                with suppress(FileNotFoundError):
+                    status = None if entry.is_symlink() else entry.stat(follow_symlinks=False)
+                    if _isText(entry.name) and (status is None or _isServed(status)):
+                        found.append((entry.name, status))
+        return sorted(found, key=itemgetter(0))
 
     def __del__(self) -> None:
         os.close(self._descriptor)
@@ -164,7 +172,8 @@ class Temporary:
         target = os.dup(place.directory)
         try:
             for name in place.missing:
-                os.mkdir(name, dir_fd=target)
+                with suppress(FileExistsError):
+                    os.mkdir(name, dir_fd=target)
                 target = _step(target, name)
             os.replace(self._name, place.name, src_dir_fd=place.directory, dst_dir_fd=target)
         finally:
