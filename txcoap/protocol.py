@@ -191,8 +191,14 @@ class CoAPProtocol(DatagramProtocol):
             ping, pinged = self._pings.popitem()
             self._exchanges.cancelPing(ping, now)
             pinged.errback(error)
+        while self._observing:
+            exchange, observer = self._observing.popitem()
+            self._exchanges.cancel(exchange, now)
+            observer.failed(error)
         while self._served:
             self._served.popitem()[1](error)
+        for relation in self._exchanges.notifier.endAll(now):
+            relation.owner.observerLeft(relation, error)
         # Those that waited for their turn had it by then.
         self._exchanges.datagramsToSend()
 
@@ -448,7 +454,9 @@ class CoAPProtocol(DatagramProtocol):
 
         @param observer: What takes the responses, and the failure.
         @return: The exchange, for L{forget}.
+        @raise RequestError: if the socket is not open, or a limit stands against it.
         """
+        self._requireOpen()
         exchange = self._exchanges.request(
             request,
             peer,

@@ -79,6 +79,13 @@ class Notifier:
             self._messaging.finish(relation.transmission, now)
             relation.transmission = None
 
+    def endAll(self, now: float) -> list[Relation]:
+        """Tell nobody anything more; those who were told until now."""
+        relations = list(self._relations.values())
+        for relation in relations:
+            self.end(relation, now)
+        return relations
+
     def notify(
         self, relation: Relation, code: int, options: Options, payload: bytes, now: float, isLast: bool
     ) -> None:
