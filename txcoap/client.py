@@ -31,7 +31,7 @@ from .outgoing import makeRequest
 from .parameters import DEFAULT_PARAMETERS, Parameters
 from .protocol import CoAPProtocol, Trace
 from .received import ReceivedResponse
-from .sansio.messaging import Chance
+from .sansio.transmissions import Chance
 from .transports import udp, unix
 from .uri import URI
 

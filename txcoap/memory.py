@@ -34,7 +34,7 @@ from .limits import DEFAULT_LIMITS, Limits
 from .parameters import DEFAULT_PARAMETERS, Parameters
 from .protocol import CoAPProtocol, Trace
 from .sansio.datagrams import Datagram, decode
-from .sansio.messaging import MAX_DATAGRAM
+from .sansio.transmissions import MAX_DATAGRAM
 
 __all__ = [
     "CLIENT_HOST",

@@ -42,8 +42,8 @@ from .sansio.events import (
     ResponseReceived,
 )
 from .sansio.exchanges import Exchanges
-from .sansio.messaging import Chance, Transmission
 from .sansio.observations import Relation
+from .sansio.transmissions import Chance, Transmission
 
 __all__ = ["CoAPProtocol", "Trace"]
 

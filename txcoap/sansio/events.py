@@ -18,8 +18,8 @@ from .datagrams import Datagram
 
 if TYPE_CHECKING:
     from .deadlines import Deadline
-    from .messaging import Transmission
     from .observations import Relation
+    from .transmissions import Transmission
 
 __all__ = [
     "Event",

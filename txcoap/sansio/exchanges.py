@@ -37,9 +37,10 @@ from .events import (
     ResponseFailed,
     ResponseReceived,
 )
-from .messaging import Arrival, Chance, Ended, Messaging, Report, Transmission
+from .messaging import Arrival, Messaging, Report
 from .notifying import Notifier
 from .observations import Relation
+from .transmissions import Chance, Ended, Transmission
 
 __all__ = ["Exchanges"]
 
@@ -68,11 +69,12 @@ class Exchanges:
         self.parameters = parameters
         self._chance = chance
         self._messaging = Messaging(parameters, limits, chance)
-        self.transfers = Transfers(limits, parameters.EXCHANGE_LIFETIME, self._messaging.deadlines)
-        self.notifier = Notifier(self._messaging, limits.observers)
+        self._transmissions = self._messaging.transmissions
+        self.transfers = Transfers(limits, parameters.EXCHANGE_LIFETIME, self._transmissions.deadlines)
+        self.notifier = Notifier(self._transmissions, limits.observers)
         self._open: dict[tuple[Hashable, bytes], OutgoingRequest] = {}
-        # The rest of the face is the message layer's own.
-        self.datagramsToSend = self._messaging.datagramsToSend
+        # The rest of the face is that of the layers below.
+        self.datagramsToSend = self._transmissions.datagramsToSend
         self.next = self._messaging.next
         self.acknowledge = self._messaging.acknowledge
         self.resetRequest = self._messaging.resetRequest
@@ -121,7 +123,7 @@ class Exchanges:
         @param data: The start of that datagram.
         @param error: The system's error number.
         """
-        ended = self._messaging.receiveUnreachable(data, peer, error, now)
+        ended = self._transmissions.receiveUnreachable(data, peer, error, now)
         return None if ended is None else self._ended(ended, now)
 
     def expire(self, now: float) -> list[Event]:
@@ -156,7 +158,7 @@ class Exchanges:
         ):
             self._messaging.reject(arrival, now)
             return None
-        self._messaging.heardFrom(arrival.peer)
+        self._transmissions.heardFrom(arrival.peer)
         if datagram.options.unrecognized:
             self._messaging.reject(arrival, now)
             if datagram.type == NON:
@@ -246,7 +248,7 @@ class Exchanges:
         parameters = parameters or self.parameters
         exchange = OutgoingRequest(request, peer, local, confirmable, token, parameters)
         exchange.lasting = lasting
-        self._messaging.submit(exchange, now)
+        self._transmissions.submit(exchange, now)
         self._open[peer, token] = exchange
         if timeout is not None:
             exchange.timed = True
@@ -281,11 +283,11 @@ class Exchanges:
         @return: The ping, to know its event by.
         @raise RequestError: if a limit stands against it.
         """
-        return self._messaging.ping(peer, parameters or self.parameters, now, timeout)
+        return self._transmissions.ping(peer, parameters or self.parameters, now, timeout)
 
     def cancelPing(self, ping: Transmission, now: float) -> None:
         """Send a ping no more."""
-        self._messaging.finish(ping, now)
+        self._transmissions.finish(ping, now)
 
     def freeTag(self) -> bytes:
         """A Request-Tag that no request under way is likely to have (RFC 9175 3)."""
@@ -299,7 +301,7 @@ class Exchanges:
                 return token
 
     def _expect(self, exchange: OutgoingRequest, when: float) -> None:
-        deadlines = self._messaging.deadlines
+        deadlines = self._transmissions.deadlines
         deadlines.cancel(exchange.deadline)
         exchange.deadline = deadlines.set(when, self._tooLate, exchange)
 
@@ -332,10 +334,10 @@ class Exchanges:
         return RequestFailed(exchange, error)
 
     def _close(self, exchange: OutgoingRequest, now: float) -> None:
-        self._messaging.deadlines.cancel(exchange.deadline)
+        self._transmissions.deadlines.cancel(exchange.deadline)
         exchange.deadline = None
         self._open.pop((exchange.peer, exchange.token), None)
-        self._messaging.withdraw(exchange, now)
+        self._transmissions.withdraw(exchange, now)
 
 
 def _wantsNothing(options: Options) -> bool:

@@ -21,7 +21,7 @@ from enum import Enum
 
 from ..block import MAX_BLOCKS, MAX_EXPONENT, Block
 from ..codes import Code
-from ..errors import BodyChanged, BodyTooLarge, MalformedResponse
+from ..errors import BodyChanged, BodyTooLarge, MalformedResponse, ResponseError
 from ..message import Request, Response
 from ..options import Options
 
@@ -146,6 +146,9 @@ class Asking:
         tags = {} if self._requestTag is None else {"requestTag": (self._requestTag,)}
         size = {"size1": self.total} if number == 0 and self.total is not None else {}
         options = self._request.options.evolve(block1=self._under, **tags, **size)
+        if more:
+            # RFC 7959 3.3: the size of the response's blocks is a matter of the last message.
+            options = options.without(Options.block2.number)
         return Request(self._request.code, part, options)
 
     def answered(self, response: Response) -> None:
@@ -153,6 +156,7 @@ class Asking:
         The response to the message that L{next} gave.
 
         @raise RequestError: if no body can be made of what the peer sends.
+        @raise ResponseError: if the peer answers with an error amid a body of which parts were taken.
         """
         if self.stage is Stage.SENDING:
             if self._under is not None and self._goesOn(response, self._under):
@@ -163,6 +167,8 @@ class Asking:
                     self._inBlocks = True
                     return
             self._under = None
+            if response.code.isSuccess and self.total is not None:
+                self.sent = self.total
         self._receive(response)
 
     def _goesOn(self, response: Response, under: Block) -> bool:
@@ -172,7 +178,11 @@ class Asking:
             return self._shrink(theirs)
         if response.code == Code.REQUEST_ENTITY_INCOMPLETE:
             return self._restart()
-        if not under.more or not response.code.isSuccess:
+        if not under.more:
+            if response.code == Code.CONTINUE:
+                raise MalformedResponse("the peer answered 2.31 to the last block")
+            return False
+        if not response.code.isSuccess:
             return False
         if theirs is None:
             if response.code == Code.CONTINUE:
@@ -272,10 +282,18 @@ class Asking:
             return
         if self.response is not None and response.code.isSuccess:
             raise MalformedResponse("the peer stopped to send blocks amid a body")
+        if not self._isComplete:
+            raise ResponseError.forCode(response.code, response.payload.decode("utf-8", "replace"))
         self._accept(response)
         self.received = 0
         self._parts = []
-        self._add(response.payload)
+        payload = response.payload
+        if response.code.isSuccess:
+            # Without Block2 it is the whole, whatever part was asked for.
+            self._add(payload[self._begin :])
+        else:
+            self.received = len(payload)
+            self._parts = [payload]
         self._finish()
 
     def _beginAgain(self) -> None:

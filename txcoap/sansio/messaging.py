@@ -1,6 +1,6 @@
 """
-The message layer (RFC 7252 4): acknowledgement, retransmission, duplicates, message IDs, and how many
-requests are under way at once.
+The message layer (RFC 7252 4): what comes, and how it is acknowledged; what goes out is the matter of
+L{Transmissions}, on which it stands.
 
 One L{Messaging} serves one socket, with all its peers and in both roles. What comes is judged by its
 type and the kind of its code::
@@ -24,32 +24,20 @@ A request is to be answered once. Until then its copies are met as L{Reception} 
         v
     FORGOTTEN
 
-A confirmable message of ours, a L{Transmission}, is repeated until it is acknowledged, rejected,
-answered or cancelled, or until MAX_RETRANSMIT is used up (4.2).
-
-The verbs: L{Messaging.receiveDatagram} and L{Messaging.expire} report what happened,
-L{Messaging.datagramsToSend} gives what is to be sent since it was last called, L{Messaging.next} when
-to call C{expire}; the last two may change after every other call.
+L{Messaging.receiveDatagram} and L{Messaging.expire} report what happened; L{Messaging.next} gives when to
+call C{expire}, and may change after every other call.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
-from os import strerror
-from typing import Any, Protocol
 
 from ..codes import Code
 from ..errors import (
     FormatError,
     MessageTooLarge,
-    NoAcknowledgement,
-    ProbingRateExceeded,
-    RequestError,
-    RequestQueueFull,
     ResetReceived,
-    TooManyPeers,
-    Unreachable,
 )
 from ..limits import Limits
 from ..options import Options
@@ -58,75 +46,15 @@ from . import optionlist
 from .blocks import isContinuation
 from .counters import Counters
 from .datagrams import ACK, CON, NON, RST, Datagram, Type, decode, empty, encode
-from .deadlines import NEVER, Deadline, Deadlines
+from .deadlines import NEVER, Deadline
 from .duplicates import Duplicates
-from .events import IncomingRequest, OutgoingRequest, Progress, Reception, RequestForgotten
-from .peers import Peer, Peers
+from .events import IncomingRequest, Reception, RequestForgotten
+from .transmissions import MAX_DATAGRAM, Chance, Ended, Transmission, Transmissions
 
-__all__ = ["Arrival", "Chance", "Ended", "Messaging", "Transmission"]
-
-MAX_DATAGRAM = 65507
-"""Bytes that a UDP datagram can carry."""
+__all__ = ["Arrival", "Messaging"]
 
 # For how long a peer is asked to wait when a limit is reached, in seconds.
 _BUSY = Options(maxAge=5)
-
-Outgoing = tuple[bytes, Hashable, Hashable]
-
-
-class Chance(Protocol):
-    """What is needed of C{random.Random}; in production a C{random.SystemRandom}."""
-
-    def random(self) -> float:
-        """A float from 0 up to 1."""
-
-    def getrandbits(self, k: int, /) -> int:
-        """A number of so many bits."""
-
-
-class Transmission:
-    """
-    A message of ours whose fate matters.
-
-    @ivar owner: What it belongs to: an L{OutgoingRequest}, an L{IncomingRequest}, a
-        L{Relation<txcoap.sansio.observations.Relation>}, or None for a ping.
-    @ivar peer: To whom it goes.
-    @ivar messageID: Its ID.
-    @ivar data: Its bytes.
-    @ivar confirmable: Whether it is to be acknowledged, and repeated until then.
-    @ivar remaining: How often it can be repeated.
-    @ivar attempts: How often it could be repeated at first.
-    @ivar renew: Called before it is repeated; it may L{Messaging.reissue} it.
-    @ivar timeout: How long the next repetition is waited for, in seconds.
-    """
-
-    __slots__ = (
-        "attempts",
-        "confirmable",
-        "data",
-        "deadline",
-        "expiry",
-        "local",
-        "messageID",
-        "owner",
-        "peer",
-        "remaining",
-        "renew",
-        "timeout",
-    )
-
-    def __init__(self, owner: Any, peer: Peer, local: Hashable, messageID: int, data: bytes) -> None:
-        self.owner = owner
-        self.peer = peer
-        self.local = local
-        self.messageID = messageID
-        self.data = data
-        self.confirmable = data[0] >> 4 & 3 == CON
-        self.remaining = self.attempts = 0
-        self.timeout = 0.0
-        self.renew: Callable[[Transmission, float], None] | None = None
-        self.deadline: Deadline | None = None
-        self.expiry: Deadline | None = None
 
 
 class Arrival:
@@ -158,25 +86,6 @@ class Arrival:
         self.transmission = transmission
 
 
-class Ended:
-    """
-    A message of ours came to its end without a response.
-
-    @ivar owner: What it belonged to.
-    @ivar error: Why, or None if it was acknowledged.
-    @ivar transmission: The message; None if it was never sent.
-    """
-
-    __slots__ = ("error", "owner", "transmission")
-
-    def __init__(
-        self, owner: Any, error: RequestError | None, transmission: Transmission | None = None
-    ) -> None:
-        self.owner = owner
-        self.transmission = transmission
-        self.error = error
-
-
 Report = IncomingRequest | Arrival | Ended | RequestForgotten
 
 
@@ -192,23 +101,21 @@ class Messaging:
     def __init__(self, parameters: Parameters, limits: Limits, chance: Chance) -> None:
         self.counters = Counters()
         self.parameters = parameters
+        self.transmissions = Transmissions(parameters, limits, chance, self.counters)
+        self._deadlines = self.transmissions.deadlines
+        self._send = self.transmissions.send
         self._limits = limits
-        self._chance = chance
         self._lifetimes = (parameters.EXCHANGE_LIFETIME, parameters.NON_LIFETIME)
         self._piggybackDelay = parameters.PIGGYBACK_DELAY
         self._duplicates = Duplicates(*self._lifetimes, limits.rememberedBytes, limits.rememberedReply)
-        self._peers = Peers(parameters, limits.peers, chance)
-        self._transmissions: dict[tuple[Hashable, int], Transmission] = {}
         # Requests to answer: all of them until PIGGYBACK_DELAY has passed, then those that wait on.
         self._due: deque[tuple[float, IncomingRequest]] = deque()
         self._pending: OrderedDict[IncomingRequest, float] = OrderedDict()
         self._forgetting: Deadline | None = None
-        # What Limits.pendingRequests counts.
+        # With the responses that are not acknowledged yet, what Limits.pendingRequests counts.
         self._toAnswer = 0
-        self.deadlines = Deadlines()
         self._sweep: Deadline | None = None
         self._sweepAt = NEVER
-        self._outbox: list[Outgoing] = []
 
     # What comes
 
@@ -237,7 +144,7 @@ class Messaging:
         if key in self._duplicates.replies:
             self._repeat(key, datagram.type, peer, local)
             return None
-        full = self._toAnswer >= self._limits.pendingRequests
+        full = self._toAnswer + self.transmissions.separate >= self._limits.pendingRequests
         if full or not (key is None or self._remember(key, datagram, now)):
             self._refuse(datagram, peer, local)
             return None
@@ -262,7 +169,7 @@ class Messaging:
     def _piggybacked(
         self, datagram: Datagram, data: bytes, peer: Hashable, local: Hashable, now: float
     ) -> Arrival | None:
-        transmission = self._transmissions.get((peer, datagram.messageID))
+        transmission = self.transmissions.find(peer, datagram.messageID)
         if transmission is None:
             self.counters.ignored += 1
             return None
@@ -271,25 +178,26 @@ class Messaging:
     def _acknowledged(
         self, datagram: Datagram, data: bytes, peer: Hashable, local: Hashable, now: float
     ) -> Ended | None:
-        transmission = self._transmissions.get((peer, datagram.messageID))
+        transmission = self.transmissions.find(peer, datagram.messageID)
         if transmission is None or not transmission.confirmable:
             self.counters.ignored += 1
             return None
         transmission.peer.heard(self.parameters)
-        self.finish(transmission, now)
-        return _ended(transmission, None)
+        self.transmissions.finish(transmission, now)
+        return Ended(transmission.owner, None, transmission)
 
     def _rejected(
         self, datagram: Datagram, data: bytes, peer: Hashable, local: Hashable, now: float
     ) -> Ended | None:
-        transmission = self._transmissions.get((peer, datagram.messageID))
+        transmission = self.transmissions.find(peer, datagram.messageID)
         if transmission is None:
             self.counters.ignored += 1
             return None
         self.counters.resetsReceived += 1
         transmission.peer.heard(self.parameters)
-        self.finish(transmission, now)
-        return _ended(transmission, ResetReceived("the peer rejected the message with a Reset"))
+        self.transmissions.finish(transmission, now)
+        error = ResetReceived("the peer rejected the message with a Reset")
+        return Ended(transmission.owner, error, transmission)
 
     def _provoked(self, datagram: Datagram, data: bytes, peer: Hashable, local: Hashable, now: float) -> None:
         # RFC 7252 4.2, 4.3: a confirmable message that is empty, or of a reserved class, provokes a Reset.
@@ -320,22 +228,6 @@ class Messaging:
             code = Code.SERVICE_UNAVAILABLE
             self._send(encode(ACK, code, datagram.messageID, datagram.token, _BUSY), peer, local)
 
-    def receiveUnreachable(self, data: bytes, peer: Hashable, error: int, now: float) -> Ended | None:
-        """
-        The network returned a datagram of ours.
-
-        RFC 7252 4.2 lets ICMP errors give up a transmission. They can be forged: only one that holds
-        the message itself counts.
-
-        @param data: The start of the datagram.
-        @param error: The system's error number.
-        """
-        transmission = self._transmissions.get((peer, int.from_bytes(data[2:4], "big")))
-        if transmission is None or not data or not transmission.data.startswith(data[:1152]):
-            return None
-        self.finish(transmission, now)
-        return _ended(transmission, Unreachable(error, f"{peer} cannot be reached: {strerror(error)}"))
-
     # What peers asked
 
     def respond(
@@ -363,7 +255,7 @@ class Messaging:
         request.state = Reception.ANSWERED
         self._toAnswer -= 1
         self._duplicates.settle(request.key, request.code, data)
-        self._outbox.append((data, request.peer, request.local))
+        self._send(data, request.peer, request.local)
         return True
 
     def _respondApart(
@@ -380,7 +272,7 @@ class Messaging:
         if 5 + len(request.token) + len(optionlist.encode(options)) + len(payload) > MAX_DATAGRAM:
             raise MessageTooLarge(f"a body of {len(payload)} bytes does not fit a datagram")
         self._answered(request)
-        peer = self.use(request.peer, now)
+        peer = self.transmissions.use(request.peer, now)
         messageID = None if peer is None else peer.messageIDs.take(now)
         if peer is None or messageID is None:
             self.counters.unsent += 1
@@ -390,7 +282,7 @@ class Messaging:
         type = CON if confirmable else NON
         data = encode(type, code, messageID, request.token, options, payload)
         if confirmable:
-            self.transmit(request, peer, request.local, messageID, data, self.parameters, now)
+            self.transmissions.transmit(request, peer, request.local, messageID, data, self.parameters, now)
         else:
             self._send(data, request.peer, request.local)
         return True
@@ -402,7 +294,7 @@ class Messaging:
         request.state = Reception.ACKNOWLEDGED
         self._pending[request] = deadline = now + self.parameters.EXCHANGE_LIFETIME
         if self._forgetting is None:
-            self._forgetting = self.deadlines.set(deadline, self._forget, None)
+            self._forgetting = self._deadlines.set(deadline, self._forget, None)
         if request.confirmable:
             self._sendEmpty(ACK, request)
 
@@ -450,112 +342,11 @@ class Messaging:
             self._toAnswer -= 1
             self.counters.unanswered += 1
         for deadline in self._pending.values():
-            self._forgetting = self.deadlines.set(deadline, self._forget, None)
+            self._forgetting = self._deadlines.set(deadline, self._forget, None)
             break
         return forgotten
 
-    # What we ask
-
-    def submit(self, request: OutgoingRequest, now: float) -> None:
-        """
-        Send a request, now or when it is its turn (RFC 7252 4.7).
-
-        @raise RequestError: if a limit stands against it; then nothing has changed.
-        @raise MessageTooLarge: likewise.
-        """
-        if _sizeOf(request) > MAX_DATAGRAM:
-            raise MessageTooLarge(f"{_sizeOf(request)} bytes do not fit a datagram")
-        peer = self.use(request.peer, now)
-        if peer is None:
-            raise TooManyPeers(f"{len(self._peers)} peers are remembered, and all of them are busy")
-        if len(peer.waiting) >= self._limits.queuedRequests:
-            raise RequestQueueFull(f"{len(peer.waiting)} requests to {request.peer} wait for their turn")
-        queued = request.confirmable and peer.waiting
-        if queued or not self._dispatch(request, peer, now):
-            peer.waiting.append(request)
-
-    def withdraw(self, request: OutgoingRequest, now: float) -> None:
-        """Send a request no more: it is answered, failed or cancelled."""
-        transmission = request.transmission
-        if transmission is not None:
-            self.finish(transmission, now)
-        elif request.progress is Progress.WAITING:
-            peer = self._peers.get(request.peer)
-            if peer is not None and request in peer.waiting:
-                peer.waiting.remove(request)
-                if not peer.waiting:
-                    self.deadlines.cancel(peer.resumption)
-                    peer.resumption = None
-        request.progress = Progress.DONE
-
-    def ping(
-        self, address: Hashable, parameters: Parameters, now: float, timeout: float | None
-    ) -> Transmission:
-        """
-        Send an empty confirmable message, which a peer that is there answers with a Reset (4.3).
-
-        @raise RequestError: if a limit stands against it.
-        """
-        peer = self.use(address, now)
-        messageID = None if peer is None else peer.messageIDs.take(now)
-        if peer is None or messageID is None:
-            raise TooManyPeers("no message ID is free for the ping")
-        ping = self.transmit(None, peer, None, messageID, empty(CON, messageID), parameters, now)
-        if timeout is not None:
-            ping.expiry = self.deadlines.set(now + timeout, self._giveUp, ping)
-        return ping
-
-    def _dispatch(self, request: OutgoingRequest, peer: Peer, now: float) -> bool:
-        """
-        Send a request if it is its turn; whether it was.
-
-        @raise ProbingRateExceeded: if it is, but its peer is silent.
-        """
-        parameters = request.parameters
-        # RFC 7252 4.7 leaves open when a client stops to expect the response to a non-confirmable
-        # request: at once here, as PROBING_RATE bounds what a silent peer is sent.
-        if request.confirmable and peer.active >= parameters.NSTART:
-            return False
-        if not peer.mayProbe(_sizeOf(request), parameters, now):
-            raise _tooMuch(request)
-        messageID = peer.messageIDs.take(now)
-        if messageID is None:
-            if peer.resumption is None:
-                freeAt = peer.messageIDs.freeAt()
-                peer.resumption = self.deadlines.set(freeAt, self._resumeAgain, peer)
-            return False
-        message = request.request
-        type = CON if request.confirmable else NON
-        data = encode(type, message.code, messageID, request.token, message.options, message.payload)
-        request.progress = Progress.SENT
-        if request.confirmable:
-            peer.active += 1
-            request.transmission = self.transmit(
-                request, peer, request.local, messageID, data, parameters, now
-            )
-        else:
-            request.transmission = self.sendOnce(request, peer, request.local, messageID, data)
-        return True
-
-    def _resume(self, peer: Peer, now: float) -> None:
-        """Send what waits and may now be sent."""
-        waiting = peer.waiting
-        while waiting:
-            try:
-                if not self._dispatch(waiting[0], peer, now):
-                    return
-            except ProbingRateExceeded:
-                self.deadlines.set(now, self._overdrawn, waiting[0])
-            waiting.popleft()
-
-    def _overdrawn(self, request: OutgoingRequest, now: float) -> Ended:
-        """It was a request's turn, but its peer is silent."""
-        return Ended(request, _tooMuch(request))
-
-    def _resumeAgain(self, peer: Peer, now: float) -> None:
-        """A message ID is free again."""
-        peer.resumption = None
-        self._resume(peer, now)
+    # What we asked
 
     def accept(self, arrival: Arrival, now: float) -> None:
         """A response was awaited: acknowledge it, and stop repeating what it answers."""
@@ -582,88 +373,6 @@ class Messaging:
         self._duplicates.settle(arrival.key, arrival.datagram.code, reply)
         self._send(reply, arrival.peer, arrival.local)
 
-    def heardFrom(self, address: Hashable) -> None:
-        """A peer answered: PROBING_RATE counts anew."""
-        peer = self._peers.get(address)
-        if peer is not None:
-            peer.heard(self.parameters)
-
-    # Transmissions
-
-    def transmit(
-        self,
-        owner: Any,
-        peer: Peer,
-        local: Hashable,
-        messageID: int,
-        data: bytes,
-        parameters: Parameters,
-        now: float,
-    ) -> Transmission:
-        """Send a confirmable message until it is acknowledged, rejected, cancelled or given up."""
-        spread = (parameters.ACK_RANDOM_FACTOR - 1) * self._chance.random()
-        transmission = Transmission(owner, peer, local, messageID, data)
-        transmission.remaining = transmission.attempts = parameters.MAX_RETRANSMIT
-        transmission.timeout = timeout = parameters.ACK_TIMEOUT * (1 + spread)
-        self._transmissions[peer.address, messageID] = transmission
-        if isinstance(owner, IncomingRequest):
-            self._toAnswer += 1
-        transmission.deadline = self.deadlines.set(now + timeout, self._retransmit, transmission)
-        self._send(data, peer.address, local)
-        return transmission
-
-    def _retransmit(self, transmission: Transmission, now: float) -> Ended | None:
-        if not transmission.remaining:
-            return self._giveUp(transmission, now)
-        if transmission.renew is not None:
-            transmission.renew(transmission, now)
-        transmission.remaining -= 1
-        transmission.timeout *= 2
-        transmission.deadline = self.deadlines.set(now + transmission.timeout, self._retransmit, transmission)
-        self.counters.retransmissions += 1
-        self._send(transmission.data, transmission.peer.address, transmission.local)
-        return None
-
-    def sendOnce(self, owner: Any, peer: Peer, local: Hashable, messageID: int, data: bytes) -> Transmission:
-        """Send a non-confirmable message, and heed a Reset of it until L{finish}."""
-        transmission = Transmission(owner, peer, local, messageID, data)
-        self._transmissions[peer.address, messageID] = transmission
-        self._send(data, peer.address, local)
-        return transmission
-
-    def reissue(self, transmission: Transmission, messageID: int, data: bytes) -> None:
-        """From now on repeat this message in place of the other."""
-        address = transmission.peer.address
-        del self._transmissions[address, transmission.messageID]
-        transmission.messageID = messageID
-        transmission.data = data
-        self._transmissions[address, messageID] = transmission
-
-    def _giveUp(self, transmission: Transmission, now: float) -> Ended:
-        self.counters.timeouts += 1
-        self.finish(transmission, now)
-        return _ended(transmission, NoAcknowledgement(f"{transmission.peer.address} did not answer"))
-
-    def finish(self, transmission: Transmission, now: float) -> None:
-        """Repeat a message no more, nor heed what the peer says about it; let the next request go."""
-        peer = transmission.peer
-        key = (peer.address, transmission.messageID)
-        if self._transmissions.get(key) is not transmission:
-            return
-        del self._transmissions[key]
-        self.deadlines.cancel(transmission.deadline)
-        self.deadlines.cancel(transmission.expiry)
-        owner = transmission.owner
-        if isinstance(owner, OutgoingRequest):
-            owner.transmission = None
-            if transmission.confirmable:
-                peer.active -= 1
-        elif isinstance(owner, IncomingRequest):
-            self._toAnswer -= 1
-        self.use(peer.address, now)
-        if peer.waiting:
-            self._resume(peer, now)
-
     # Time, and what goes out
 
     def next(self) -> float:
@@ -671,7 +380,7 @@ class Messaging:
         due = self._due
         while due and due[0][1].state is not Reception.UNANSWERED:
             due.popleft()
-        soonest = self.deadlines.next()
+        soonest = self._deadlines.next()
         return min(soonest, due[0][0]) if due else soonest
 
     def expire(self, now: float) -> list[Report]:
@@ -679,69 +388,34 @@ class Messaging:
         due = self._due
         while due and due[0][0] <= now:
             self.acknowledge(due.popleft()[1], now)
-        return self.deadlines.expire(now)
-
-    def datagramsToSend(self) -> list[Outgoing]:
-        """What is to be sent since the last call: (bytes, peer, local address) each."""
-        outbox = self._outbox
-        if outbox:
-            self._outbox = []
-            self.counters.sent += len(outbox)
-        return outbox
+        return self._deadlines.expire(now)
 
     def sizes(self) -> dict[str, int]:
         """How much is in each table."""
         return {
             "remembered": len(self._duplicates.replies),
             "rememberedBytes": self._duplicates.size,
-            "peers": len(self._peers),
-            "transmissions": len(self._transmissions),
-            "pendingRequests": self._toAnswer,
-            "deadlines": len(self.deadlines),
+            "pendingRequests": self._toAnswer + self.transmissions.separate,
+            **self.transmissions.sizes(),
         }
-
-    def use(self, address: Hashable, now: float) -> Peer | None:
-        """A peer that is about to be sent something; None if there is no place for it."""
-        peer = self._peers.use(address, now)
-        if now + self._lifetimes[0] < self._sweepAt:
-            self._sweepBy(self._peers.next())
-        return peer
 
     def _sweepBy(self, when: float) -> None:
         """Look for what is to be forgotten at this time, or sooner."""
         if when < self._sweepAt:
-            self.deadlines.cancel(self._sweep)
+            self._deadlines.cancel(self._sweep)
             self._sweepAt = when
-            self._sweep = self.deadlines.set(when, self._forgetOld, None)
+            self._sweep = self._deadlines.set(when, self._forgetOld, None)
 
     def _forgetOld(self, _: None, now: float) -> None:
         self._duplicates.expire(now)
-        self._peers.expire(now)
         self._sweepAt = NEVER
-        upcoming = min(self._duplicates.next(), self._peers.next())
+        upcoming = self._duplicates.next()
         if upcoming < NEVER:
             self._sweepBy(upcoming)
-
-    def _send(self, data: bytes, peer: Hashable, local: Hashable) -> None:
-        self._outbox.append((data, peer, local))
 
     def _reset(self, messageID: int, peer: Hashable, local: Hashable) -> None:
         self.counters.resetsSent += 1
         self._send(empty(RST, messageID), peer, local)
-
-
-def _ended(transmission: Transmission, error: RequestError | None) -> Ended:
-    return Ended(transmission.owner, error, transmission)
-
-
-def _tooMuch(request: OutgoingRequest) -> ProbingRateExceeded:
-    return ProbingRateExceeded(f"{request.peer} has not answered; more would exceed PROBING_RATE")
-
-
-def _sizeOf(request: OutgoingRequest) -> int:
-    """Bytes of the datagram that a request makes, payload marker included."""
-    message = request.request
-    return 5 + len(request.token) + len(optionlist.encode(message.options)) + len(message.payload)
 
 
 Rule = Callable[[Messaging, Datagram, bytes, Hashable, Hashable, float], Report | None]

@@ -2,7 +2,7 @@
 Notifications to observers (RFC 7641 4): who observes, and whose turn it is to be told.
 
 One L{Notifier} serves one socket; the rules are those of L{txcoap.sansio.observations}. It stands on
-L{Messaging<txcoap.sansio.messaging.Messaging>} beside the exchanges: a notification is a response
+L{Transmissions<txcoap.sansio.transmissions.Transmissions>} beside the exchanges: a notification is a response
 without a request of its own.
 """
 
@@ -15,8 +15,8 @@ from ..options import Options
 from .datagrams import CON, NON, encode
 from .deadlines import Deadline
 from .events import IncomingRequest, RelationEnded
-from .messaging import Messaging, Transmission
 from .observations import Relation, Spread, sequenceAt
+from .transmissions import Transmission, Transmissions
 
 __all__ = ["Notifier"]
 
@@ -27,12 +27,12 @@ class Notifier:
     """
     The observers behind one socket.
 
-    @param messaging: What sends.
+    @param transmissions: What sends.
     @param maximum: How many there can be.
     """
 
-    def __init__(self, messaging: Messaging, maximum: int) -> None:
-        self._messaging = messaging
+    def __init__(self, transmissions: Transmissions, maximum: int) -> None:
+        self._transmissions = transmissions
         self._maximum = maximum
         self._relations: dict[tuple[Hashable, bytes], Relation] = {}
         self._spread = Spread()
@@ -76,7 +76,7 @@ class Notifier:
         relation.waiting = None
         del self._relations[relation.peer, relation.token]
         if relation.transmission is not None:
-            self._messaging.finish(relation.transmission, now)
+            self._transmissions.finish(relation.transmission, now)
             relation.transmission = None
 
     def endAll(self, now: float) -> list[Relation]:
@@ -105,7 +105,7 @@ class Notifier:
         if not relation.confirmable and transmission is not None and now < relation.nextAt():
             if not relation.isQueued:
                 relation.isQueued = True
-                self._messaging.deadlines.set(relation.nextAt(), self._itIsTime, relation)
+                self._transmissions.deadlines.set(relation.nextAt(), self._itIsTime, relation)
             return
         self._spread.add(relation)
         self.pump(now)
@@ -142,7 +142,7 @@ class Notifier:
                 self._send(relation, now)
         upcoming = self._spread.nextAt()
         if upcoming is not None and self._turn is None:
-            self._turn = self._messaging.deadlines.set(upcoming, self._pumpAgain, None)
+            self._turn = self._transmissions.deadlines.set(upcoming, self._pumpAgain, None)
 
     def _pumpAgain(self, _: None, now: float) -> None:
         self._turn = None
@@ -155,28 +155,28 @@ class Notifier:
             self.pump(now)
 
     def _send(self, relation: Relation, now: float) -> None:
-        messaging = self._messaging
+        transmissions = self._transmissions
         if relation.transmission is not None:
             # A non-confirmable one, which was heeded in case of a Reset.
-            messaging.finish(relation.transmission, now)
+            transmissions.finish(relation.transmission, now)
             relation.transmission = None
-        peer = messaging.use(relation.peer, now)
+        peer = transmissions.use(relation.peer, now)
         messageID = None if peer is None else peer.messageIDs.take(now)
         if peer is None or messageID is None:
-            messaging.counters.unsent += 1
+            transmissions.counters.unsent += 1
             relation.waiting = None
             return
         confirmable = relation.needsConfirmation(now)
         data = self._encode(relation, messageID, confirmable, now)
         relation.sentAt = now
         if confirmable:
-            transmission = messaging.transmit(
-                relation, peer, relation.local, messageID, data, messaging.parameters, now
+            transmission = transmissions.transmit(
+                relation, peer, relation.local, messageID, data, transmissions.parameters, now
             )
             transmission.renew = self._renew
         else:
             relation.unconfirmed += 1
-            transmission = messaging.sendOnce(relation, peer, relation.local, messageID, data)
+            transmission = transmissions.sendOnce(relation, peer, relation.local, messageID, data)
         relation.transmission = transmission
         if relation.isLast and not confirmable:
             self.end(relation, now)
@@ -190,7 +190,7 @@ class Notifier:
             messageID = transmission.peer.messageIDs.take(now)
             if messageID is not None:
                 data = self._encode(relation, messageID, True, now)
-                self._messaging.reissue(transmission, messageID, data)
+                self._transmissions.reissue(transmission, messageID, data)
 
     def _encode(self, relation: Relation, messageID: int, confirmable: bool, now: float) -> bytes:
         """The notification that waits, as bytes; it waits no longer."""

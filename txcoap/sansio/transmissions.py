@@ -1,0 +1,387 @@
+"""
+What we send: messages that are repeated until their fate is known, and our requests, as many at once as
+each peer may be asked (RFC 7252 4.2, 4.4, 4.7).
+
+A confirmable message, a L{Transmission}, is repeated until it is acknowledged, rejected, answered or
+cancelled, or until MAX_RETRANSMIT is used up. A request waits while NSTART others to its peer are neither
+acknowledged nor answered, and while no message ID is free; one that would exceed PROBING_RATE fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from os import strerror
+from typing import Any, Protocol
+
+from ..errors import (
+    MessageTooLarge,
+    NoAcknowledgement,
+    ProbingRateExceeded,
+    RequestError,
+    RequestQueueFull,
+    TooManyPeers,
+    Unreachable,
+)
+from ..limits import Limits
+from ..parameters import Parameters
+from . import optionlist
+from .counters import Counters
+from .datagrams import CON, NON, empty, encode
+from .deadlines import Deadline, Deadlines
+from .events import IncomingRequest, OutgoingRequest, Progress
+from .peers import Peer, Peers
+
+__all__ = ["MAX_DATAGRAM", "Chance", "Ended", "Outgoing", "Transmission", "Transmissions"]
+
+MAX_DATAGRAM = 65507
+"""Bytes that a UDP datagram can carry."""
+
+Outgoing = tuple[bytes, Hashable, Hashable]
+
+
+class Chance(Protocol):
+    """What is needed of C{random.Random}; in production a C{random.SystemRandom}."""
+
+    def random(self) -> float:
+        """A float from 0 up to 1."""
+
+    def getrandbits(self, k: int, /) -> int:
+        """A number of so many bits."""
+
+
+class Transmission:
+    """
+    A message of ours whose fate matters.
+
+    @ivar owner: What it belongs to: an L{OutgoingRequest}, an L{IncomingRequest}, a
+        L{Relation<txcoap.sansio.observations.Relation>}, or None for a ping.
+    @ivar peer: To whom it goes.
+    @ivar messageID: Its ID.
+    @ivar data: Its bytes.
+    @ivar confirmable: Whether it is to be acknowledged, and repeated until then.
+    @ivar remaining: How often it can be repeated.
+    @ivar attempts: How often it could be repeated at first.
+    @ivar renew: Called before it is repeated; it may L{Transmissions.reissue} it.
+    @ivar timeout: How long the next repetition is waited for, in seconds.
+    """
+
+    __slots__ = (
+        "attempts",
+        "confirmable",
+        "data",
+        "deadline",
+        "expiry",
+        "local",
+        "messageID",
+        "owner",
+        "peer",
+        "remaining",
+        "renew",
+        "timeout",
+    )
+
+    def __init__(self, owner: Any, peer: Peer, local: Hashable, messageID: int, data: bytes) -> None:
+        self.owner = owner
+        self.peer = peer
+        self.local = local
+        self.messageID = messageID
+        self.data = data
+        self.confirmable = data[0] >> 4 & 3 == CON
+        self.remaining = self.attempts = 0
+        self.timeout = 0.0
+        self.renew: Callable[[Transmission, float], None] | None = None
+        self.deadline: Deadline | None = None
+        self.expiry: Deadline | None = None
+
+
+class Ended:
+    """
+    A message of ours came to its end without a response.
+
+    @ivar owner: What it belonged to.
+    @ivar error: Why, or None if it was acknowledged.
+    @ivar transmission: The message; None if it was never sent.
+    """
+
+    __slots__ = ("error", "owner", "transmission")
+
+    def __init__(
+        self, owner: Any, error: RequestError | None, transmission: Transmission | None = None
+    ) -> None:
+        self.owner = owner
+        self.transmission = transmission
+        self.error = error
+
+
+class Transmissions:
+    """
+    What goes out by one socket.
+
+    @param parameters: For what is sent in answer.
+    @param limits: See L{Limits}.
+    @param chance: For message IDs and time-outs.
+    @ivar deadlines: When something is due.
+    @ivar separate: Responses sent apart that are not acknowledged yet.
+    """
+
+    def __init__(self, parameters: Parameters, limits: Limits, chance: Chance, counters: Counters) -> None:
+        self.parameters = parameters
+        self.counters = counters
+        self.deadlines = Deadlines()
+        self.separate = 0
+        self._limits = limits
+        self._chance = chance
+        self._peers = Peers(parameters, limits.peers, chance)
+        self._underWay: dict[tuple[Hashable, int], Transmission] = {}
+        self._sweep: Deadline | None = None
+        self._outbox: list[Outgoing] = []
+
+    def send(self, data: bytes, peer: Hashable, local: Hashable) -> None:
+        """Send a datagram."""
+        self._outbox.append((data, peer, local))
+
+    def datagramsToSend(self) -> list[Outgoing]:
+        """What is to be sent since the last call: (bytes, peer, local address) each."""
+        outbox = self._outbox
+        if outbox:
+            self._outbox = []
+            self.counters.sent += len(outbox)
+        return outbox
+
+    def find(self, peer: Hashable, messageID: int) -> Transmission | None:
+        """The message under way to a peer that has this ID."""
+        return self._underWay.get((peer, messageID))
+
+    def sizes(self) -> dict[str, int]:
+        """How much is in each table."""
+        return {
+            "peers": len(self._peers),
+            "transmissions": len(self._underWay),
+            "deadlines": len(self.deadlines),
+        }
+
+    def use(self, address: Hashable, now: float) -> Peer | None:
+        """A peer that is about to be sent something; None if there is no place for it."""
+        peer = self._peers.use(address, now)
+        if self._sweep is None and len(self._peers):
+            self._sweep = self.deadlines.set(self._peers.next(), self._forgetIdle, None)
+        return peer
+
+    def _forgetIdle(self, _: None, now: float) -> None:
+        self._peers.expire(now)
+        self._sweep = self.deadlines.set(self._peers.next(), self._forgetIdle, None) if self._peers else None
+
+    def heardFrom(self, address: Hashable) -> None:
+        """A peer answered: PROBING_RATE counts anew."""
+        peer = self._peers.get(address)
+        if peer is not None:
+            peer.heard(self.parameters)
+
+    # Requests of ours
+
+    def submit(self, request: OutgoingRequest, now: float) -> None:
+        """
+        Send a request, now or when it is its turn (RFC 7252 4.7).
+
+        @raise RequestError: if a limit stands against it; then nothing has changed.
+        @raise MessageTooLarge: likewise.
+        """
+        if _sizeOf(request) > MAX_DATAGRAM:
+            raise MessageTooLarge(f"{_sizeOf(request)} bytes do not fit a datagram")
+        peer = self.use(request.peer, now)
+        if peer is None:
+            raise TooManyPeers(f"{len(self._peers)} peers are remembered, and all of them are busy")
+        if len(peer.waiting) >= self._limits.queuedRequests:
+            raise RequestQueueFull(f"{len(peer.waiting)} requests to {request.peer} wait for their turn")
+        queued = request.confirmable and peer.waiting
+        if queued or not self._dispatch(request, peer, now):
+            peer.waiting.append(request)
+
+    def withdraw(self, request: OutgoingRequest, now: float) -> None:
+        """Send a request no more: it is answered, failed or cancelled."""
+        transmission = request.transmission
+        if transmission is not None:
+            self.finish(transmission, now)
+        elif request.progress is Progress.WAITING:
+            peer = self._peers.get(request.peer)
+            if peer is not None and request in peer.waiting:
+                peer.waiting.remove(request)
+                if not peer.waiting:
+                    self.deadlines.cancel(peer.resumption)
+                    peer.resumption = None
+        request.progress = Progress.DONE
+
+    def ping(
+        self, address: Hashable, parameters: Parameters, now: float, timeout: float | None
+    ) -> Transmission:
+        """
+        Send an empty confirmable message, which a peer that is there answers with a Reset (4.3).
+
+        @raise RequestError: if a limit stands against it.
+        """
+        peer = self.use(address, now)
+        messageID = None if peer is None else peer.messageIDs.take(now)
+        if peer is None or messageID is None:
+            raise TooManyPeers("no message ID is free for the ping")
+        ping = self.transmit(None, peer, None, messageID, empty(CON, messageID), parameters, now)
+        if timeout is not None:
+            ping.expiry = self.deadlines.set(now + timeout, self._giveUp, ping)
+        return ping
+
+    def _dispatch(self, request: OutgoingRequest, peer: Peer, now: float) -> bool:
+        """
+        Send a request if it is its turn; whether it was.
+
+        @raise ProbingRateExceeded: if it is, but its peer is silent.
+        """
+        parameters = request.parameters
+        # RFC 7252 4.7 leaves open when a client stops to expect the response to a non-confirmable
+        # request: at once here, as PROBING_RATE bounds what a silent peer is sent.
+        if request.confirmable and peer.active >= parameters.NSTART:
+            return False
+        if not peer.mayProbe(_sizeOf(request), parameters, now):
+            raise _tooMuch(request)
+        messageID = peer.messageIDs.take(now)
+        if messageID is None:
+            if peer.resumption is None:
+                freeAt = peer.messageIDs.freeAt()
+                peer.resumption = self.deadlines.set(freeAt, self._resumeAgain, peer)
+            return False
+        message = request.request
+        type = CON if request.confirmable else NON
+        data = encode(type, message.code, messageID, request.token, message.options, message.payload)
+        request.progress = Progress.SENT
+        if request.confirmable:
+            peer.active += 1
+            request.transmission = self.transmit(
+                request, peer, request.local, messageID, data, parameters, now
+            )
+        else:
+            request.transmission = self.sendOnce(request, peer, request.local, messageID, data)
+        return True
+
+    def _resume(self, peer: Peer, now: float) -> None:
+        """Send what waits and may now be sent."""
+        waiting = peer.waiting
+        while waiting:
+            try:
+                if not self._dispatch(waiting[0], peer, now):
+                    return
+            except ProbingRateExceeded:
+                self.deadlines.set(now, self._overdrawn, waiting[0])
+            waiting.popleft()
+
+    def _overdrawn(self, request: OutgoingRequest, now: float) -> Ended:
+        """It was a request's turn, but its peer is silent."""
+        return Ended(request, _tooMuch(request))
+
+    def _resumeAgain(self, peer: Peer, now: float) -> None:
+        """A message ID is free again."""
+        peer.resumption = None
+        self._resume(peer, now)
+
+    # Transmissions
+
+    def transmit(
+        self,
+        owner: Any,
+        peer: Peer,
+        local: Hashable,
+        messageID: int,
+        data: bytes,
+        parameters: Parameters,
+        now: float,
+    ) -> Transmission:
+        """Send a confirmable message until it is acknowledged, rejected, cancelled or given up."""
+        spread = (parameters.ACK_RANDOM_FACTOR - 1) * self._chance.random()
+        transmission = Transmission(owner, peer, local, messageID, data)
+        transmission.remaining = transmission.attempts = parameters.MAX_RETRANSMIT
+        transmission.timeout = timeout = parameters.ACK_TIMEOUT * (1 + spread)
+        self._underWay[peer.address, messageID] = transmission
+        if isinstance(owner, IncomingRequest):
+            self.separate += 1
+        transmission.deadline = self.deadlines.set(now + timeout, self._retransmit, transmission)
+        self.send(data, peer.address, local)
+        return transmission
+
+    def _retransmit(self, transmission: Transmission, now: float) -> Ended | None:
+        if not transmission.remaining:
+            return self._giveUp(transmission, now)
+        if transmission.renew is not None:
+            transmission.renew(transmission, now)
+        transmission.remaining -= 1
+        transmission.timeout *= 2
+        transmission.deadline = self.deadlines.set(now + transmission.timeout, self._retransmit, transmission)
+        self.counters.retransmissions += 1
+        self.send(transmission.data, transmission.peer.address, transmission.local)
+        return None
+
+    def sendOnce(self, owner: Any, peer: Peer, local: Hashable, messageID: int, data: bytes) -> Transmission:
+        """Send a non-confirmable message, and heed a Reset of it until L{finish}."""
+        transmission = Transmission(owner, peer, local, messageID, data)
+        self._underWay[peer.address, messageID] = transmission
+        self.send(data, peer.address, local)
+        return transmission
+
+    def reissue(self, transmission: Transmission, messageID: int, data: bytes) -> None:
+        """From now on repeat this message in place of the other."""
+        address = transmission.peer.address
+        del self._underWay[address, transmission.messageID]
+        transmission.messageID = messageID
+        transmission.data = data
+        self._underWay[address, messageID] = transmission
+
+    def _giveUp(self, transmission: Transmission, now: float) -> Ended:
+        self.counters.timeouts += 1
+        self.finish(transmission, now)
+        return _ended(transmission, NoAcknowledgement(f"{transmission.peer.address} did not answer"))
+
+    def finish(self, transmission: Transmission, now: float) -> None:
+        """Repeat a message no more, nor heed what the peer says about it; let the next request go."""
+        peer = transmission.peer
+        key = (peer.address, transmission.messageID)
+        if self._underWay.get(key) is not transmission:
+            return
+        del self._underWay[key]
+        self.deadlines.cancel(transmission.deadline)
+        self.deadlines.cancel(transmission.expiry)
+        owner = transmission.owner
+        if isinstance(owner, OutgoingRequest):
+            owner.transmission = None
+            if transmission.confirmable:
+                peer.active -= 1
+        elif isinstance(owner, IncomingRequest):
+            self.separate -= 1
+        self.use(peer.address, now)
+        if peer.waiting:
+            self._resume(peer, now)
+
+    def receiveUnreachable(self, data: bytes, peer: Hashable, error: int, now: float) -> Ended | None:
+        """
+        The network returned a datagram of ours.
+
+        RFC 7252 4.2 lets ICMP errors give up a transmission. They can be forged: only one that holds
+        the message itself counts.
+
+        @param data: The start of the datagram.
+        @param error: The system's error number.
+        """
+        transmission = self._underWay.get((peer, int.from_bytes(data[2:4], "big")))
+        if transmission is None or not data or not transmission.data.startswith(data[:1152]):
+            return None
+        self.finish(transmission, now)
+        return _ended(transmission, Unreachable(error, f"{peer} cannot be reached: {strerror(error)}"))
+
+
+def _ended(transmission: Transmission, error: RequestError | None) -> Ended:
+    return Ended(transmission.owner, error, transmission)
+
+
+def _tooMuch(request: OutgoingRequest) -> ProbingRateExceeded:
+    return ProbingRateExceeded(f"{request.peer} has not answered; more would exceed PROBING_RATE")
+
+
+def _sizeOf(request: OutgoingRequest) -> int:
+    """Bytes of the datagram that a request makes, payload marker included."""
+    message = request.request
+    return 5 + len(request.token) + len(optionlist.encode(message.options)) + len(message.payload)
