@@ -2,9 +2,9 @@
 # there is one; PYTHON=... names another.
 PYTHON ?= $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
 
-.PHONY: bench bench-server bench-codec bench-memory
+.PHONY: bench bench-server bench-codec bench-memory bench-stream
 
-bench: bench-server bench-codec bench-memory
+bench: bench-server bench-codec bench-memory bench-stream
 
 bench-server:
 	$(PYTHON) -m benchmarks.run
@@ -14,3 +14,6 @@ bench-codec:
 
 bench-memory:
 	$(PYTHON) -m benchmarks.memory
+
+bench-stream:
+	$(PYTHON) -m benchmarks.stream

@@ -7,10 +7,12 @@ from __future__ import annotations
 import os
 import subprocess
 from argparse import ArgumentTypeError
+from mmap import mmap
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from benchmarks import codec, loadgen, memory, run
+from benchmarks import codec, ends, loadgen, memory, run, stream
+from benchmarks.resident import Memory, Watch
 
 
 def compileLoad() -> None:
@@ -61,6 +63,25 @@ class LoadTests(SynchronousTestCase):
         with run.running(run.SERVERS["canned"]) as (port, _):
             report = loadgen.load(port=port, canned=True, requests=20, warmup=0, expect="Bye")
         self.assertEqual((report.outcomes["ok"], report.outcomes["wrongPayload"]), (0, 20))
+
+    def test_blocks(self) -> None:
+        """
+        A body in blocks is fetched block by block, each with the right content and ETag (RFC 7959 2.4).
+        """
+        report = run.measure("txcoap", "block", requests=3 * 64, warmup=0, seconds=20, window=1)
+        self.assertEqual((report.errors, report.outcomes["ok"], report.bodies), (0, 192, 3), report)
+
+    def test_blocksVerified(self) -> None:
+        """
+        A block that says that others follow where none should is an error, and the body begins anew; so
+        is an answer that is no block.
+        """
+        with run.running(run.SERVERS["txcoap"]) as (port, _):
+            options = {"port": port, "requests": 64, "warmup": 0, "seconds": 20, "window": 1}
+            short = loadgen.load(path="large", size=run.LARGE - 1024, **options)
+            plain = loadgen.load(path="hello", size=run.LARGE, **options)
+        self.assertEqual((short.outcomes["ok"], short.outcomes["wrongBlock"], short.bodies), (63, 1, 0))
+        self.assertEqual((plain.outcomes["ok"], plain.outcomes["wrongBlock"]), (0, 64))
 
     def test_nobody(self) -> None:
         """
@@ -159,6 +180,82 @@ class TableTests(SynchronousTestCase):
         """
         error = self.assertRaises(ArgumentTypeError, run.choice(["a", "b"]), "a,c")
         self.assertIn("a, b", str(error))
+
+
+class StreamTests(SynchronousTestCase):
+    """
+    Tests for the benchmark of long bodies.
+    """
+
+    def check(self, way: str) -> None:
+        """
+        1 MiB arrives, and neither end grows by 2 MiB.
+        """
+        transfer = stream.transfer("txcoap", "txcoap", way, stream.MIB)
+        self.assertEqual(transfer.wrong, "")
+        self.assertEqual(set(transfer.memory), {"client", "server"})
+        self.assertTrue(transfer.isGood, transfer)
+        self.assertNotIn("TOO MUCH", stream.row(transfer))
+
+    def test_down(self) -> None:
+        """
+        A body is fetched as it is taken.
+        """
+        self.check("down")
+
+    def test_up(self) -> None:
+        """
+        A body is sent as it is made.
+        """
+        self.check("up")
+
+    def test_failure(self) -> None:
+        """
+        What fails is told in its line, with the client's last word.
+        """
+        error = self.assertRaises(stream.Failed, stream.asked, ["sh", "-c", "echo no luck >&2; exit 3"])
+        transfer = stream.Transfer("a", "b", "up", 1, wrong=str(error))
+        self.assertFalse(transfer.isGood)
+        self.assertIn("3: no luck", stream.row(transfer))
+
+    def test_growth(self) -> None:
+        """
+        A process that grew by 2 MiB at any time is told.
+        """
+        grown = Memory(before=10, peak=10 + stream.ALLOWED, after=10)
+        transfer = stream.Transfer("a", "b", "up", stream.MIB, 1.0, {"client": grown})
+        self.assertFalse(transfer.isGood)
+        self.assertIn("TOO MUCH", stream.row(transfer))
+
+    def test_watch(self) -> None:
+        """
+        The peak is that of the time since the watch began, though the memory is free again.
+        """
+
+        def use(length: int) -> None:
+            with mmap(-1, length) as memory:
+                memory.write(bytes(length))
+
+        use(16 * stream.MIB)
+        watch = Watch({"own": os.getpid()})
+        use(8 * stream.MIB)
+        own = Memory(**watch.look()["own"])
+        self.assertGreater(own.growth, 7 * stream.MIB)
+        self.assertLess(own.after, own.peak - 7 * stream.MIB)
+
+    def test_body(self) -> None:
+        """
+        The body is the same read as a file, by position, and in one piece; no two blocks are alike.
+        """
+        made, length = ends.made, 10_000
+        whole = made(0, length)
+        self.assertEqual(len(whole), length)
+        file, source = ends.Made(length), ends.Made(length)
+        self.assertEqual(b"".join(iter(lambda: file.read(999), b"")), whole)
+        parts = [source.read(start, 777) for start in range(0, length, 777)]
+        self.assertEqual(b"".join(parts), whole)
+        blocks = [whole[start : start + 1024] for start in range(0, length, 1024)]
+        self.assertEqual(len(set(blocks)), len(blocks))
 
 
 class CodecTests(SynchronousTestCase):
