@@ -19,9 +19,7 @@
  * of a server, and a slow server would pay more often than a fast one. The window keeps it busy meanwhile.
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -38,6 +36,7 @@
 #include "coap.h"
 #include "block.h"
 #include "settings.h"
+#include "target.h"
 
 enum { TOKEN_LENGTH = 4, MAX_DATAGRAM = 2048, BATCH = 64 };
 static const uint64_t SECOND = 1000000000u;
@@ -299,27 +298,9 @@ static void expire(uint64_t now) {
         if (slots[i].busy && now - slots[i].sentAt > (uint64_t)(settings.timeout * 1e9)) finish(i, TIMED_OUT, now);
 }
 
-static struct sockaddr_storage loopback(socklen_t *length) {
-    struct sockaddr_storage storage = { 0 };
-    struct sockaddr_in *four = (struct sockaddr_in *)&storage;
-    struct sockaddr_in6 *six = (struct sockaddr_in6 *)&storage;
-    if (inet_pton(AF_INET, settings.address, &four->sin_addr) == 1 && ntohl(four->sin_addr.s_addr) >> 24 == 127) {
-        four->sin_family = AF_INET;
-        four->sin_port = htons((uint16_t)settings.port);
-        *length = sizeof *four;
-    } else if (inet_pton(AF_INET6, settings.address, &six->sin6_addr) == 1 && IN6_IS_ADDR_LOOPBACK(&six->sin6_addr)) {
-        six->sin6_family = AF_INET6;
-        six->sin6_port = htons((uint16_t)settings.port);
-        *length = sizeof *six;
-    } else {
-        die("the address must be a loopback address, as 127.0.0.1 or ::1: this load is for no network");
-    }
-    return storage;
-}
-
 static int openPeers(void) {
     socklen_t length;
-    struct sockaddr_storage target = loopback(&length);
+    struct sockaddr_storage target = loopback(settings.address, settings.port, &length);
     struct rlimit files;
     int poller = epoll_create1(0);
     if (!getrlimit(RLIMIT_NOFILE, &files)) {
