@@ -21,6 +21,7 @@ from .errors import NotAcceptable, PreconditionFailed, RequestError, Unsupported
 from .formats import contentFormat, formatName
 from .message import Message, Response
 from .options import NO_OPTIONS, Options
+from .produced import ProducedBody
 from .sansio.events import IncomingRequest, Reception
 from .sansio.observations import Relation
 
@@ -103,6 +104,7 @@ class Request(Message):
         "_code",
         "_notifications",
         "_options",
+        "_produced",
         "_relation",
         "_rendering",
         "block1",
@@ -135,6 +137,7 @@ class Request(Message):
         self._notifications: list[Deferred[None]] = []
         self._rendering: Deferred[Any] | None = None
         self._relation: Relation | None = None
+        self._produced: ProducedBody | None = None
 
     # What is asked
 
@@ -295,7 +298,34 @@ class Request(Message):
             raise TypeError(f"a body is written as bytes; got {data!r}")
         if self.finished and not self._isForgotten:
             raise RuntimeError("the request is finished; write before calling finish")
-        self._chunks.append(data)
+        if self._produced is not None:
+            self._produced.write(data)
+        else:
+            self._chunks.append(data)
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """
+        Let a producer write the body: of any length, a block for each request of the peer. It calls
+        L{write}, then L{unregisterProducer} and L{finish}.
+
+        @param producer: An C{IPushProducer}, or an C{IPullProducer}.
+        @param streaming: True for a push producer.
+        @raise RuntimeError: if one is registered.
+        """
+        if self._produced is not None:
+            raise RuntimeError("a producer is registered already")
+        if self.finished:
+            producer.stopProducing()
+            return
+        self._produced = ProducedBody(self, producer, streaming)
+        for chunk in self._chunks:
+            self._produced.write(chunk)
+        self._produced.begin()
+
+    def unregisterProducer(self) -> None:
+        """The producer has written all."""
+        if self._produced is not None:
+            self._produced.unregister()
 
     def finish(self) -> None:
         """
@@ -308,6 +338,9 @@ class Request(Message):
             return
         if self.finished:
             raise RuntimeError("the request is finished already")
+        if self._produced is not None:
+            self._produced.end()
+            return
         if self._relation is not None:
             relation, self._relation = self._relation, None
             self.protocol.endRelation(relation)
@@ -370,9 +403,9 @@ class Request(Message):
             self.connectionLost(error or RequestError("the observer has cancelled"))
 
     @property
-    def isObserved(self) -> bool:
-        """Whether L{notify} has made this an observation, which lasts."""
-        return self._relation is not None
+    def isLasting(self) -> bool:
+        """Whether it is answered and goes on: as an observation, or with a body that is made as it goes."""
+        return self._relation is not None or (self._produced is not None and self._produced.hasBegun)
 
     def acknowledge(self) -> None:
         """Acknowledge a confirmable request now, for it will take long; the response comes apart."""
@@ -456,6 +489,8 @@ class Request(Message):
         notifications, self._notifications = self._notifications, []
         for notification in notifications:
             notification.errback(reason)
+        if self._produced is not None:
+            self._produced.stop()
         rendering, self._rendering = self._rendering, None
         if rendering is not None:
             rendering.cancel()

@@ -94,7 +94,7 @@ class Site:
                 self.rendered(resource.render(request), request)
         except Exception:
             self.failed(Failure(), request)
-        if not request.finished and not request.isObserved:
+        if not request.finished and not request.isLasting:
             protocol.awaitAnswer(exchange, request.connectionLost)
 
     def _concernsBlocks(self, request: Request, resource: Any) -> bool:
