@@ -268,6 +268,9 @@ class Query:
     @ivar repeat: How many times to ask, at once where the client can.
     @ivar observe: After how many notifications to end, or with libcoap after how many seconds; 0 for no
         observation (RFC 7641).
+    @ivar blockSize: Bytes in the largest block, of 16 to 1024 (RFC 7959); 0 to leave it to the client.
+    @ivar vary: Whether each of the repeated requests has a body of its own: its index is added to each
+        byte. Not with libcoap.
     """
 
     methods: str
@@ -277,6 +280,8 @@ class Query:
     options: Sequence[tuple[int, bytes]] = ()
     repeat: int = 1
     observe: int = 0
+    blockSize: int = 0
+    vary: bool = False
 
 
 def libcoapClient(query: Query) -> list[str]:
@@ -286,6 +291,7 @@ def libcoapClient(query: Query) -> list[str]:
     words += ["-f", "-"] if query.payload else []
     words += ["-s", str(query.observe)] if query.observe else []
     words += ["-G", str(query.repeat)] if query.repeat > 1 else []
+    words += ["-b", str(query.blockSize)] if query.blockSize else []
     for number, value in query.options:
         words += ["-O", f"{number},0x{value.hex()}" if value else f"{number},"]
     return [*libcoapCommand("coap-client-notls"), *words, query.uri]
@@ -297,6 +303,8 @@ def scriptedClient(command: list[str], query: Query) -> list[str]:
     words += [] if query.confirmable else ["--non"]
     words += ["--stdin"] if query.payload else []
     words += ["--observe", str(query.observe)] if query.observe else []
+    words += ["--block-size", str(query.blockSize)] if query.blockSize else []
+    words += ["--vary"] if query.vary else []
     for number, value in query.options:
         words += ["--option", f"{number}={value.hex()}"]
     return [*command, *words]

@@ -126,7 +126,8 @@ class ScriptedServer:
         """The server's resources are found (RFC 6690)."""
         base = await self.serve()
         targets = {link.target for link in await self.agent.discover(base)}
-        self.assertLessEqual({"/hello", "/echo", "/store", "/obs"}, targets)
+        # aiocoap does not percent-encode them.
+        self.assertLessEqual({"/hello", "/echo", "/store", "/obs", "/caf%C3%A9/a%20b"}, targets)
 
     async def test_pathAndQuery(self: Any) -> None:
         """What is percent-encoded in the URI is not in the options (RFC 7252 6.4)."""

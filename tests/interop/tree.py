@@ -12,9 +12,10 @@ more, so that the tests of all of them can be alike:
   - C{/created}: POST answers 2.01 with a location.
   - C{/count}: POST gives how many there were.
   - C{/store}: GET, PUT and DELETE of one representation, with ETag, If-Match and If-None-Match.
+  - C{/large?65536}: GET gives L{large} bytes of that length, 65,536 by default, with an ETag.
+  - C{/upload}: POST and PUT give the body's L{summary}, and GET that of the last one.
 
-The scripts have besides C{/large} (65,536 bytes), C{/upload} (POST and PUT give the body's length and
-SHA-256, and GET those of the last one) and C{/obs} (changes every second).
+The scripts have besides C{/obs} (changes every second).
 """
 
 from __future__ import annotations
@@ -29,6 +30,24 @@ from txcoap.errors import NotFound
 
 HELLO = b"Hello, world!"
 METHODS = ("GET", "POST", "PUT", "DELETE", "FETCH", "PATCH", "iPATCH")
+
+#: The period of a large body's bytes: blocks near each other differ, as no block has a multiple of it.
+PERIOD = 251
+
+
+def large(length: int) -> bytes:
+    """A large body: C{/large} of all of them has these bytes."""
+    return (bytes(range(PERIOD)) * (length // PERIOD + 1))[:length]
+
+
+def entityTag(body: bytes) -> bytes:
+    """A tag that follows from the content."""
+    return hashlib.sha256(body).digest()[:8]
+
+
+def summary(body: bytes) -> bytes:
+    """A body's length and SHA-256 in hex, as C{/upload} of all of them answers."""
+    return f"{len(body)} {hashlib.sha256(body).hexdigest()}".encode()
 
 
 class Hello(Resource):
@@ -137,7 +156,7 @@ class Store(Resource):
     def check(self, request: Request) -> bytes | None:
         """The representation's entity tag, once the preconditions hold."""
         stored = self.stored
-        tag = None if stored is None else hashlib.sha256(stored).digest()[:8]
+        tag = None if stored is None else entityTag(stored)
         request.checkPreconditions(tag)
         return tag
 
@@ -159,6 +178,32 @@ class Store(Resource):
         """2.02."""
         self.check(request)
         self.stored = None
+
+
+class Large(Resource):
+    """A representation of many blocks."""
+
+    def render_GET(self, request: Request) -> Response:
+        """As many bytes as the query says."""
+        body = large(int(request.query[0]) if request.query else 65_536)
+        return Response(Code.CONTENT, body, contentFormat=42, etag=entityTag(body))
+
+
+class Upload(Resource):
+    """Takes a body of many blocks."""
+
+    last = summary(b"")
+
+    def render_PUT(self, request: Request) -> bytes:
+        """Keep its length and hash."""
+        self.last = summary(request.payload)
+        return self.last
+
+    render_POST = render_PUT
+
+    def render_GET(self, request: Request) -> bytes:
+        """The last body's length and hash."""
+        return self.last
 
 
 class Broken(Resource):
@@ -185,6 +230,8 @@ def makeTree(reactor: Any) -> Resource:
         "created": Created(),
         "count": Count(),
         "store": Store(),
+        "large": Large(),
+        "upload": Upload(),
         "broken": Broken(),
     }.items():
         root.putChild(segment, resource)

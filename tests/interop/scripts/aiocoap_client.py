@@ -2,9 +2,10 @@
 aiocoap's client: requests to one URI, and a line of JSON for each response.
 
 Usage: C{python aiocoap_client.py METHOD[,METHOD...] URI [--non] [--stdin] [--option NUMBER=HEX]
-[--repeat COUNT] [--observe COUNT]}. Of several methods each waits for the response to the one before.
-C{--stdin} takes the payload from standard input, C{--repeat} asks several times at once, C{--observe}
-ends after as many notifications.
+[--repeat COUNT] [--vary] [--observe COUNT] [--block-size BYTES]}. Of several methods each waits for the
+response to the one before. C{--stdin} takes the payload from standard input, C{--repeat} asks several
+times at once, C{--vary} adds its index to each byte of the payload of each of them, C{--observe} ends
+after as many notifications, and C{--block-size} sets the largest block both ways.
 """
 
 from __future__ import annotations
@@ -48,7 +49,19 @@ def makeRequest(method: str, arguments: argparse.Namespace, payload: bytes) -> M
         request.opt.add_option(OpaqueOption(OptionNumber(int(number)), bytes.fromhex(value)))
     if arguments.observe:
         request.opt.observe = 0
+    if arguments.block_size:
+        request.opt.block2 = 0, False, exponentOf(arguments.block_size)
     return request
+
+
+def exponentOf(size: int) -> int:
+    """How a block option writes a size (RFC 7959 2.2)."""
+    return size.bit_length() - 5
+
+
+def vary(payload: bytes, index: int) -> bytes:
+    """A body that differs from the others in each byte."""
+    return bytes([(each + index) % 256 for each in payload])
 
 
 async def follow(observation: AsyncIterable[Message], count: int) -> None:
@@ -65,7 +78,15 @@ async def main(arguments: argparse.Namespace) -> None:
     payload = sys.stdin.buffer.read() if arguments.stdin else b""
     context = await Context.create_client_context()
     for method in arguments.methods.split(","):
-        requests = [context.request(makeRequest(method, arguments, payload)) for _ in range(arguments.repeat)]
+        messages = [
+            makeRequest(method, arguments, vary(payload, index) if arguments.vary else payload)
+            for index in range(arguments.repeat)
+        ]
+        if arguments.block_size:
+            for message in messages:
+                await context.find_remote_and_interface(message)
+                message.remote.maximum_block_size_exp = exponentOf(arguments.block_size)
+        requests = [context.request(message) for message in messages]
         for response in await asyncio.gather(*[each.response for each in requests]):
             show(response)
         if arguments.observe > 1:
@@ -81,5 +102,7 @@ if __name__ == "__main__":
     parser.add_argument("--stdin", action="store_true")
     parser.add_argument("--option", action="append", default=[])
     parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--vary", action="store_true")
     parser.add_argument("--observe", type=int, default=0)
+    parser.add_argument("--block-size", type=int, default=0)
     asyncio.run(main(parser.parse_args()))

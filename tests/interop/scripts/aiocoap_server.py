@@ -18,7 +18,7 @@ import aiocoap
 from aiocoap import Code, Message, resource
 from aiocoap.numbers.types import Type
 
-LARGE = bytes(range(256)) * 256
+PERIOD = 251
 
 
 def answer(code: Code, payload: bytes = b"", **options: object) -> Message:
@@ -110,9 +110,6 @@ class Status(AnyMethod):
 class Unicode(resource.Resource):
     """A resource whose path needs percent-encoding in a URI."""
 
-    def get_link_description(self) -> None:
-        """Not among the links: the library would not percent-encode its path there."""
-
     async def render_get(self, request: Message) -> Message:
         """2.05 shows that it was found."""
         return text("found")
@@ -167,8 +164,10 @@ class Large(resource.Resource):
     """A representation of many blocks."""
 
     async def render_get(self, request: Message) -> Message:
-        """65,536 bytes."""
-        return answer(Code.CONTENT, LARGE, content_format=42, etag=entityTag(LARGE))
+        """65,536 bytes, or as many as the query says."""
+        length = int(request.opt.uri_query[0]) if request.opt.uri_query else 65536
+        body = (bytes(range(PERIOD)) * (length // PERIOD + 1))[:length]
+        return answer(Code.CONTENT, body, content_format=42, etag=entityTag(body))
 
 
 class Upload(resource.Resource):

@@ -1,8 +1,9 @@
 // node-coap's client: requests to one URI, and a line of JSON for each response.
 // Usage: node node_client.js METHOD[,METHOD...] URI [--non] [--stdin] [--option NUMBER=HEX]
-//        [--repeat COUNT] [--observe COUNT]
-// Of several methods each waits for the response to the one before. --stdin takes the payload from standard input, --repeat asks several times at once, --observe ends
-// after as many notifications.
+//        [--repeat COUNT] [--vary] [--observe COUNT] [--block-size BYTES]
+// Of several methods each waits for the response to the one before. --stdin takes the payload from standard
+// input, --repeat asks several times at once, --vary adds its index to each byte of the payload of each of
+// them, --observe ends after as many notifications, --block-size sets the largest block both ways.
 'use strict'
 
 const { readFileSync } = require('fs')
@@ -16,11 +17,16 @@ const { values, positionals: [methods, uri] } = parseArgs({
     stdin: { type: 'boolean' },
     option: { type: 'string', multiple: true, default: [] },
     repeat: { type: 'string', default: '1' },
-    observe: { type: 'string', default: '0' }
+    vary: { type: 'boolean' },
+    observe: { type: 'string', default: '0' },
+    'block-size': { type: 'string', default: '0' }
   }
 })
 const payload = values.stdin ? readFileSync(0) : Buffer.alloc(0)
 const observations = Number(values.observe)
+const blockSize = Number(values['block-size'])
+// How a block option writes a size (RFC 7959 2.2).
+const exponent = Math.log2(blockSize || 1024) - 4
 
 const show = (response, body) => {
   const packet = response._packet
@@ -51,14 +57,15 @@ const fail = (error) => {
 }
 
 // A promise that is kept when the request is answered, and shown as often as was asked for.
-const ask = (method) => new Promise((resolve) => {
+const ask = (method, index) => new Promise((resolve) => {
   const request = coap.request({ ...parameters, method })
   for (const option of values.option) {
     const [number, value] = option.split('=')
     request.setOption(number, Buffer.from(value, 'hex'))
   }
   // The library sends a long body in blocks only if asked to: the first block's option (RFC 7959 2.2).
-  if (payload.length > 1024) request.setOption('Block1', Buffer.from([6]))
+  if (payload.length > (blockSize || 1024)) request.setOption('Block1', Buffer.from([exponent]))
+  if (blockSize > 0) request.setOption('Block2', Buffer.from([exponent]))
   request.on('error', fail)
   request.on('timeout', fail)
   request.on('response', (response) => {
@@ -74,12 +81,12 @@ const ask = (method) => new Promise((resolve) => {
       resolve()
     })
   })
-  request.end(payload)
+  request.end(values.vary ? payload.map((each) => each + index) : payload)
 })
 
 const main = async () => {
   for (const method of methods.split(',')) {
-    await Promise.all(Array.from({ length: Number(values.repeat) }, () => ask(method)))
+    await Promise.all(Array.from({ length: Number(values.repeat) }, (_, index) => ask(method, index)))
   }
   process.exit(0)
 }

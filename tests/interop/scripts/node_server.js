@@ -5,7 +5,7 @@
 const { createHash } = require('crypto')
 const coap = require('coap')
 
-const LARGE = Buffer.from(Array.from({ length: 65536 }, (_, index) => index % 256))
+const PERIOD = Buffer.from(Array.from({ length: 251 }, (_, index) => index))
 
 const digest = (body) => createHash('sha256').update(body)
 const entityTag = (body) => digest(body).digest().subarray(0, 8)
@@ -89,8 +89,10 @@ const RESOURCES = {
     }
   },
   '/large': {
-    GET: (request, response) => answer(response, '2.05', LARGE,
-      { 'Content-Format': 'application/octet-stream', ETag: entityTag(LARGE) })
+    GET: (request, response) => {
+      const body = Buffer.alloc(Number(queriesOf(request)[0] ?? 65536), PERIOD)
+      answer(response, '2.05', body, { 'Content-Format': 'application/octet-stream', ETag: entityTag(body) })
+    }
   },
   '/upload': {
     PUT: (request, response) => {
