@@ -24,6 +24,7 @@ from txcoap.codes import Code
 from txcoap.endpoints import UDPServerEndpoint, UnixServerEndpoint
 from txcoap.sansio.datagrams import CON, decode, encode
 from txcoap.service import CoAPService
+from txcoap.static import File
 from txcoap.tap import Options, makeService
 
 ROOT = Path(__file__).absolute().parent.parent
@@ -110,6 +111,28 @@ class OptionsTests(OptionsTestCase):
         """A bare argument is no way to give it: it says how."""
         self.assertIn("--resources mymod", self.refused("mymod"))
 
+    def test_path(self) -> None:
+        """A directory: to read, or to write too, with a limit."""
+        root = self.parsed("--path", str(self.directory))["root"]
+        self.assertIs(type(root), File)
+        self.assertEqual(root.allowedMethods, ("GET",))
+        root = self.parsed("-p", ".", "-w")["root"]
+        self.assertEqual((root.allowedMethods, root.maximumBody), (("GET", "PUT", "DELETE"), 64 * 2**20))
+        root = self.parsed("--path", ".", "--writable", "--maximum-body", "1000")["root"]
+        self.assertEqual(root.maximumBody, 1000)
+
+    def test_pathMistakes(self) -> None:
+        """Both or neither, a path that is not there, and options that do nothing are usage errors."""
+        self.assertIn("not both", self.refused("--path", ".", "--resources", self.name))
+        self.assertIn("--path", self.refused())
+        self.assertIn("--path none: No such file", self.refused("--path", "none"))
+        self.assertIn("--path a\0b: ", self.refused("--path", "a\0b"))
+        self.assertIn("--writable is for --path", self.refused("-r", self.name, "--writable"))
+        self.assertIn("--maximum-body is for", self.refused("--path", ".", "--maximum-body", "1"))
+        for text in ("0", "x", "-1", "1k", ""):
+            told = self.refused("--path", ".", "-w", f"--maximum-body={text}")
+            self.assertIn("a number of bytes", told)
+
     def test_notThere(self) -> None:
         """What is not there is named."""
         for name in ("nosuchmodule", f"{self.name}.nothing", f"{self.name}.Hello.x", ".", "a..b", "os/path"):
@@ -155,7 +178,7 @@ class OptionsTests(OptionsTestCase):
     def test_help(self) -> None:
         """C{--help} names every option, and reads as plain text."""
         text = str(Options())
-        for word in ("--resources", "--listen", "--access-log", "udp:5683"):
+        for word in ("--resources", "--path", "--writable", "--listen", "--access-log", "udp:5683"):
             self.assertIn(word, text)
         (description,) = [line for line in text.splitlines() if line.startswith("Serve CoAP")]
         self.assertNotIn("  ", description)

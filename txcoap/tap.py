@@ -14,6 +14,8 @@ from . import __version__
 from .endpoints import serverFromString
 from .interfaces import IResource
 from .service import CoAPService
+from .static import File
+from .writable import WritableFile
 
 DEFAULT_LISTEN = "udp:5683"
 
@@ -26,18 +28,24 @@ class Options(usage.Options):
     longdesc = (
         'Serve CoAP resources. --resources names a module (its "root" is served), or an object in one: a '
         "resource, a Resource class (called without arguments), or any other callable (called with the "
-        "reactor). A callable may return a Deferred. Modules in the current directory are found too."
+        "reactor). A callable may return a Deferred. Modules in the current directory are found too. Or "
+        "--path serves a directory of files, as twistd web does."
     )
 
     optParameters = [
         ["resources", "r", None, "What to serve, as a module (mymod) or an object in one (mymod.tree)."],
+        ["path", "p", None, "Serve this directory, or file, instead."],
+        ["maximum-body", None, None, "Bytes of the largest file that --writable takes (default: 64 MiB)."],
     ]
 
     optFlags = [
+        ["writable", "w", "Let everybody put and delete the files of --path."],
         ["access-log", None, "Log a line for each request."],
     ]
 
-    compData = usage.Completions(optActions={"resources": usage.CompleteList([])})
+    compData = usage.Completions(
+        optActions={"resources": usage.CompleteList([]), "path": usage.CompleteFiles(descr="directory")}
+    )
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -66,11 +74,21 @@ class Options(usage.Options):
 
     def postOptions(self) -> None:
         """See that there is something to serve, and that it can be listened where the user says."""
-        if not self["resources"]:
+        path, resources = self["path"], self["resources"]
+        if not (path or resources):
             raise usage.UsageError(
-                "nothing to serve: give a module or object by --resources, "
+                "nothing to serve: give a module or object by --resources, or a directory by --path, "
                 "as in: twistd -n coap --resources mymod"
             )
+        if path and resources:
+            raise usage.UsageError(
+                "give --resources or --path, not both; to serve files beside other resources, put a "
+                "txcoap.static.File into their tree"
+            )
+        if self["writable"] and not path:
+            raise usage.UsageError("--writable is for --path: resources themselves say what they take")
+        if self["maximum-body"] is not None and not self["writable"]:
+            raise usage.UsageError("--maximum-body is for --writable")
         from twisted.internet import reactor
 
         try:
@@ -79,7 +97,28 @@ class Options(usage.Options):
             ]
         except ValueError as e:
             raise usage.UsageError(f"--listen: {e}") from None
-        self["root"] = findResources(self["resources"])
+        limit = self["maximum-body"]
+        self["root"] = findFiles(path, self["writable"], limit) if path else findResources(resources)
+
+
+def findFiles(path: str, isWritable: bool, limit: str | None = None) -> File:
+    """
+    The files below a directory, or a single file, as resources.
+
+    @param isWritable: Whether they can be put and deleted.
+    @param limit: Bytes of the largest file to put, as text; None for the default.
+    @raise usage.UsageError: if there is no such directory, or it may not be read, or the limit is none.
+    """
+    try:
+        # What is found out now needs no request to be found out by.
+        os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
+    except (OSError, ValueError) as e:
+        raise usage.UsageError(f"--path {path}: {getattr(e, 'strerror', e)}") from None
+    if not isWritable:
+        return File(path)
+    if limit is not None and not (limit.isascii() and limit.isdigit() and int(limit)):
+        raise usage.UsageError(f"--maximum-body {limit}: give a number of bytes, such as 1048576")
+    return WritableFile(path, maximumBody=None if limit is None else int(limit))
 
 
 def findResources(name: str) -> Any:
