@@ -60,11 +60,12 @@ class Blockwise:
 
     @param blockSize: Bytes in the largest block that we send, or ask for; 16 to 1024.
     @ivar exponent: Its size as SZX.
+    @ivar size: Its size in bytes.
     """
 
     def __init__(self, blockSize: int) -> None:
         self.exponent = exponentFor(blockSize)
-        self._size = 16 << self.exponent
+        self.size = 16 << self.exponent
 
     # Requests
 
@@ -172,7 +173,7 @@ class Blockwise:
         if isinstance(response, RangedResponse):
             return self._ofRange(request, response, asked)
         payload = response.payload
-        if asked is None and len(payload) <= self._size:
+        if asked is None and len(payload) <= self.size:
             return response
         block, part = cut(payload, asked, self.exponent)
         options = response.options

@@ -246,17 +246,15 @@ class CoAPProtocol(DatagramProtocol):
 
     def _flush(self) -> None:
         """Send what the machines want sent."""
-        outbox = self._exchanges.datagramsToSend()
-        while outbox:
-            for data, peer, local in outbox:
-                if self.trace is not None:
-                    self.trace("sent", data, peer)
-                error = self._send(data, peer, local)
-                if error is not None:
-                    event = self._exchanges.receiveUnreachable(data, peer, error, self.reactor.seconds())
-                    if event is not None:
-                        self._deliver(event)
-            outbox = self._exchanges.datagramsToSend()
+        for data, peer, local in self._exchanges.datagramsToSend():
+            if self.trace is not None:
+                self.trace("sent", data, peer)
+            error = self._send(data, peer, local)
+            if error is not None:
+                event = self._exchanges.receiveUnreachable(data, peer, error, self.reactor.seconds())
+                if event is not None:
+                    self._deliver(event)
+                    self._flush()
 
     def _write(self, data: bytes, peer: Any, local: Any) -> int | None:
         """Send by a transport of Twisted's own; see L{ITransport.send}."""

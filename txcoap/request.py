@@ -37,6 +37,9 @@ NOT_DONE_YET = 1
 # What need not be percent-encoded in path and query alike (RFC 3986 3.3, 3.4).
 _SAFE = "!$'()*+,;=:@"
 
+_OBSERVE = 6
+_BLOCK2 = 23
+
 # RFC 7641 4.5: of a handler's non-confirmable notifications one in so many is confirmable.
 _CONFIRM_EVERY = 10
 
@@ -75,6 +78,9 @@ def describeAddress(address: Any) -> str:
     return str(address)
 
 
+_TEXT = Options(contentFormat=0)
+
+
 @lru_cache(256)
 def _formatOptions(form: int | str) -> Options:
     return Options(contentFormat=form)
@@ -96,6 +102,8 @@ class Request(Message):
     @ivar protocol: The L{CoAPProtocol} that it came by.
     @ivar exchange: The L{IncomingRequest}.
     @ivar block1: The block of the body that came last, to be answered, if it came in blocks.
+    @ivar isPlain: Whether it has none of the options that ask for more than a response: conditions, entity
+        tags, Observe, blocks, a proxy.
     @ivar finished: Whether it is answered, or nobody waits for the answer.
     """
 
@@ -111,6 +119,7 @@ class Request(Message):
         "consumer",
         "exchange",
         "finished",
+        "isPlain",
         "postpath",
         "prepath",
         "protocol",
@@ -126,6 +135,8 @@ class Request(Message):
         self.prepath: list[str] = []
         self.postpath: list[str] = []
         self.resource: Any = None
+        pairs = exchange.options.pairs
+        self.isPlain = not pairs or (pairs[0][0] > _OBSERVE and pairs[-1][0] < _BLOCK2)
         self.finished = False
         self.consumer: Any = None
         self.block1: Block | None = None
@@ -451,10 +462,11 @@ class Request(Message):
 
     def textResponse(self, text: str) -> Response:
         """Text as a response, in UTF-8."""
-        if self._options.contentFormat is None:
-            options = self._options.evolve(contentFormat=0) if self._options else _formatOptions(0)
-        else:
-            options = self._options
+        options = self._options
+        if options is NO_OPTIONS:
+            options = _TEXT
+        elif options.contentFormat is None:
+            options = options.evolve(contentFormat=0)
         return Response(self._code or DEFAULT_CODES[self.code], text.encode("utf-8"), options)
 
     def send(self, response: Response) -> bool:
@@ -479,9 +491,10 @@ class Request(Message):
         """The request is answered."""
         self.finished = True
         self._rendering = None
-        notifications, self._notifications = self._notifications, []
-        for notification in notifications:
-            notification.callback(None)
+        if self._notifications:
+            notifications, self._notifications = self._notifications, []
+            for notification in notifications:
+                notification.callback(None)
 
     def connectionLost(self, reason: RequestError) -> None:
         """Nobody waits for the answer any more."""

@@ -36,11 +36,6 @@ from .sansio.events import IncomingRequest
 
 __all__ = ["NOT_DONE_YET", "Request", "Site"]
 
-# Requests to a proxy have options from Proxy-Uri up; few others have any beyond Block1.
-_PROXY_URI = 35
-_BLOCK2 = 23
-
-_OBSERVE = 6
 _REGISTER, _DEREGISTER = 0, 1
 _OBSERVABLE = frozenset({Code.GET, Code.FETCH})
 
@@ -90,16 +85,13 @@ class Site:
         request = Request(self, protocol, exchange)
         try:
             request.resource = resource = self.getResourceFor(request)
-            if not self._concernsBlocks(request, resource) or self.blockwise.admit(request, resource):
+            isWhole = request.isPlain and getattr(resource, "openBody", None) is None
+            if isWhole or self.blockwise.admit(request, resource):
                 self.rendered(resource.render(request), request)
         except Exception:
             self.failed(Failure(), request)
         if not request.finished and not request.isLasting:
             protocol.awaitAnswer(exchange, request.connectionLost)
-
-    def _concernsBlocks(self, request: Request, resource: Any) -> bool:
-        pairs = request.options.pairs
-        return bool(pairs and pairs[-1][0] >= _BLOCK2) or getattr(resource, "openBody", None) is not None
 
     def getResourceFor(self, request: Request) -> Any:
         """
@@ -110,9 +102,7 @@ class Site:
         if request.code not in DEFAULT_CODES:
             raise MethodNotAllowed(f"no method is called {request.code.dotted}")
         options = request.options
-        pairs = options.pairs
-        forProxy = pairs and pairs[-1][0] >= _PROXY_URI
-        if forProxy and not (options.proxyUri is None and options.proxyScheme is None):
+        if not request.isPlain and not (options.proxyUri is None and options.proxyScheme is None):
             raise ProxyingNotSupported()
         path = options.uriPath
         request.postpath = list(path)
@@ -172,6 +162,9 @@ class Site:
         """
         if request.finished:
             return
+        if request.isPlain and type(response) is Response and len(response.payload) <= self.blockwise.size:
+            self._send(response, request)
+            return
         options = response.options
         if options is not NO_OPTIONS and response.code == Code.CONTENT:
             etag = response.etag
@@ -192,8 +185,7 @@ class Site:
         if request.block1 is not None:
             options = response.options.evolve(block1=request.block1)
             response = Response(response.code, response.payload, options)
-        pairs = request.options.pairs
-        if pairs and pairs[0][0] <= _OBSERVE and request.options.observe is not None:
+        if not request.isPlain and request.options.observe is not None:
             response = self._observe(request, response)
         try:
             request.answer(response)
