@@ -20,7 +20,7 @@ from zope.interface import implementer
 
 from .block import Block, exponentFor
 from .codes import Code
-from .errors import BadRequest, MethodNotAllowed, RequestEntityIncomplete, ServiceUnavailable
+from .errors import BadRequest, MethodNotAllowed, NotFound, RequestEntityIncomplete, ServiceUnavailable
 from .interfaces import IRange
 from .message import Response
 from .options import NO_OPTIONS, Options
@@ -91,6 +91,8 @@ class Blockwise:
     def _receive(self, request: Request, resource: Any, block: Block, opensBody: bool) -> bool:
         allowed = getattr(resource, "allowedMethods", None)
         if allowed is not None and request.method not in allowed:
+            if not allowed:
+                raise NotFound()
             raise MethodNotAllowed(f"allowed: {', '.join(allowed)}")
         protocol = request.protocol
         limit = None if opensBody else _limitOf(resource, request)
@@ -126,12 +128,12 @@ class Blockwise:
     def _pass(self, request: Request, resource: Any, upload: Upload, stored: Stored) -> None:
         """Hand what came on to what the resource opened for it."""
         transfers = request.protocol.transfers
-        if upload.sink is None:
-            upload.sink = BodySink(resource.openBody(request))
-            upload.abandoned = upload.sink.abandon
-        sink = upload.sink
-        request.consumer = sink.consumer
         try:
+            if upload.sink is None:
+                upload.sink = BodySink(resource.openBody(request))
+                upload.abandoned = upload.sink.abandon
+            sink = upload.sink
+            request.consumer = sink.consumer
             if stored is not Stored.AGAIN:
                 sink.write(transfers.take(upload))
             if stored is Stored.LAST:
@@ -173,7 +175,9 @@ class Blockwise:
         if isinstance(response, RangedResponse):
             return self._ofRange(request, response, asked)
         payload = response.payload
-        if asked is None and len(payload) <= self.size:
+        # What is no representation answers a request for any block.
+        isWhole = asked is None or response.code.isError or response.code == Code.VALID
+        if isWhole and len(payload) <= self.size:
             return response
         block, part = cut(payload, asked, self.exponent)
         options = response.options

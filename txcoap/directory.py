@@ -148,9 +148,13 @@ class Temporary:
         self._place = place
         self._name = f".{token_hex(8)}.part"
         self._descriptor = os.open(self._name, _CREATE, 0o666, dir_fd=place.directory)
-        # What the umask leaves of it; nobody else is to read half a file.
-        self._mode = stat.S_IMODE(os.fstat(self._descriptor).st_mode)
-        os.fchmod(self._descriptor, 0o600)
+        try:
+            # What the umask leaves of it; nobody else is to read half a file.
+            self._mode = stat.S_IMODE(os.fstat(self._descriptor).st_mode)
+            os.fchmod(self._descriptor, 0o600)
+        except BaseException:
+            self.close()
+            raise
 
     def write(self, data: bytes) -> None:
         """Add to the content."""
