@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IConsumer, IProtocol, IPushProducer
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone, ResponseFailed
@@ -154,14 +154,15 @@ class Conversation:
 
     def take(self, received: ReceivedResponse) -> None:
         """A response came."""
-        asking = self.asking
+        asking, progress = self.asking, self._progress
         self._peer = received
+        sent = asking.sent
         asking.answered(received)
-        if self._progress is not None:
-            if asking.stage is Stage.SENDING:
-                self._progress("sent", asking.sent, asking.total)
-            else:
-                self._progress("received", asking.received, asking.expected)
+        if progress is not None:
+            if asking.sent != sent:
+                progress("sent", asking.sent, asking.total)
+            if asking.stage is not Stage.SENDING:
+                progress("received", asking.received, asking.expected)
 
     async def whole(self) -> ReceivedResponse | None:
         """The response with all of its body."""
@@ -197,7 +198,15 @@ class StreamedResponse(ReceivedResponse):
     @ivar length: Bytes of the body, if the peer said so, else C{UNKNOWN_LENGTH}.
     """
 
-    __slots__ = ("_conversation", "_delivering", "_isPaused", "_protocol", "_resumed")
+    __slots__ = (
+        "_conversation",
+        "_delivering",
+        "_isInProtocol",
+        "_isPaused",
+        "_isStopped",
+        "_protocol",
+        "_resumed",
+    )
 
     def __init__(self, conversation: Conversation) -> None:
         head = conversation.response(b"")
@@ -206,6 +215,8 @@ class StreamedResponse(ReceivedResponse):
         self._conversation = conversation
         self._protocol: Any = None
         self._isPaused = False
+        self._isStopped = False
+        self._isInProtocol = False
         self._resumed: Deferred[None] | None = None
         self._delivering: Deferred[None] | None = None
 
@@ -236,15 +247,24 @@ class StreamedResponse(ReceivedResponse):
     async def _deliver(self) -> None:
         asking = self._conversation.asking
         while True:
+            await self._go()
             part = asking.takePart()
             if part:
+                self._isInProtocol = True
                 self._protocol.dataReceived(part)
+                self._isInProtocol = False
             if asking.stage is Stage.DONE:
                 return
-            if self._isPaused:
-                self._resumed = Deferred()
-                await self._resumed
+            await self._go()
             await self._conversation.step()
+
+    async def _go(self) -> None:
+        """Wait while the protocol has paused us; see whether it stopped us."""
+        if self._isStopped:
+            raise CancelledError()
+        while self._isPaused:
+            self._resumed = Deferred()
+            await self._resumed
 
     def _end(self, reason: Failure) -> None:
         self._delivering = None
@@ -263,7 +283,9 @@ class StreamedResponse(ReceivedResponse):
 
     def stopProducing(self) -> None:
         """Ask for no more blocks, for good."""
-        if self._delivering is not None:
+        self._isStopped = True
+        # Within dataReceived nothing is under way that could be cancelled.
+        if self._delivering is not None and not self._isInProtocol:
             self._delivering.cancel()
 
     loseConnection = abortConnection = stopProducing

@@ -255,6 +255,9 @@ class Repeated(OptionDefinition, Generic[T]):
         return [(self.number, self.encode(each)) for each in value]
 
 
+_OBSERVE = 6
+_BLOCK2 = 23
+
 _number = itemgetter(0)
 
 
@@ -267,11 +270,14 @@ class Options:
     L{adding}.
 
     @ivar pairs: Every option as (number, raw value), in the order of their numbers.
+    @ivar isPlain: Whether there is none of those that ask for more than a response: conditions, entity tags,
+        Observe, blocks, a proxy, No-Response.
     @ivar wire: The same, delta-coded (RFC 7252 3.1), once a codec has made or read that form.
     """
 
-    __slots__ = ("_unrecognized", "_values", "pairs", "wire")
+    __slots__ = ("_unrecognized", "_values", "isPlain", "pairs", "wire")
 
+    isPlain: bool
     pairs: tuple[Pair, ...]
     wire: bytes | None
 
@@ -321,6 +327,7 @@ class Options:
 
     def _hold(self, pairs: tuple[Pair, ...], wire: bytes | None) -> None:
         self.pairs = pairs
+        self.isPlain = not pairs or (pairs[0][0] > _OBSERVE and pairs[-1][0] < _BLOCK2)
         self.wire = wire
         self._values: dict[int, Any] = {}
         self._unrecognized: tuple[int, ...] | None = None

@@ -37,9 +37,6 @@ NOT_DONE_YET = 1
 # What need not be percent-encoded in path and query alike (RFC 3986 3.3, 3.4).
 _SAFE = "!$'()*+,;=:@"
 
-_OBSERVE = 6
-_BLOCK2 = 23
-
 # RFC 7641 4.5: of a handler's non-confirmable notifications one in so many is confirmable.
 _CONFIRM_EVERY = 10
 
@@ -102,53 +99,31 @@ class Request(Message):
     @ivar protocol: The L{CoAPProtocol} that it came by.
     @ivar exchange: The L{IncomingRequest}.
     @ivar block1: The block of the body that came last, to be answered, if it came in blocks.
-    @ivar isPlain: Whether it has none of the options that ask for more than a response: conditions, entity
-        tags, Observe, blocks, a proxy.
     @ivar finished: Whether it is answered, or nobody waits for the answer.
     """
 
-    __slots__ = (
-        "_chunks",
-        "_code",
-        "_notifications",
-        "_options",
-        "_produced",
-        "_relation",
-        "_rendering",
-        "block1",
-        "consumer",
-        "exchange",
-        "finished",
-        "isPlain",
-        "postpath",
-        "prepath",
-        "protocol",
-        "resource",
-        "site",
-    )
+    # What most requests never change stands in the class.
+    resource: Any = None
+    finished = False
+    consumer: Any = None
+    block1: Block | None = None
+    _code: Code | None = None
+    _options = NO_OPTIONS
+    _chunks: tuple[bytes, ...] = ()
+    _notifications: tuple[Deferred[None], ...] = ()
+    _rendering: Deferred[Any] | None = None
+    _relation: Relation | None = None
+    _produced: ProducedBody | None = None
 
     def __init__(self, site: Site, protocol: CoAPProtocol, exchange: IncomingRequest) -> None:
         self.site = site
+        self.protocol = protocol
+        self.exchange = exchange
         self.code = exchange.code
         self.options = exchange.options
         self.payload = exchange.payload
         self.prepath: list[str] = []
         self.postpath: list[str] = []
-        self.resource: Any = None
-        pairs = exchange.options.pairs
-        self.isPlain = not pairs or (pairs[0][0] > _OBSERVE and pairs[-1][0] < _BLOCK2)
-        self.finished = False
-        self.consumer: Any = None
-        self.block1: Block | None = None
-        self.protocol = protocol
-        self.exchange = exchange
-        self._code: Code | None = None
-        self._options = NO_OPTIONS
-        self._chunks: list[bytes] = []
-        self._notifications: list[Deferred[None]] = []
-        self._rendering: Deferred[Any] | None = None
-        self._relation: Relation | None = None
-        self._produced: ProducedBody | None = None
 
     # What is asked
 
@@ -312,7 +287,7 @@ class Request(Message):
         if self._produced is not None:
             self._produced.write(data)
         else:
-            self._chunks.append(data)
+            self._chunks += (data,)
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """
@@ -442,7 +417,7 @@ class Request(Message):
             EXCHANGE_LIFETIME is over.
         """
         notification: Deferred[None] = Deferred()
-        self._notifications.append(notification)
+        self._notifications += (notification,)
         return notification
 
     # For Site
@@ -475,7 +450,7 @@ class Request(Message):
 
     def answer(self, response: Response) -> None:
         """Send a response as it is."""
-        self.send(response)
+        self.protocol.respond(self.exchange, response.code, response.options, response.payload)
         self.concluded()
 
     def silence(self) -> None:
@@ -492,14 +467,14 @@ class Request(Message):
         self.finished = True
         self._rendering = None
         if self._notifications:
-            notifications, self._notifications = self._notifications, []
+            notifications, self._notifications = self._notifications, ()
             for notification in notifications:
                 notification.callback(None)
 
     def connectionLost(self, reason: RequestError) -> None:
         """Nobody waits for the answer any more."""
         self.finished = True
-        notifications, self._notifications = self._notifications, []
+        notifications, self._notifications = self._notifications, ()
         for notification in notifications:
             notification.errback(reason)
         if self._produced is not None:

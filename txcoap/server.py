@@ -85,7 +85,7 @@ class Site:
         request = Request(self, protocol, exchange)
         try:
             request.resource = resource = self.getResourceFor(request)
-            isWhole = request.isPlain and getattr(resource, "openBody", None) is None
+            isWhole = request.options.isPlain and getattr(resource, "openBody", None) is None
             if isWhole or self.blockwise.admit(request, resource):
                 self.rendered(resource.render(request), request)
         except Exception:
@@ -102,7 +102,7 @@ class Site:
         if request.code not in DEFAULT_CODES:
             raise MethodNotAllowed(f"no method is called {request.code.dotted}")
         options = request.options
-        if not request.isPlain and not (options.proxyUri is None and options.proxyScheme is None):
+        if not request.options.isPlain and not (options.proxyUri is None and options.proxyScheme is None):
             raise ProxyingNotSupported()
         path = options.uriPath
         request.postpath = list(path)
@@ -162,8 +162,11 @@ class Site:
         """
         if request.finished:
             return
-        if request.isPlain and type(response) is Response and len(response.payload) <= self.blockwise.size:
-            self._send(response, request)
+        isPlain = request.options.isPlain and type(response) is Response and request.block1 is None
+        if isPlain and len(response.payload) <= self.blockwise.size:
+            request.answer(response)
+            if self.accessLog is not None:
+                self._logAccess(request, response)
             return
         options = response.options
         if options is not NO_OPTIONS and response.code == Code.CONTENT:
@@ -185,7 +188,7 @@ class Site:
         if request.block1 is not None:
             options = response.options.evolve(block1=request.block1)
             response = Response(response.code, response.payload, options)
-        if not request.isPlain and request.options.observe is not None:
+        if not request.options.isPlain and request.options.observe is not None:
             response = self._observe(request, response)
         try:
             request.answer(response)
@@ -194,10 +197,14 @@ class Site:
             response = Response.fromError(InternalServerError())
             request.answer(response)
         if self.accessLog is not None:
-            try:
-                self.accessLog(request, response)
-            except Exception:
-                self._log.failure("the access log failed on {request}", request=request)
+            self._logAccess(request, response)
+
+    def _logAccess(self, request: Request, response: Response) -> None:
+        assert self.accessLog is not None
+        try:
+            self.accessLog(request, response)
+        except Exception:
+            self._log.failure("the access log failed on {request}", request=request)
 
     def _observe(self, request: Request, response: Response) -> Response:
         """A request asks to observe, or to observe no more (RFC 7641 2); elsewhere the option is ignored."""

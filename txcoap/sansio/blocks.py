@@ -39,7 +39,6 @@ from .deadlines import Deadline, Deadlines
 
 __all__ = ["Download", "Stored", "Transfers", "Upload", "cut", "isContinuation", "transferKey"]
 
-_BLOCK2 = 23
 # Observe, Block2, Block1, Size2, Size1, Echo, No-Response: how a body is carried, not which it is.
 _OF_THE_TRANSFER = frozenset({6, 23, 27, 28, 60, 252, 258})
 _BUSY = 5
@@ -52,8 +51,7 @@ def isContinuation(options: Options) -> bool:
     Whether a request carries a block within a body, or asks for one: what was done for it shows when it
     is repeated, so that no reply to it has to be remembered (RFC 7252 4.5).
     """
-    pairs = options.pairs
-    if not pairs or pairs[-1][0] < _BLOCK2:
+    if options.isPlain:
         return False
     block1, block2 = options.block1, options.block2
     if block1 is not None:

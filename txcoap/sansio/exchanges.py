@@ -47,8 +47,6 @@ __all__ = ["Exchanges"]
 # RFC 7252 5.3.1 asks for at least 32 random bits where an answer could be forged from afar.
 TOKEN_LENGTH = 4
 
-_NO_RESPONSE = 258
-
 # RFC 7967 2.1: the classes of response that a client does not care for, as bits of No-Response.
 _ALL_CLASSES = 2 | 8 | 16
 
@@ -209,8 +207,7 @@ class Exchanges:
         @return: Whether the request took the answer: one that is answered or forgotten does not.
         @raise MessageTooLarge: if it does not fit a datagram.
         """
-        pairs = request.options.pairs
-        if pairs and pairs[-1][0] >= _NO_RESPONSE:
+        if not request.options.isPlain:
             unwanted = request.options.noResponse
             if unwanted is not None and unwanted >> (code >> 5) - 1 & 1:
                 return self._messaging.silence(request)

@@ -115,7 +115,7 @@ class Messaging:
         # With the responses that are not acknowledged yet, what Limits.pendingRequests counts.
         self._toAnswer = 0
         self._sweep: Deadline | None = None
-        self._sweepAt = NEVER
+        self._shortest = min(self._lifetimes)
 
     # What comes
 
@@ -140,7 +140,8 @@ class Messaging:
     def _request(
         self, datagram: Datagram, data: bytes, peer: Hashable, local: Hashable, now: float
     ) -> IncomingRequest | None:
-        key = None if isContinuation(datagram.options) else hash((peer, data))
+        options = datagram.options
+        key = None if not options.isPlain and isContinuation(options) else hash((peer, data))
         if key in self._duplicates.replies:
             self._repeat(key, datagram.type, peer, local)
             return None
@@ -211,8 +212,8 @@ class Messaging:
         duplicates = self._duplicates
         if not duplicates.add(key, datagram.code, datagram.type, now):
             return False
-        if now + self._lifetimes[datagram.type] < self._sweepAt:
-            self._sweepBy(duplicates.next())
+        if self._sweep is None:
+            self._sweep = self._deadlines.set(now + self._shortest, self._forgetOld, None)
         return True
 
     def _repeat(self, key: int | None, type: int, peer: Hashable, local: Hashable) -> None:
@@ -399,19 +400,12 @@ class Messaging:
             **self.transmissions.sizes(),
         }
 
-    def _sweepBy(self, when: float) -> None:
-        """Look for what is to be forgotten at this time, or sooner."""
-        if when < self._sweepAt:
-            self._deadlines.cancel(self._sweep)
-            self._sweepAt = when
-            self._sweep = self._deadlines.set(when, self._forgetOld, None)
-
     def _forgetOld(self, _: None, now: float) -> None:
         self._duplicates.expire(now)
-        self._sweepAt = NEVER
         upcoming = self._duplicates.next()
-        if upcoming < NEVER:
-            self._sweepBy(upcoming)
+        # What comes from now on is not due before the shorter lifetime is over.
+        when = min(upcoming, now + self._shortest)
+        self._sweep = None if upcoming == NEVER else self._deadlines.set(when, self._forgetOld, None)
 
     def _reset(self, messageID: int, peer: Hashable, local: Hashable) -> None:
         self.counters.resetsSent += 1

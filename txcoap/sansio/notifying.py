@@ -15,7 +15,7 @@ from ..options import Options
 from .datagrams import CON, NON, encode
 from .deadlines import Deadline
 from .events import IncomingRequest, RelationEnded
-from .observations import Relation, Spread, sequenceAt
+from .observations import NON_INTERVAL, Relation, Spread, sequenceAt
 from .transmissions import Transmission, Transmissions
 
 __all__ = ["Notifier"]
