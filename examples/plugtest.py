@@ -1,9 +1,9 @@
 """
-The server of ETSI's CoAP plugtests: what the tests CORE and LINK of their fourth edition ask for::
+The server of ETSI's CoAP plugtests: what the tests CORE, LINK and BLOCK of their fourth edition ask for::
 
     twistd -n coap --listen udp:5683:interface=127.0.0.1 --resources examples.plugtest
 
-The table at the end says which resource is where.
+The table at the end says which resource is where; C{examples.plugtest_large} has most of BLOCK's.
 """
 
 from typing import Any
@@ -14,6 +14,8 @@ from twisted.internet.task import deferLater
 from txcoap import Code, Request, Resource, Response
 from txcoap.errors import BadRequest, NotFound, PreconditionFailed
 from txcoap.linkformat import Link, write
+
+from .plugtest_large import LARGE, large
 
 
 class Test(Resource):
@@ -176,8 +178,9 @@ def root(reactor: Any) -> Resource:
         "create1": Create(),
         "create2": Create(),
         "create3": Create(),
-        "large": Text("".join(f"{n:2}: {'.' * 59}\n" for n in range(20)), sz=1280),
+        "large": Text(LARGE, sz=len(LARGE)),
         "large-update": Store(),
+        **large(reactor),
         "path": Links(),
         "path/sub1": Text("/path/sub1"),
         "path/sub2": Text("/path/sub2"),

@@ -296,7 +296,8 @@ class LinkTests(PlugtestCase):
         """All links: those of the table, but what does not exist yet."""
         expected = (
             "/test /seg1 /seg1/seg2 /seg1/seg2/seg3 /query /separate /location-query /multi-format "
-            "/validate /large /large-update /path /path/sub1 /path/sub2 /path/sub3 /link1 /link2 /link3"
+            "/validate /large /large-update /large-separate /large-create /large-post /path /path/sub1 "
+            "/path/sub2 /path/sub3 /link1 /link2 /link3"
         )
         self.assertEqual(set(self.links()), set(expected.split()))
 
