@@ -22,6 +22,11 @@ __all__ = ["Notifier"]
 
 _OBSERVE = 6
 
+# RFC 7641 4.4: within so many seconds numbers count up. After that they are the clock's, even if that is
+# more than half a round ahead of the last: else they were not the clock's any more, and after a restart
+# not newer than before.
+_COUNTING_TIME = 256.0
+
 
 class Notifier:
     """
@@ -163,8 +168,10 @@ class Notifier:
         peer = transmissions.use(relation.peer, now)
         messageID = None if peer is None else peer.messageIDs.take(now)
         if peer is None or messageID is None:
+            # What waits must not be lost: the observer would take an old state for the present one.
             transmissions.counters.unsent += 1
-            relation.waiting = None
+            relation.isQueued = True
+            transmissions.deadlines.set(now + NON_INTERVAL, self._itIsTime, relation)
             return
         confirmable = relation.needsConfirmation(now)
         data = self._encode(relation, messageID, confirmable, now)
@@ -198,7 +205,8 @@ class Notifier:
         code, options, payload = relation.waiting
         relation.waiting = None
         if not relation.isLast:
-            relation.sequence = number = sequenceAt(now, relation.sequence)
+            last = relation.sequence if now < relation.sentAt + _COUNTING_TIME else None
+            relation.sequence = number = sequenceAt(now, last)
             known, knownNumber, numbered = self._last
             if known is not options or knownNumber != number:
                 value = number.to_bytes((number.bit_length() + 7) // 8, "big")
