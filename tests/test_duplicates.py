@@ -9,6 +9,7 @@ from random import Random
 from twisted.trial.unittest import SynchronousTestCase
 
 from txcoap.codes import Code
+from txcoap.sansio.deadlines import Deadlines
 from txcoap.sansio.duplicates import ENTRY_SIZE, RANKS, TRACE_SIZE, Duplicates, Rank
 
 CON, NON = 0, 1
@@ -16,7 +17,7 @@ CON, NON = 0, 1
 
 def memory(entries: int = 100, maximumSafeReply: int = 512) -> Duplicates:
     """A memory for so many messages without replies."""
-    return Duplicates(247.0, 145.0, entries * ENTRY_SIZE, maximumSafeReply)
+    return Duplicates(247.0, 145.0, entries * ENTRY_SIZE, maximumSafeReply, Deadlines())
 
 
 class RankTests(SynchronousTestCase):

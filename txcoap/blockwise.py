@@ -158,7 +158,8 @@ class Blockwise:
             part, body = cut(download.body, block, self.exponent)
             download.isServed = download.isServed or not part.more
             code = Code.fromByte(download.code)
-            request.answer(Response(code, body, _withBlock(download.options, part)))
+            size2 = self._size2(request, len(download.body))
+            request.answer(Response(code, body, _withBlock(download.options, part, size2)))
         else:
             download.body.ask(request, block)
         return False

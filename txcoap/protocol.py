@@ -75,6 +75,7 @@ class CoAPProtocol(DatagramProtocol):
     @param limits: The bounds of what peers can make grow.
     @param chance: For message IDs, tokens and time-outs; not guessable, but in tests.
     @param trace: Sees every datagram.
+    @ivar now: Gives the time by which the machines go, in seconds.
     """
 
     noisy = False
@@ -93,6 +94,7 @@ class CoAPProtocol(DatagramProtocol):
             from twisted.internet import reactor
         self.site = site
         self.reactor = reactor
+        self.now: Callable[[], float] = reactor.seconds
         self.trace = trace
         self.isOpen = False
         self.chance: Chance = chance or SystemRandom()
@@ -123,10 +125,6 @@ class CoAPProtocol(DatagramProtocol):
     def transfers(self) -> Transfers:
         """The bodies that peers send and fetch in blocks."""
         return self._exchanges.transfers
-
-    def now(self) -> float:
-        """The time by which the machines go."""
-        return float(self.reactor.seconds())
 
     def freeTag(self) -> bytes:
         """A Request-Tag that no request under way is likely to have (RFC 9175 3)."""
@@ -180,7 +178,7 @@ class CoAPProtocol(DatagramProtocol):
             self._call.cancel()
         self._call = None
         self._callAt = NEVER
-        now = self.reactor.seconds()
+        now = self.now()
         error = SocketClosed("the socket was closed")
         # What is told may answer by cancelling others: each is taken out before it hears.
         while self._asked:
@@ -206,7 +204,7 @@ class CoAPProtocol(DatagramProtocol):
         """A datagram came; see L{IDatagramReceiver}."""
         if self.trace is not None:
             self.trace("received", data, peer)
-        event = self._exchanges.receiveDatagram(data, peer, local, self.reactor.seconds())
+        event = self._exchanges.receiveDatagram(data, peer, local, self.now())
         if isinstance(event, IncomingRequest):
             if self.site is None:
                 self._exchanges.resetRequest(event)
@@ -220,7 +218,7 @@ class CoAPProtocol(DatagramProtocol):
 
     def datagramUnreachable(self, data: bytes, peer: Any, error: int) -> None:
         """The network returned a datagram of ours; see L{IDatagramReceiver}."""
-        event = self._exchanges.receiveUnreachable(data, peer, error, self.reactor.seconds())
+        event = self._exchanges.receiveUnreachable(data, peer, error, self.now())
         if event is not None:
             self._deliver(event)
         self._flush()
@@ -232,11 +230,11 @@ class CoAPProtocol(DatagramProtocol):
             if self._call is not None:
                 self._call.cancel()
             self._callAt = due
-            self._call = self.reactor.callLater(max(0.0, due - self.reactor.seconds()), self._expire)
+            self._call = self.reactor.callLater(max(0.0, due - self.now()), self._expire)
 
     def _expire(self) -> None:
         # A call can come a rounding error early; the machines must not find that nothing is due.
-        now = max(self._callAt, self.reactor.seconds())
+        now = max(self._callAt, self.now())
         self._call = None
         self._callAt = NEVER
         for event in self._exchanges.expire(now):
@@ -251,7 +249,7 @@ class CoAPProtocol(DatagramProtocol):
                 self.trace("sent", data, peer)
             error = self._send(data, peer, local)
             if error is not None:
-                event = self._exchanges.receiveUnreachable(data, peer, error, self.reactor.seconds())
+                event = self._exchanges.receiveUnreachable(data, peer, error, self.now())
                 if event is not None:
                     self._deliver(event)
                     self._flush()
@@ -329,8 +327,8 @@ class CoAPProtocol(DatagramProtocol):
         @return: Whether it took the answer: one that is answered or forgotten does not.
         @raise MessageTooLarge: if it does not fit a datagram.
         """
-        taken = self._exchanges.respond(exchange, code, options, payload, self.reactor.seconds())
-        if self._served.pop(exchange, None) is not None:
+        taken = self._exchanges.respond(exchange, code, options, payload, self.now())
+        if self._served and self._served.pop(exchange, None) is not None:
             self._flush()
             self.turnEnded()
         return taken
@@ -341,7 +339,7 @@ class CoAPProtocol(DatagramProtocol):
 
     def acknowledge(self, exchange: IncomingRequest) -> None:
         """Acknowledge a request now; its response comes apart."""
-        self._exchanges.acknowledge(exchange, self.reactor.seconds())
+        self._exchanges.acknowledge(exchange, self.now())
         self._flush()
         self.turnEnded()
 
@@ -366,7 +364,7 @@ class CoAPProtocol(DatagramProtocol):
         @return: The relation, whose C{owner} is to be set; None if there is no place for one more.
         """
         self.deregister(exchange.peer, exchange.token)
-        return self._exchanges.notifier.register(exchange, confirmable, confirmEvery, self.reactor.seconds())
+        return self._exchanges.notifier.register(exchange, confirmable, confirmEvery, self.now())
 
     def deregister(self, peer: Hashable, token: bytes) -> None:
         """A peer does not observe any more what it observed by this token; nothing if it did not."""
@@ -377,13 +375,13 @@ class CoAPProtocol(DatagramProtocol):
 
     def endRelation(self, relation: Relation) -> None:
         """Tell an observer nothing more."""
-        self._exchanges.notifier.end(relation, self.reactor.seconds())
+        self._exchanges.notifier.end(relation, self.now())
 
     def notify(
         self, relation: Relation, code: int, options: Options, payload: bytes, *, isLast: bool = False
     ) -> None:
         """Tell an observer; L{settle} is to be called afterwards."""
-        now = self.reactor.seconds()
+        now = self.now()
         self._exchanges.notifier.notify(relation, code, options, payload, now, isLast)
 
     def settle(self) -> None:
@@ -418,7 +416,7 @@ class CoAPProtocol(DatagramProtocol):
         exchange = self._exchanges.request(
             request,
             peer,
-            self.reactor.seconds(),
+            self.now(),
             confirmable=confirmable,
             token=token,
             parameters=parameters,
@@ -458,7 +456,7 @@ class CoAPProtocol(DatagramProtocol):
         exchange = self._exchanges.request(
             request,
             peer,
-            self.reactor.seconds(),
+            self.now(),
             confirmable=confirmable,
             token=token,
             parameters=parameters,
@@ -471,12 +469,12 @@ class CoAPProtocol(DatagramProtocol):
     def forget(self, exchange: OutgoingRequest) -> None:
         """Take no more responses: what comes is rejected with a Reset."""
         self._observing.pop(exchange, None)
-        self._exchanges.cancel(exchange, self.reactor.seconds())
+        self._exchanges.cancel(exchange, self.now())
         self.settle()
 
     def _cancel(self, exchange: OutgoingRequest) -> None:
         self._asked.pop(exchange, None)
-        self._exchanges.cancel(exchange, self.reactor.seconds())
+        self._exchanges.cancel(exchange, self.now())
         self._flush()
         # The next request may have its turn.
         self.turnEnded()
@@ -493,7 +491,7 @@ class CoAPProtocol(DatagramProtocol):
         @raise RequestError: if the socket is not open, or a limit stands against it.
         """
         self._requireOpen()
-        ping = self._exchanges.ping(peer, self.reactor.seconds(), parameters, timeout)
+        ping = self._exchanges.ping(peer, self.now(), parameters, timeout)
         waiting: Deferred[None] = Deferred(lambda _: self._cancelPing(ping))
         self._pings[ping] = waiting
         self._flush()
@@ -502,7 +500,7 @@ class CoAPProtocol(DatagramProtocol):
 
     def _cancelPing(self, ping: Transmission) -> None:
         self._pings.pop(ping, None)
-        self._exchanges.cancelPing(ping, self.reactor.seconds())
+        self._exchanges.cancelPing(ping, self.now())
 
 
 _DELIVERIES: dict[type, Callable[[CoAPProtocol, Any], None]] = {

@@ -336,7 +336,14 @@ class Request(Message):
 
     def respond(self, response: Response) -> None:
         """Answer, for good."""
-        self.site.respond(self, response)
+        site = self.site
+        isPlain = self.options.isPlain and type(response) is Response and self.block1 is None
+        if isPlain and len(response.payload) <= site.blockwise.size and site.accessLog is None:
+            # What most responses are: there is nothing to judge, to cut, or to note.
+            if not self.finished:
+                self.answer(response)
+        else:
+            site.respond(self, response)
 
     def notify(self, result: bytes | str | Response) -> None:
         """
@@ -451,7 +458,9 @@ class Request(Message):
     def answer(self, response: Response) -> None:
         """Send a response as it is."""
         self.protocol.respond(self.exchange, response.code, response.options, response.payload)
-        self.concluded()
+        self.finished = True
+        if self._rendering is not None or self._notifications:
+            self.concluded()
 
     def silence(self) -> None:
         """Let another request be answered instead of this one; it is only acknowledged."""

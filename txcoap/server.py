@@ -162,12 +162,6 @@ class Site:
         """
         if request.finished:
             return
-        isPlain = request.options.isPlain and type(response) is Response and request.block1 is None
-        if isPlain and len(response.payload) <= self.blockwise.size:
-            request.answer(response)
-            if self.accessLog is not None:
-                self._logAccess(request, response)
-            return
         options = response.options
         if options is not NO_OPTIONS and response.code == Code.CONTENT:
             etag = response.etag

@@ -403,6 +403,13 @@ class Transfers:
         if download.withdrawn is not None:
             download.withdrawn()
 
+    def forgetAll(self) -> None:
+        """The socket is closed: nothing that is under way will be whole."""
+        for upload in list(self._uploadsByAge):
+            self.forget(upload)
+        for download in list(self._downloadsByAge):
+            self.withdraw(download)
+
     # Time
 
     def _watch(self) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from ..codes import Code
-from .deadlines import Ages
+from .deadlines import NEVER, Ages, Deadline, Deadlines
 
 __all__ = ["Duplicates", "Rank"]
 
@@ -52,13 +52,21 @@ class Duplicates:
     """
 
     def __init__(
-        self, exchangeLifetime: float, nonLifetime: float, maximum: int, maximumSafeReply: int
+        self,
+        exchangeLifetime: float,
+        nonLifetime: float,
+        maximum: int,
+        maximumSafeReply: int,
+        deadlines: Deadlines,
     ) -> None:
         self.replies: dict[int, bytes] = {}
         self.size = 0
         self.evicted = 0
         self._maximum = maximum
         self._maximumSafeReply = maximumSafeReply
+        self._deadlines = deadlines
+        self._sweep: Deadline | None = None
+        self._shorterLifetime = min(exchangeLifetime, nonLifetime)
         # By type of message (confirmable first), then by rank.
         self._ages: list[list[Ages[int]]] = [
             [Ages(lifetime) for _ in Rank] for lifetime in (exchangeLifetime, nonLifetime)
@@ -77,6 +85,8 @@ class Duplicates:
         self.replies[key] = b""
         self.size += ENTRY_SIZE
         self._ages[type][RANKS[code]].add(key, now)
+        if self._sweep is None:
+            self._sweep = self._deadlines.set(now + self._shorterLifetime, self._forgetOld, None)
         return True
 
     def settle(self, key: int | None, code: int, reply: bytes) -> None:
@@ -90,6 +100,13 @@ class Duplicates:
         else:
             self.replies[key] = reply
             self.size += len(reply) - len(old)
+
+    def _forgetOld(self, _: None, now: float) -> None:
+        self.expire(now)
+        upcoming = self.next()
+        # What comes from now on is not due before the shorter lifetime is over.
+        when = min(upcoming, now + self._shorterLifetime)
+        self._sweep = None if upcoming == NEVER else self._deadlines.set(when, self._forgetOld, None)
 
     def expire(self, now: float) -> None:
         """Forget those whose time is over."""

@@ -46,7 +46,7 @@ from . import optionlist
 from .blocks import isContinuation
 from .counters import Counters
 from .datagrams import ACK, CON, NON, RST, Datagram, Type, decode, empty, encode
-from .deadlines import NEVER, Deadline
+from .deadlines import Deadline
 from .duplicates import Duplicates
 from .events import IncomingRequest, Reception, RequestForgotten
 from .transmissions import MAX_DATAGRAM, Chance, Ended, Transmission, Transmissions
@@ -105,17 +105,20 @@ class Messaging:
         self._deadlines = self.transmissions.deadlines
         self._send = self.transmissions.send
         self._limits = limits
-        self._lifetimes = (parameters.EXCHANGE_LIFETIME, parameters.NON_LIFETIME)
         self._piggybackDelay = parameters.PIGGYBACK_DELAY
-        self._duplicates = Duplicates(*self._lifetimes, limits.rememberedBytes, limits.rememberedReply)
+        self._duplicates = Duplicates(
+            parameters.EXCHANGE_LIFETIME,
+            parameters.NON_LIFETIME,
+            limits.rememberedBytes,
+            limits.rememberedReply,
+            self._deadlines,
+        )
         # Requests to answer: all of them until PIGGYBACK_DELAY has passed, then those that wait on.
         self._due: deque[tuple[float, IncomingRequest]] = deque()
         self._pending: OrderedDict[IncomingRequest, float] = OrderedDict()
         self._forgetting: Deadline | None = None
         # With the responses that are not acknowledged yet, what Limits.pendingRequests counts.
         self._toAnswer = 0
-        self._sweep: Deadline | None = None
-        self._shortest = min(self._lifetimes)
 
     # What comes
 
@@ -146,7 +149,7 @@ class Messaging:
             self._repeat(key, datagram.type, peer, local)
             return None
         full = self._toAnswer + self.transmissions.separate >= self._limits.pendingRequests
-        if full or not (key is None or self._remember(key, datagram, now)):
+        if full or not (key is None or self._duplicates.add(key, datagram.code, datagram.type, now)):
             self._refuse(datagram, peer, local)
             return None
         request = IncomingRequest(datagram, peer, local, key)
@@ -161,7 +164,7 @@ class Messaging:
         if key in self._duplicates.replies:
             self._repeat(key, datagram.type, peer, local)
             return None
-        if not self._remember(key, datagram, now):
+        if not self._duplicates.add(key, datagram.code, datagram.type, now):
             # Not acknowledged, it comes again; by then there may be room.
             self.counters.ignored += 1
             return None
@@ -206,15 +209,6 @@ class Messaging:
 
     def _ignore(self, datagram: Datagram, data: bytes, peer: Hashable, local: Hashable, now: float) -> None:
         self.counters.ignored += 1
-
-    def _remember(self, key: int, datagram: Datagram, now: float) -> bool:
-        """Know a message when it comes again, if there is room."""
-        duplicates = self._duplicates
-        if not duplicates.add(key, datagram.code, datagram.type, now):
-            return False
-        if self._sweep is None:
-            self._sweep = self._deadlines.set(now + self._shortest, self._forgetOld, None)
-        return True
 
     def _repeat(self, key: int | None, type: int, peer: Hashable, local: Hashable) -> None:
         """RFC 7252 4.2, 4.3: acknowledge each copy of a confirmable message alike; ignore other copies."""
@@ -399,13 +393,6 @@ class Messaging:
             "pendingRequests": self._toAnswer + self.transmissions.separate,
             **self.transmissions.sizes(),
         }
-
-    def _forgetOld(self, _: None, now: float) -> None:
-        self._duplicates.expire(now)
-        upcoming = self._duplicates.next()
-        # What comes from now on is not due before the shorter lifetime is over.
-        when = min(upcoming, now + self._shortest)
-        self._sweep = None if upcoming == NEVER else self._deadlines.set(when, self._forgetOld, None)
 
     def _reset(self, messageID: int, peer: Hashable, local: Hashable) -> None:
         self.counters.resetsSent += 1
