@@ -25,7 +25,7 @@ class ValidatedBodyTests(SynchronousTestCase):
         """Take a block; the entity tags of the request for it."""
         asked = self.asking.next()
         block = Block(number, more, 0)
-        self.asking.answered(Response(Code.CONTENT, bytes([number]) * 16, block2=block.toUint(), etag=etag))
+        self.asking.answered(Response(Code.CONTENT, bytes([number]) * 16, block2=block, etag=etag))
         return asked.options.etag
 
     def test_kept(self) -> None:
