@@ -8,6 +8,7 @@ import contextlib
 from collections.abc import Iterator
 from itertools import permutations
 from random import Random
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -320,16 +321,18 @@ class ApartTests(SynchronousTestCase):
     def test_sameBody(self) -> None:
         """Size1, Size2, Block2, Observe, No-Response are no matter of which body it is."""
         key = transferKey("peer", Code.PUT, PLAIN)
-        for values in (
+        of: list[dict[str, Any]] = [
             {"size1": 3},
             {"size2": 0},
             {"block2": Block(0)},
             {"block1": Block(3)},
             {"observe": 0},
             {"noResponse": 2},
-        ):
+        ]
+        for values in of:
             self.assertEqual(transferKey("peer", Code.PUT, PLAIN.evolve(**values)), key)
-        for values in ({"contentFormat": 0}, {"uriQuery": ("a",)}, {"ifMatch": (b"e",)}, {"accept": 0}):
+        of = [{"contentFormat": 0}, {"uriQuery": ("a",)}, {"ifMatch": (b"e",)}, {"accept": 0}]
+        for values in of:
             self.assertNotEqual(transferKey("peer", Code.PUT, PLAIN.evolve(**values)), key)
         self.assertNotEqual(transferKey("peer", Code.POST, PLAIN), key)
 
@@ -553,7 +556,7 @@ class LimitTests(SynchronousTestCase):
     def test_sums(self, steps: list[tuple[int, int, bool]]) -> None:
         """Whatever comes: the counted bytes are those that are kept, and within the budget."""
         bench = Bench(uploads=4, uploadBytes=3000)
-        at = {}
+        at: dict[int, int] = {}
         for peer, exponent, more in steps:
             number, rest = divmod(at.get(peer, 0), 16 << exponent)
             if rest:
@@ -669,7 +672,7 @@ class ContinuationTests(SynchronousTestCase):
 
     def test_rows(self) -> None:
         """First and last blocks of a request are remembered, and so is a first block asked for."""
-        rows = [
+        rows: list[tuple[dict[str, Any], bool]] = [
             ({}, False),
             ({"block1": Block(0, True)}, False),
             ({"block1": Block(1, True)}, True),
