@@ -35,6 +35,8 @@ HARMLESS = {"os.strerror": "a table of texts"}
 # Imports that stand inside functions, and why: (importing module or "*" for any, imported name).
 INSIDE_FUNCTIONS = {
     ("*", "twisted.internet.reactor"): "importing the reactor installs it",
+    ("txcoap.cli.progress", "rich.console"): "an extra, and slow to import; few commands take long",
+    ("txcoap.cli.progress", "rich.progress"): "likewise",
 }
 
 

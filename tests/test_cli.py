@@ -187,6 +187,9 @@ class ParseTests(SynchronousTestCase):
             (["get", "h", "-A", "foo/bar"], "no content format"),
             (["get", "h", "-O", "foo,1"], "no option is called 'foo'"),
             (["get", "h", "-q", "-v"], "not allowed with"),
+            (["get", "h", "-b", "2048"], "2048"),
+            (["get", "h", "-b", "100"], "100"),
+            (["put", "h", "-b", "x"], "16, 32"),
             (["put", "h", "-e", "x", "-f", "y"], "not allowed with"),
             (["ping", "h", "-c", "0"], "from 1 up"),
             (["get", "h\n\x1b[2J"], "\\x1b[2J"),
@@ -263,7 +266,11 @@ class OutputFileTests(SynchronousTestCase):
         self.addCleanup(os.umask, before)
         output = OutputFile(str(self.path))
         self.assertFalse(self.path.exists())
-        output.write(b"x")
+        output.add(b"")
+        output.add(b"x")
+        self.assertFalse(self.path.exists())
+        output.finish()
+        self.assertEqual(output.size, 1)
         self.assertEqual(self.path.read_bytes(), b"x")
         self.assertEqual(self.path.stat().st_mode & 0o777, 0o640)
         self.assertEqual(list(self.directory.iterdir()), [self.path])
@@ -274,7 +281,9 @@ class OutputFileTests(SynchronousTestCase):
         self.path.chmod(0o604)
         link = self.directory / "link"
         link.symlink_to("body")
-        OutputFile(str(link)).write(b"new")
+        output = OutputFile(str(link))
+        output.add(b"new")
+        output.finish()
         self.assertTrue(link.is_symlink())
         self.assertEqual(self.path.read_bytes(), b"new")
         self.assertEqual(self.path.stat().st_mode & 0o777, 0o604)
@@ -290,9 +299,11 @@ class OutputFileTests(SynchronousTestCase):
 
     def test_device(self) -> None:
         """What is no regular file is written to."""
-        OutputFile("/dev/null").write(b"x")
+        null = OutputFile("/dev/null")
+        null.add(b"x")
+        null.finish()
         full = OutputFile("/dev/full")
-        self.assertRaises(OutputError, full.write, b"x")
+        self.assertRaises(OutputError, full.add, b"x")
 
     def test_impossible(self) -> None:
         """It is known from the start."""

@@ -54,7 +54,7 @@ def _run(arguments: Arguments, console: Console) -> NoReturn:
 
 
 def _start(
-    arguments: Arguments, body: bytes, output: OutputFile | None, console: Console, reactor: Any
+    arguments: Arguments, body: Any, output: OutputFile | None, console: Console, reactor: Any
 ) -> Deferred[Any]:
     """Perform in a running reactor, until done or interrupted."""
     _waitForNoThread(reactor)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from .. import __version__
+from ..block import MAX_EXPONENT
 from ..codes import Code
 from ..formats import contentFormat
 from ..options import BLOCK, EMPTY, FORMAT, OPAQUE, STRING, UINT, Pair, ValueFormat, definitionOf
@@ -50,6 +51,8 @@ _DESCRIPTIONS = {
 PING_TIMEOUT = 10.0
 """Seconds that C{ping} waits for each answer by default; lost messages are repeated meanwhile."""
 
+_BLOCK_SIZES = tuple([str(16 << exponent) for exponent in range(MAX_EXPONENT + 1)])
+
 # Not a host with its port.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?![0-9])")
 _HEXADECIMAL = re.compile(r"0[xX]((?:[0-9A-Fa-f]{2})*)")
@@ -72,6 +75,7 @@ class Arguments(argparse.Namespace):
     timeout: float | None = None
     output: str | None = None
     showCode: bool = False
+    blockSize: int = 1024
     verbose: bool = False
     quiet: bool = False
     raw: bool = False
@@ -175,6 +179,12 @@ def _seconds(text: str) -> float:
     if not 0 < seconds < math.inf:
         raise ValueError(f"seconds are a number above 0, such as 2.5, not {text!r}")
     return seconds
+
+
+def _blockSize(text: str) -> int:
+    if text not in _BLOCK_SIZES:
+        raise ValueError(f"a block has {', '.join(_BLOCK_SIZES)} bytes, not {text!r}")
+    return int(text)
 
 
 def _count(text: str) -> int:
@@ -287,6 +297,15 @@ def _addAsking(parser: argparse.ArgumentParser) -> None:
         help="the token, as text or 0x and hexadecimal digits, up to 8 bytes (default: random)",
     )
     parser.add_argument(
+        "-b",
+        "--block-size",
+        dest="blockSize",
+        metavar="BYTES",
+        type=_argument(_blockSize),
+        default=1024,
+        help="send and ask for large bodies in blocks of so many bytes: 16, 32, … 1024 (default: 1024)",
+    )
+    parser.add_argument(
         "--code", dest="showCode", action="store_true", help="write the code also of a 2.xx to standard error"
     )
 
@@ -304,7 +323,7 @@ def _addRequest(parser: argparse.ArgumentParser) -> None:
         "-o",
         "--output",
         metavar="FILE",
-        help="write the body of a 2.xx to FILE; it is replaced all at once, or stays as it was",
+        help="write the body of a 2.xx to FILE as it comes; FILE is replaced all at once, or stays as it was",
     )
 
 

@@ -30,19 +30,21 @@ from ..request import addressOf, describeAddress
 from ..uri import URI
 from .arguments import METHODS, Arguments
 from .console import Console, OutputError, OutputFile
+from .delivery import Delivery
 from .display import MessageLog, printable, table
 from .failures import Exit, exitFor, explain
+from .progress import Progress
 
 __all__ = ["perform"]
 
 
 async def perform(
-    reactor: Any, arguments: Arguments, body: bytes, output: OutputFile | None, console: Console
+    reactor: Any, arguments: Arguments, body: Any, output: OutputFile | None, console: Console
 ) -> Exit:
     """
     Do what a command line says.
 
-    @param body: The body to send.
+    @param body: The body to send, as bytes or as an C{IBodyProducer}.
     @param output: Where the body of the response goes, if not to the standard output.
     @return: The exit code. What failed has been told.
     """
@@ -54,7 +56,11 @@ async def perform(
             return await _ping(reactor, agent, arguments, console, stopwatch)
         if arguments.command == "discover":
             return await _discover(agent, arguments, console)
-        return await _request(agent, arguments, body, output, console)
+        progress = Progress(console, reactor.seconds, arguments.quiet or arguments.verbose)
+        try:
+            return await _request(agent, arguments, body, output, console, progress)
+        finally:
+            progress.close()
     except BrokenPipeError:
         return Exit.BROKEN_PIPE
     except CoAPError as e:
@@ -72,17 +78,40 @@ async def perform(
 
 
 async def _request(
-    agent: Agent, arguments: Arguments, body: bytes, output: OutputFile | None, console: Console
+    agent: Agent,
+    arguments: Arguments,
+    body: Any,
+    output: OutputFile | None,
+    console: Console,
+    progress: Progress,
 ) -> Exit:
-    response: Response | None = await agent.request(
+    response = await agent.request(
         METHODS[arguments.command],
         arguments.uri,
         body,
         contentFormat=arguments.contentFormat,
         accept=arguments.accept,
+        stream=output is not None,
+        progress=progress,
         **_how(arguments),
     )
+    if output is not None and response is not None:
+        response = await _receive(response, output)
+    progress.close()
     return _conclude(response, arguments, output, console)
+
+
+async def _receive(response: Any, output: OutputFile) -> Response:
+    """Take the body of a response as it comes: of a 2.xx to a file, of another into the response."""
+    if not response.code.isSuccess:
+        parts: list[bytes] = []
+        await Delivery.of(response, parts.append)
+        return Response(response.code, b"".join(parts), response.options)
+    await Delivery.of(response, output.add)
+    if response.code is not Code.VALID:
+        # 2.03 says that the file's content is still the right one.
+        output.finish()
+    return Response(response.code, b"", response.options)
 
 
 async def _discover(agent: Agent, arguments: Arguments, console: Console) -> Exit:
@@ -98,7 +127,7 @@ async def _discover(agent: Agent, arguments: Arguments, console: Console) -> Exi
     elif not arguments.quiet:
         console.note("no resources")
     if arguments.showCode:
-        console.note(_codeLine(response))
+        console.note(_codeLine(response, len(response.payload)))
     return Exit.SUCCESS
 
 
@@ -108,6 +137,7 @@ def _how(arguments: Arguments) -> dict[str, Any]:
         "options": Options.fromPairs(arguments.pairs),
         "confirmable": arguments.confirmable,
         "token": arguments.token,
+        "blockSize": arguments.blockSize,
         "timeout": arguments.timeout,
     }
 
@@ -120,16 +150,13 @@ def _conclude(
         if arguments.showCode:
             console.note("no response was asked for")
         return Exit.SUCCESS
-    code, body = response.code, response.payload
+    code = response.code
+    isWritten = output is not None and code.isSuccess
     if arguments.showCode or not (code.isSuccess or arguments.quiet):
-        console.note(_codeLine(response))
-    if _isDiagnostic(response):
-        return exitFor(code)
-    if output is None or not code.isSuccess:
-        console.writeBody(body)
-    elif code is not Code.VALID:
-        # 2.03 says that the file's content is still the right one.
-        output.write(body)
+        size = output.size if output is not None and isWritten else len(response.payload)
+        console.note(_codeLine(response, size))
+    if not (isWritten or _isDiagnostic(response)):
+        console.writeBody(response.payload)
     return exitFor(code)
 
 
@@ -138,12 +165,12 @@ def _isDiagnostic(response: Response) -> bool:
     return response.code.isError and response.contentFormat is None
 
 
-def _codeLine(response: Response) -> str:
+def _codeLine(response: Response, size: int) -> str:
     line = str(response.code)
     if _isDiagnostic(response) and response.payload:
         line += f": {response.payload.decode('utf-8', 'replace').strip()}"
     elif response.contentFormat is not None:
-        line += f" ({formatName(response.contentFormat)}, {len(response.payload)} bytes)"
+        line += f" ({formatName(response.contentFormat)}, {size} bytes)"
     if response.location:
         line += f", at {response.location}"
     return printable(line)

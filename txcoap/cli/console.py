@@ -11,7 +11,9 @@ import sys
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import BinaryIO, TextIO
+from typing import Any, BinaryIO, NoReturn, TextIO
+
+from twisted.web.client import FileBodyProducer
 
 from ..block import MAX_BLOCKS
 from .display import printable
@@ -20,6 +22,12 @@ __all__ = ["Console", "OutputError", "OutputFile", "readBody"]
 
 LARGEST_BODY = MAX_BLOCKS << 10
 """Bytes of the largest body that CoAP has (RFC 7959 2.2); what is longer is not read to its end."""
+
+LARGEST_KEPT = 2**20
+"""
+Bytes of the largest file that is read as a whole, so that it can be sent again from its start where a
+server asks for that (RFC 7959 2.9.2, 2.9.3); of a larger one there is never more than a part in memory.
+"""
 
 
 class OutputError(Exception):
@@ -86,6 +94,14 @@ class Console:
         """Say what went wrong, in one line."""
         self.note(f"txcoap: {printable(text)}")
 
+    @property
+    def isWatched(self) -> bool:
+        """Whether the standard error is a terminal."""
+        try:
+            return self.stderr.isatty()
+        except ValueError:
+            return False
+
     def close(self) -> None:
         """Write what is left; where nobody reads it, let the interpreter not try again."""
         with suppress(ValueError):
@@ -99,12 +115,13 @@ class Console:
 
 def readBody(
     text: str | None, file: str | None, isWanted: bool, console: Console, limit: int = LARGEST_BODY
-) -> bytes:
+) -> Any:
     """
     The body of a request: the text, else the file's content, else, if a body is wanted, what standard
     input has where it is no terminal.
 
     @param file: A path, or C{"-"} for standard input.
+    @return: Bytes, or an C{IBodyProducer} of a large file.
     @raise OSError: if it cannot be read, or is larger than the limit.
     """
     if text is not None:
@@ -112,7 +129,11 @@ def readBody(
         return text.encode("utf-8", "surrogateescape")
     if file is not None and file != "-":
         with open(file, "rb") as opened:
-            return _read(opened, limit)
+            status = os.fstat(opened.fileno())
+            if not stat.S_ISREG(status.st_mode) or status.st_size <= LARGEST_KEPT:
+                return _read(opened, limit)
+        _checkSize(status.st_size, limit)
+        return FileBodyProducer(open(file, "rb"))
     if console.stdin is None or (file is None and (not isWanted or console.stdin.isatty())):
         return b""
     return _read(console.stdin, limit)
@@ -122,9 +143,13 @@ def _read(stream: BinaryIO, limit: int) -> bytes:
     body = bytearray()
     while part := stream.read(min(0x10000, limit + 1 - len(body))):
         body += part
-    if len(body) > limit:
-        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    _checkSize(len(body), limit)
     return bytes(body)
+
+
+def _checkSize(size: int, limit: int) -> None:
+    if size > limit:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
 
 
 class OutputFile:
@@ -135,8 +160,11 @@ class OutputFile:
     regular file, such as a device or a pipe, is written to.
 
     @param path: Where it is.
+    @ivar size: Bytes that were added.
     @raise OSError: if it cannot be written there.
     """
+
+    size = 0
 
     def __init__(self, path: str) -> None:
         # A symbolic link stays one.
@@ -156,26 +184,41 @@ class OutputFile:
         self._file, self._temporary = tempfile.mkstemp(prefix=f".{name}.", dir=directory)
         os.fchmod(self._file, stat.S_IMODE(mode))
 
-    def write(self, body: bytes) -> None:
+    def add(self, data: bytes) -> None:
         """
-        Make this the content, and close.
+        Add to the content to be.
+
+        @raise OutputError: if that fails; then a regular file is as it was.
+        """
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[os.write(self._file, rest) :]
+        except OSError as e:
+            self._fail(e)
+        self.size += len(data)
+
+    def finish(self) -> None:
+        """
+        Make what was added the content, and close.
 
         @raise OutputError: if that fails; then a regular file is as it was.
         """
         try:
-            with open(self._file, "wb", closefd=False) as file:
-                file.write(body)
             if self._temporary is not None:
                 os.fsync(self._file)
                 os.replace(self._temporary, self._path)
                 self._temporary = None
         except OSError as e:
-            raise OutputError(f"cannot write {self._path}: {e.strerror}") from None
-        finally:
-            self.discard()
+            self._fail(e)
+        self.discard()
+
+    def _fail(self, error: OSError) -> NoReturn:
+        self.discard()
+        raise OutputError(f"cannot write {self._path}: {error.strerror}") from None
 
     def discard(self) -> None:
-        """Leave the file as it was. After L{write} this does nothing."""
+        """Leave the file as it was. After L{finish} this does nothing."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
