@@ -292,6 +292,12 @@ class AbandonedTests(WritingTestCase):
         self.assertNothingLeft()
         self.assertEqual(self.block(3, True).code, Code.REQUEST_ENTITY_INCOMPLETE)
 
+    def test_closing(self) -> None:
+        """The server stops."""
+        self.start()
+        self.agent.serverPort.stopListening()
+        self.assertNothingLeft()
+
     def test_restarted(self) -> None:
         """A new first block begins anew."""
         self.start()

@@ -193,6 +193,7 @@ class CoAPProtocol(DatagramProtocol):
             exchange, observer = self._observing.popitem()
             self._exchanges.cancel(exchange, now)
             observer.failed(error)
+        self._exchanges.transfers.forgetAll()
         while self._served:
             self._served.popitem()[1](error)
         for relation in self._exchanges.notifier.endAll(now):
