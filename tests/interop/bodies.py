@@ -42,11 +42,14 @@ async def askWhole(case: TestCase, name: str, query: Query) -> Answer:
     if name != "libcoap":
         [answer] = await askOnce(case, name, query)
         return answer
-    # It logs each message, and writes the bodies to a file as they come.
-    path = Path(case.mktemp())
-    *command, uri = CLIENTS[name](query)
-    child = await Child.run(case, [*command, "-o", str(path), uri], environment(), query.payload)
+    # It logs each message, and writes the bodies to a file as they come. From standard input it reads no
+    # more than 20,000 bytes.
+    taken, given = Path(case.mktemp()), Path(case.mktemp())
+    given.write_bytes(query.payload)
+    *command, uri = CLIENTS[name](replace(query, payload=b""))
+    command += ["-f", str(given)] if query.payload else []
+    child = await Child.run(case, [*command, "-o", str(taken), uri], environment())
     answers = readMessages((child.output + child.errors).decode("utf-8", "replace"))
     if child.status or not answers:
         raise ChildError(child.describe())
-    return replace(answers[-1], payload=path.read_bytes() if path.exists() else b"")
+    return replace(answers[-1], payload=taken.read_bytes() if taken.exists() else b"")

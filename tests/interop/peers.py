@@ -311,7 +311,7 @@ def scriptedClient(command: list[str], query: Query) -> list[str]:
 
 
 def readMessages(output: str) -> list[Answer]:
-    """The responses in what libcoap's client logs."""
+    """The responses in what libcoap's client logs; of long payloads that is the start only."""
     return [
         Answer(
             code=found["code"],
@@ -327,7 +327,7 @@ def readMessages(output: str) -> list[Answer]:
 _RECEIVED = re.compile(
     r"received \d+ bytes\n"
     r"v:1 t:(?P<type>\w+) c:(?P<code>\d\.\d\d) i:\w+ \{\w*\} \[ (?P<options>.*?) ?\]"
-    r"(?: :: (?:'(?P<text>.*)'|binary data length \d+\n<<(?P<binary>\w+)>>))?\n"
+    r"(?: :: (?:'(?P<text>.*?)'?|binary data length \d+\n<<(?P<binary>\w+)>>))?\n"
 )
 
 

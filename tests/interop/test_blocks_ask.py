@@ -82,14 +82,14 @@ class Server:
         base = await self.serve()
         for size in SIZES:
             length = MANY * size - 5
-            whole = list(range(size, length, size))
+            blocks = [*range(size, length, size), length]
             for confirmable in (True, False):
                 how = {"confirmable": confirmable, "progress": self.note, **self.inBlocks(size)}
                 await self.put(base, someBody(length), **how)
-                self.assertEqual(self.counts("sent"), whole)
+                self.assertEqual(self.counts("sent"), blocks)
                 self.progress.clear()
                 await self.fetch(base, length, **how)
-                self.assertEqual(self.counts("received"), [*whole, length])
+                self.assertEqual(self.counts("received"), blocks)
                 self.progress.clear()
 
     async def test_lengths(self: Any) -> None:
@@ -217,7 +217,7 @@ class NodeCoapTests(ScriptedServer, BlocksCase):
         """The body's length is known from the first block on, if that was asked for (RFC 7959 4)."""
         base = await self.serve()
         await self.fetch(base, 5000, size2=0, progress=self.note)
-        self.assertEqual({total for _, _, total in self.progress}, {5000})
+        self.assertEqual({total for word, _, total in self.progress if word == "received"}, {5000})
 
 
 class LibcoapTests(Server, BlocksCase):

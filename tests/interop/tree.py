@@ -15,7 +15,8 @@ more, so that the tests of all of them can be alike:
   - C{/large?65536}: GET gives L{large} bytes of that length, 65,536 by default, with an ETag.
   - C{/upload}: POST and PUT give the body's L{summary}, and GET that of the last one.
 
-The scripts have besides C{/obs} (changes every second).
+There is also C{/small}, which is as C{/upload} and takes at most L{SMALL} bytes. The scripts have besides
+C{/obs} (changes every second).
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ METHODS = ("GET", "POST", "PUT", "DELETE", "FETCH", "PATCH", "iPATCH")
 
 #: The period of a large body's bytes: blocks near each other differ, as no block has a multiple of it.
 PERIOD = 251
+
+#: Bytes that C{/small} takes.
+SMALL = 4096
 
 
 def large(length: int) -> bytes:
@@ -206,6 +210,12 @@ class Upload(Resource):
         return self.last
 
 
+class Small(Upload):
+    """Takes a body of few blocks."""
+
+    maximumBody = SMALL
+
+
 class Broken(Resource):
     """Fails."""
 
@@ -232,6 +242,7 @@ def makeTree(reactor: Any) -> Resource:
         "store": Store(),
         "large": Large(),
         "upload": Upload(),
+        "small": Small(),
         "broken": Broken(),
     }.items():
         root.putChild(segment, resource)

@@ -88,6 +88,7 @@ const main = async () => {
   for (const method of methods.split(',')) {
     await Promise.all(Array.from({ length: Number(values.repeat) }, (_, index) => ask(method, index)))
   }
-  process.exit(0)
+  // A pipe is written to as its reader reads: wait for that.
+  process.stdout.write('', () => process.exit(0))
 }
 main().catch(fail)
