@@ -20,7 +20,14 @@ from zope.interface import implementer
 
 from .block import Block, exponentFor
 from .codes import Code
-from .errors import BadRequest, MethodNotAllowed, NotFound, RequestEntityIncomplete, ServiceUnavailable
+from .errors import (
+    BadRequest,
+    MethodNotAllowed,
+    NotFound,
+    RequestEntityIncomplete,
+    RequestEntityTooLarge,
+    ServiceUnavailable,
+)
 from .interfaces import IRange
 from .message import Response
 from .options import NO_OPTIONS, Options
@@ -33,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["Blockwise", "BodySink", "RangedResponse"]
 
 _SAFE = frozenset({Code.GET, Code.FETCH})
+_BARE = frozenset({Code.VALID, Code.CONTINUE})
 _BLOCK2 = 23
 
 
@@ -71,7 +79,7 @@ class Blockwise:
 
     def admit(self, request: Request, resource: Any) -> bool:
         """
-        Judge a request that has a Block option, or a body for a resource that opens one.
+        Judge a request that has a body or a Block option, or that is for a resource that opens bodies.
 
         @return: Whether it is whole, and to be rendered; else it is answered, or will be.
         @raise ResponseError: if it cannot be taken.
@@ -83,6 +91,9 @@ class Blockwise:
             return self._receive(request, resource, block1, opensBody)
         if opensBody and request.code not in _SAFE and request.code != Code.DELETE:
             return self._receive(request, resource, Block(0, False, self.exponent), opensBody)
+        limit = _limitOf(resource, request)
+        if len(request.payload) > limit:
+            raise RequestEntityTooLarge(f"at most {limit} bytes", size1=limit)
         block2 = options.block2
         if block2 is not None and block2.number:
             return self._continue(request, block2)
@@ -140,6 +151,8 @@ class Blockwise:
                 sink.finish()
         except BaseException:
             transfers.forget(upload)
+            if stored is Stored.LAST and upload.sink is not None:
+                upload.sink.abandon()
             raise
 
     def _continue(self, request: Request, block: Block) -> bool:
@@ -177,7 +190,7 @@ class Blockwise:
             return self._ofRange(request, response, asked)
         payload = response.payload
         # What is no representation answers a request for any block.
-        isWhole = asked is None or response.code.isError or response.code == Code.VALID
+        isWhole = asked is None or response.code.isError or response.code in _BARE
         if isWhole and len(payload) <= self.size:
             return response
         block, part = cut(payload, asked, self.exponent)
@@ -286,6 +299,7 @@ class BodySink:
         self.consumer = consumer
         self._isPaused = False
         self._isStopped = False
+        self._hasEnded = False
         self._held: Callable[[], None] | None = None
         self._isConsumer = IConsumer.providedBy(consumer)
         if self._isConsumer:
@@ -320,6 +334,7 @@ class BodySink:
 
     def finish(self) -> None:
         """The body is whole."""
+        self._hasEnded = True
         if self._isConsumer:
             self.consumer.unregisterProducer()
         else:
@@ -328,6 +343,9 @@ class BodySink:
     def abandon(self) -> None:
         """The body will not be whole. A consumer has no way to learn that; a protocol has."""
         self._held = None
+        if self._hasEnded:
+            return
+        self._hasEnded = True
         if self._isConsumer:
             self.consumer.unregisterProducer()
         else:

@@ -1,0 +1,1006 @@
+"""
+Tests for L{txcoap.blockwise}: bodies in blocks, as a server takes and gives them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IConsumer
+from twisted.internet.protocol import Protocol
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from tests.test_fetching import body
+from tests.wire import CLIENT, FORGOTTEN, LIFETIME, SERVER, Peer, ServerTestCase
+from txcoap.block import Block
+from txcoap.blockwise import RangedResponse
+from txcoap.codes import Code
+from txcoap.errors import Forbidden
+from txcoap.interfaces import IRange
+from txcoap.limits import Limits
+from txcoap.message import Response
+from txcoap.options import NO_OPTIONS, Options
+from txcoap.request import Request
+from txcoap.resource import Resource
+from txcoap.sansio.datagrams import ACK, CON, NON, Datagram
+
+GET, PUT, POST, FETCH = Code.GET, Code.PUT, Code.POST, Code.FETCH
+CONTINUE, CHANGED, CONTENT = Code.CONTINUE, Code.CHANGED, Code.CONTENT
+
+
+class Store(Resource):
+    """
+    Keeps what it is given, and answers every method with what a test says.
+
+    @ivar whole: The whole bodies that came, each with its method.
+    @ivar answer: What to answer with.
+    """
+
+    isLeaf = True
+
+    def __init__(self, answer: Callable[[Request], Any] = lambda request: None) -> None:
+        self.whole: list[tuple[str, bytes]] = []
+        self.answer = answer
+
+    def render_GET(self, request: Request) -> Any:
+        """Keep the body, answer."""
+        self.whole.append((request.method, request.payload))
+        return self.answer(request)
+
+    render_PUT = render_POST = render_FETCH = render_PATCH = render_GET
+
+
+class BlockwiseTestCase(ServerTestCase):
+    """A L{Store}, and a peer that asks it."""
+
+    def setUp(self) -> None:
+        """Serve it."""
+        super().setUp()
+        self.store = Store()
+
+    def put(
+        self, number: int, data: bytes, more: bool = True, exponent: int = 0, code: int = PUT, **how: Any
+    ) -> Datagram:
+        """A block comes, and its answer."""
+        return self.answerTo(code, "x", data, block1=Block(number, more, exponent), **how)
+
+    def putAll(self, whole: bytes, exponent: int = 0, **how: Any) -> list[Datagram]:
+        """All blocks of a body, and the answers."""
+        size = 16 << exponent
+        starts = range(0, len(whole), size)
+        return [
+            self.put(at // size, whole[at : at + size], at + size < len(whole), exponent, **how)
+            for at in starts
+        ]
+
+    def get(self, number: int, exponent: int = 0, code: int = GET, **how: Any) -> Datagram:
+        """A later block is asked for."""
+        return self.answerTo(code, "x", b"", block2=Block(number, False, exponent), **how)
+
+    def getAll(self, answer: Datagram, **how: Any) -> bytes:
+        """The body of which this is the first block."""
+        parts = [answer.payload]
+        block = answer.options.block2
+        while block is not None and block.more:
+            answer = self.get(block.number + 1, block.exponent, **how)
+            block = answer.options.block2
+            parts.append(answer.payload)
+        return b"".join(parts)
+
+
+def message(code: Code, payload: bytes = b"", **options: Any) -> tuple[Any, ...]:
+    """A message as the figures write it."""
+    return code, options.get("block1"), options.get("block2"), len(payload)
+
+
+def seen(datagram: Datagram) -> tuple[Any, ...]:
+    """A message as the figures write it."""
+    return (
+        Code.fromByte(datagram.code),
+        datagram.options.block1,
+        datagram.options.block2,
+        len(datagram.payload),
+    )
+
+
+class FigureTests(BlockwiseTestCase):
+    """The message sequences of RFC 7959 section 3, this server in the server's role."""
+
+    def play(self, *rows: Any) -> None:
+        """Rows of a request, its options and payload, and the answer's code, Block1, Block2 and length."""
+        for code, options, payload, *expected in rows:
+            answer = self.answerTo(code, "x", payload, **options)
+            self.assertEqual(seen(answer), tuple(expected))
+
+    def test_figure2(self) -> None:
+        """Simple block-wise GET: the server proposes 128 bytes, and the client agrees."""
+        self.serve(self.store, blockSize=128)
+        self.store.answer = lambda request: body(300)
+        self.play(
+            (GET, {}, b"", CONTENT, None, Block(0, True, 3), 128),
+            (GET, {"block2": Block(1, False, 3)}, b"", CONTENT, None, Block(1, True, 3), 128),
+            (GET, {"block2": Block(2, False, 3)}, b"", CONTENT, None, Block(2, False, 3), 44),
+        )
+
+    def test_figure3(self) -> None:
+        """Early negotiation: the client asks for 64 bytes at once."""
+        self.serve(self.store, blockSize=128)
+        self.store.answer = lambda request: body(380)
+        rows = [
+            (GET, {"block2": Block(n, False, 2)}, b"", CONTENT, None, Block(n, n < 5, 2), 64 if n < 5 else 60)
+            for n in range(6)
+        ]
+        self.play(*rows)
+
+    def lateNegotiation(self) -> list[Any]:
+        """The rows of Figure 4."""
+        self.serve(self.store, blockSize=128)
+        self.store.answer = lambda request: body(380)
+        first = (GET, {}, b"", CONTENT, None, Block(0, True, 3), 128)
+        return [
+            first,
+            *[
+                (
+                    GET,
+                    {"block2": Block(n, False, 2)},
+                    b"",
+                    CONTENT,
+                    None,
+                    Block(n, n < 5, 2),
+                    64 if n < 5 else 60,
+                )
+                for n in range(2, 6)
+            ],
+        ]
+
+    def test_figure4(self) -> None:
+        """Late negotiation: the client goes on with 64 bytes where 128 were proposed."""
+        self.play(*self.lateNegotiation())
+
+    def test_figure5(self) -> None:
+        """With a CON that is lost: the server sees it once, later."""
+        rows = self.lateNegotiation()
+        self.play(rows[0])
+        self.reactor.elapse(2.5)
+        self.play(*rows[1:])
+
+    def test_figure6(self) -> None:
+        """With an ACK that is lost: the repeated CON gets the same answer, and the resource is not asked."""
+        rows = self.lateNegotiation()
+        self.play(*rows[:2])
+        again = self.wire.between(CLIENT, SERVER)[-1]
+        answers = []
+        for _ in range(2):
+            self.peer.send(CON, again.code, again.messageID, again.token, again.options)
+            answers.append(self.peer.takeOne())
+        self.assertEqual(seen(answers[0]), tuple(rows[1][3:]))
+        self.assertEqual(answers[0].payload, answers[1].payload)
+        self.play(*rows[2:])
+        self.assertEqual(len(self.store.whole), 1)
+
+    def test_figure7(self) -> None:
+        """Simple atomic block-wise PUT."""
+        self.serve(self.store)
+        self.play(
+            (PUT, {"block1": Block(0, True, 3)}, bytes(128), CONTINUE, Block(0, True, 3), None, 0),
+            (PUT, {"block1": Block(1, True, 3)}, bytes(128), CONTINUE, Block(1, True, 3), None, 0),
+            (PUT, {"block1": Block(2, False, 3)}, bytes(40), CHANGED, Block(2, False, 3), None, 0),
+        )
+        self.assertEqual(self.store.whole, [("PUT", bytes(296))])
+
+    def test_figure9(self) -> None:
+        """With negotiation: the server asks for 32 bytes, and the client goes on with these."""
+        self.serve(self.store, blockSize=32)
+        self.play(
+            (PUT, {"block1": Block(0, True, 3)}, bytes(128), CONTINUE, Block(0, True, 1), None, 0),
+            (PUT, {"block1": Block(4, True, 1)}, bytes(32), CONTINUE, Block(4, True, 1), None, 0),
+            (PUT, {"block1": Block(5, True, 1)}, bytes(32), CONTINUE, Block(5, True, 1), None, 0),
+            (PUT, {"block1": Block(6, False, 1)}, bytes(7), CHANGED, Block(6, False, 1), None, 0),
+        )
+        self.assertEqual(self.store.whole, [("PUT", bytes(199))])
+
+    def test_figure10(self) -> None:
+        """Atomic block-wise POST with a block-wise response."""
+        self.serve(self.store, blockSize=128)
+        self.store.answer = lambda request: body(500)
+        self.play(
+            (POST, {"block1": Block(0, True, 3)}, bytes(128), CONTINUE, Block(0, True, 3), None, 0),
+            (POST, {"block1": Block(1, True, 3)}, bytes(128), CONTINUE, Block(1, True, 3), None, 0),
+            (
+                POST,
+                {"block1": Block(2, False, 3)},
+                bytes(9),
+                CHANGED,
+                Block(2, False, 3),
+                Block(0, True, 3),
+                128,
+            ),
+            (POST, {"block2": Block(1, False, 3)}, b"", CHANGED, None, Block(1, True, 3), 128),
+            (POST, {"block2": Block(2, False, 3)}, b"", CHANGED, None, Block(2, True, 3), 128),
+            (POST, {"block2": Block(3, False, 3)}, b"", CHANGED, None, Block(3, False, 3), 116),
+        )
+        self.assertEqual(self.store.whole, [("POST", bytes(265))])
+
+    def test_figure11(self) -> None:
+        """The same with early negotiation: the last block of the request asks for 64 bytes."""
+        self.serve(self.store, blockSize=128)
+        self.store.answer = lambda request: body(250)
+        last = {"block1": Block(2, False, 3), "block2": Block(0, False, 2)}
+        self.play(
+            (POST, {"block1": Block(0, True, 3)}, bytes(128), CONTINUE, Block(0, True, 3), None, 0),
+            (POST, {"block1": Block(1, True, 3)}, bytes(128), CONTINUE, Block(1, True, 3), None, 0),
+            (POST, last, bytes(9), CHANGED, Block(2, False, 3), Block(0, True, 2), 64),
+            (POST, {"block2": Block(1, False, 2)}, b"", CHANGED, None, Block(1, True, 2), 64),
+            (POST, {"block2": Block(2, False, 2)}, b"", CHANGED, None, Block(2, True, 2), 64),
+            (POST, {"block2": Block(3, False, 2)}, b"", CHANGED, None, Block(3, False, 2), 58),
+        )
+
+    def test_earlyNegotiationInEachBlock(self) -> None:
+        """Whoever asks for the response's size with each block of the request is not confused by it."""
+        self.serve(self.store)
+        self.store.answer = lambda request: body(100)
+        both = {"block2": Block(0, False, 2)}
+        self.play(
+            (POST, {"block1": Block(0, True, 0), **both}, bytes(16), CONTINUE, Block(0, True, 0), None, 0),
+            (
+                POST,
+                {"block1": Block(1, False, 0), **both},
+                bytes(1),
+                CHANGED,
+                Block(1, False, 0),
+                Block(0, True, 2),
+                64,
+            ),
+        )
+
+
+class ReceivingTests(BlockwiseTestCase):
+    """A request's body in blocks: the resource sees one request with the whole."""
+
+    def test_whole(self) -> None:
+        """Once, when it is whole, without the options of the transfer."""
+        self.serve(self.store)
+        options: list[Options] = []
+        self.store.answer = lambda request: options.append(request.options)
+        answers = self.putAll(body(100), contentFormat=0, size1=100)
+        self.assertEqual([each.code for each in answers], [CONTINUE] * 6 + [CHANGED])
+        self.assertEqual(self.store.whole, [("PUT", body(100))])
+        self.assertEqual(options, [Options(uriPath=("x",), contentFormat=0)])
+        self.assertForgets()
+
+    def test_nonConfirmable(self) -> None:
+        """So with non-confirmable messages."""
+        self.serve(self.store)
+        answers = self.putAll(body(40), type=NON)
+        self.assertEqual([each.code for each in answers], [CONTINUE, CONTINUE, CHANGED])
+        self.assertEqual(self.store.whole, [("PUT", body(40))])
+
+    def test_sizes(self) -> None:
+        """A body of nothing, of exactly one block, of exactly n blocks."""
+        self.serve(self.store)
+        for length in (16, 32, 160, 1, 17):
+            self.putAll(body(length))
+        self.put(0, b"", more=False)
+        expected = [*map(body, (16, 32, 160, 1, 17)), b""]
+        self.assertEqual([whole for _, whole in self.store.whole], expected)
+
+    def test_everySize(self) -> None:
+        """At every SZX."""
+        self.serve(self.store)
+        for exponent in range(7):
+            self.putAll(body(2500, exponent), exponent)
+        self.assertEqual([whole for _, whole in self.store.whole], [body(2500, each) for each in range(7)])
+
+    def test_methods(self) -> None:
+        """POST, PATCH and FETCH, too, may come in blocks."""
+        self.serve(self.store)
+        for code in (POST, FETCH, Code.PATCH):
+            self.assertTrue(Code.fromByte(self.putAll(body(40), code=code)[-1].code).isSuccess)
+        self.assertEqual(self.store.whole, [(each, body(40)) for each in ("POST", "FETCH", "PATCH")])
+
+    def test_refusedAtOnce(self) -> None:
+        """A method or path that is not there is refused at the first block."""
+        root = Resource()
+        root.putChild("x", Folder())
+        self.serve(root)
+        self.assertEqual(self.put(0, bytes(16)).code, Code.METHOD_NOT_ALLOWED)
+        answer = self.answerTo(PUT, "y", bytes(16), block1=Block(0, True, 0))
+        self.assertEqual(answer.code, Code.NOT_FOUND)
+        self.assertForgets()
+
+    def test_repeatedLast(self) -> None:
+        """A repeated last block gets the same answer, and does not run the request twice."""
+        self.serve(self.store)
+        self.putAll(body(40), code=POST)
+        again = self.wire.between(CLIENT, SERVER)[-1]
+        self.peer.send(CON, again.code, again.messageID, again.token, again.options, again.payload)
+        self.assertEqual(self.peer.takeOne().code, CHANGED)
+        self.assertEqual(len(self.store.whole), 1)
+
+    def test_repeatedAmid(self) -> None:
+        """A repeated block amid the body gets the same answer, and is not stored twice."""
+        self.serve(self.store)
+        whole = body(40)
+        self.put(0, whole[:16])
+        self.put(1, whole[16:32])
+        again = self.wire.between(CLIENT, SERVER)[-1]
+        self.peer.send(CON, again.code, again.messageID, again.token, again.options, again.payload)
+        answer = self.peer.takeOne()
+        self.assertEqual((answer.code, answer.options.block1), (CONTINUE, Block(1, True, 0)))
+        self.put(2, whole[32:], more=False)
+        self.assertEqual(self.store.whole, [("PUT", whole)])
+
+    def test_restart(self) -> None:
+        """A first block begins anew."""
+        self.serve(self.store)
+        self.put(0, b"?" * 16)
+        self.put(1, b"?" * 16)
+        self.putAll(body(40))
+        self.assertEqual(self.store.whole, [("PUT", body(40))])
+
+    def test_wrong(self) -> None:
+        """Gaps 4.08, wrong sizes and SZX 7 4.00; then nothing is kept."""
+        self.serve(self.store)
+        self.put(0, bytes(16))
+        self.assertEqual(self.put(2, bytes(16)).code, Code.REQUEST_ENTITY_INCOMPLETE)
+        self.assertEqual(self.put(1, bytes(16)).code, Code.REQUEST_ENTITY_INCOMPLETE)
+        self.assertEqual(self.put(0, bytes(15)).code, Code.BAD_REQUEST)
+        self.assertEqual(self.put(0, bytes(1025), exponent=7).code, Code.BAD_REQUEST)
+        self.assertEqual(self.store.whole, [])
+        self.assertForgets()
+
+    def test_fourBytes(self) -> None:
+        """Hostile: a Block option of four bytes is one that is not understood: 4.02 (RFC 7252 5.4.1)."""
+        self.serve(self.store)
+        for number in (23, 27):
+            options = Options.fromPairs([(11, b"x"), (number, b"\x01\x00\x00\x08")])
+            self.peer.send(CON, PUT, None, b"tkn", options, bytes(16))
+            self.assertEqual(self.peer.takeOne().code, Code.BAD_OPTION)
+            self.peer.send(NON, PUT, None, b"tkn", options, bytes(16))
+            self.assertEqual(self.peer.take(), [])
+        self.assertEqual(self.store.whole, [])
+
+    def test_error(self) -> None:
+        """An error of the resource answers the last block, which it names."""
+        self.serve(self.store)
+
+        def refuse(request: Request) -> None:
+            raise Forbidden("no")
+
+        self.store.answer = refuse
+        answer = self.putAll(body(40))[-1]
+        self.assertEqual((answer.code, answer.options.block1), (Code.FORBIDDEN, Block(2, False, 0)))
+
+    def test_later(self) -> None:
+        """A response that takes its time comes apart, and names the last block, too."""
+        self.serve(self.store)
+        waiting: Deferred[bytes] = Deferred()
+        self.store.answer = lambda request: waiting
+        self.put(0, bytes(16))
+        self.ask(PUT, "x", b"end", block1=Block(1, False, 0))
+        self.reactor.elapse(1)
+        self.assertEqual([each.code for each in self.peer.take()], [0])
+        waiting.callback(b"done")
+        answer = self.peer.takeOne()
+        self.assertEqual((answer.type, answer.options.block1), (CON, Block(1, False, 0)))
+        self.assertEqual((answer.payload, answer.token), (b"done", b"tkn"))
+
+    def test_preconditions(self) -> None:
+        """If-Match and If-None-Match are judged once, on the whole, when the resource is asked."""
+        self.serve(self.store)
+        etag = [b"1"]
+        judged = []
+
+        def judge(request: Request) -> None:
+            judged.append(request.payload)
+            request.checkPreconditions(etag[0])
+
+        self.store.answer = judge
+        self.put(0, bytes(16), ifMatch=(b"2",))
+        self.assertEqual(judged, [])
+        etag[0] = b"2"
+        self.assertEqual(self.put(1, b"end", more=False, ifMatch=(b"2",)).code, CHANGED)
+        self.assertEqual(judged, [bytes(16) + b"end"])
+        answers = [each.code for each in self.putAll(bytes(20), ifNoneMatch=True)]
+        self.assertEqual(answers, [CONTINUE, Code.PRECONDITION_FAILED])
+
+
+class Folder(Resource):
+    """Has GET alone."""
+
+    def render_GET(self, request: Request) -> bytes:
+        """Nothing."""
+        return b""
+
+
+class LimitTests(BlockwiseTestCase):
+    """What a body may take (RFC 7959 2.9.3)."""
+
+    def assertTooLarge(self, answer: Datagram, limit: int) -> None:
+        """It is 4.13, and Size1 tells the limit."""
+        self.assertEqual((answer.code, answer.options.size1), (Code.REQUEST_ENTITY_TOO_LARGE, limit))
+
+    def test_announced(self) -> None:
+        """Hostile: Size1 of 4 GiB: 4.13 at the first block."""
+        self.serve(self.store)
+        self.assertTooLarge(self.put(0, bytes(16), size1=2**32 - 1), 2**20)
+        self.assertForgets()
+
+    def test_default(self) -> None:
+        """1 MiB is the default; a byte more is too large."""
+        self.serve(self.store)
+        for extra in (0, 1):
+            for number in range(1024):
+                self.put(number, bytes(1024), number < 1023 or bool(extra), 6)
+            if extra:
+                self.assertTooLarge(self.put(1024, bytes(extra), False, 6), 2**20)
+        self.assertEqual([len(whole) for _, whole in self.store.whole], [2**20])
+
+    def test_settings(self) -> None:
+        """A site has its own, and a resource has its own."""
+        self.serve(self.store, limits=Limits(bodyBytes=40))
+        self.assertTooLarge(self.putAll(bytes(41))[-1], 40)
+        self.assertEqual(self.putAll(bytes(40))[-1].code, CHANGED)
+        self.store.maximumBody = 20
+        self.assertTooLarge(self.putAll(bytes(21))[-1], 20)
+        self.assertEqual(self.putAll(bytes(20))[-1].code, CHANGED)
+
+    def test_inOneMessage(self) -> None:
+        """The limit holds for a body that comes in one message, too."""
+        self.store.maximumBody = 20
+        self.serve(self.store)
+        self.assertTooLarge(self.answerTo(PUT, "x", bytes(21)), 20)
+        self.assertEqual(self.answerTo(PUT, "x", bytes(20)).code, CHANGED)
+        self.assertEqual([len(whole) for _, whole in self.store.whole], [20])
+
+    def test_uploadsFull(self) -> None:
+        """Too many uploads at once: 5.03 with Max-Age; a first block takes the place of another."""
+        self.serve(self.store, limits=Limits(uploads=2))
+        for token in (b"1", b"2"):
+            self.put(0, bytes(16), token=token)
+            self.put(1, bytes(16), token=token)
+        answer = self.put(0, bytes(16), token=b"3")
+        self.assertEqual(answer.code, Code.SERVICE_UNAVAILABLE)
+        self.assertIsNotNone(answer.options.maxAge)
+
+    def test_forgotten(self) -> None:
+        """An unfinished upload is forgotten after EXCHANGE_LIFETIME; its next block is 4.08."""
+        self.serve(self.store)
+        self.put(0, bytes(16))
+        self.reactor.elapse(LIFETIME - 1)
+        self.put(1, bytes(16))
+        self.reactor.elapse(LIFETIME - 1)
+        self.assertEqual(self.protocol.sizes()["uploads"], 1)
+        self.reactor.elapse(FORGOTTEN - LIFETIME + 1)
+        self.assertEqual(self.protocol.sizes()["uploads"], 0)
+        self.assertEqual(self.put(2, bytes(16)).code, Code.REQUEST_ENTITY_INCOMPLETE)
+
+    def test_tenThousandFirstBlocks(self) -> None:
+        """Hostile: 10,000 first blocks from 10,000 tokens stay within the bound, and are forgotten."""
+        self.serve(self.store, limits=Limits(uploads=50))
+        for number in range(10_000):
+            self.ask(PUT, "x", bytes(16), NON, number.to_bytes(2, "big"), block1=Block(0, True, 0))
+        self.assertEqual(self.protocol.sizes()["uploads"], 50)
+        self.reactor.elapse(FORGOTTEN)
+        self.assertEqual(self.protocol.sizes()["uploads"], 0)
+
+
+@implementer(IConsumer)
+class Consumer:
+    """
+    Takes a body, and pauses its producer when a test says.
+
+    @ivar data: What came.
+    @ivar producer: The producer, while there is one.
+    """
+
+    def __init__(self, isPausing: bool = False) -> None:
+        self.data = b""
+        self.producer: Any = None
+        self.isPausing = isPausing
+        self.wasStreaming: bool | None = None
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """See C{IConsumer}."""
+        self.producer, self.wasStreaming = producer, streaming
+
+    def unregisterProducer(self) -> None:
+        """See C{IConsumer}."""
+        self.producer = None
+
+    def write(self, data: bytes) -> None:
+        """See C{IConsumer}."""
+        self.data += data
+        if self.isPausing:
+            self.producer.pauseProducing()
+
+
+class Taker(Protocol):
+    """
+    Takes a body.
+
+    @ivar data: What came.
+    @ivar reasons: Why it ended.
+    """
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.reasons: list[Failure] = []
+        self.each: Callable[[], None] = lambda: None
+
+    def dataReceived(self, data: bytes) -> None:
+        """More came."""
+        self.data += data
+        self.each()
+
+    def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008
+        """It ended."""
+        self.reasons.append(reason)
+
+
+class Streaming(Store):
+    """Opens a body, as a test says."""
+
+    def __init__(self, open_: Callable[[Request], Any]) -> None:
+        super().__init__()
+        self.openBody = open_
+        self.consumers: list[Any] = []
+        self.answer = lambda request: self.consumers.append(request.consumer)
+
+
+class StreamTests(BlockwiseTestCase):
+    """A resource that takes the body as it comes; holding back the 2.31 is the back-pressure."""
+
+    def open(self, consumer: Any) -> Streaming:
+        """Serve a resource that gives this for a body."""
+        self.store = resource = Streaming(lambda request: consumer)
+        self.serve(resource)
+        return resource
+
+    def test_consumer(self) -> None:
+        """Each block is written to the consumer; the method is called at the end, with an empty payload."""
+        consumer = Consumer()
+        resource = self.open(consumer)
+        whole = body(40)
+        self.put(0, whole[:16])
+        self.assertEqual((consumer.data, consumer.wasStreaming), (whole[:16], True))
+        self.put(1, whole[16:32])
+        self.assertEqual((consumer.data, resource.consumers), (whole[:32], []))
+        self.put(2, whole[32:], more=False)
+        self.assertEqual((consumer.data, consumer.producer), (whole, None))
+        self.assertEqual((resource.consumers, resource.whole), ([consumer], [("PUT", b"")]))
+        self.assertForgets()
+
+    def test_protocol(self) -> None:
+        """So with a protocol, which is told of the end by C{ConnectionDone}."""
+        taker = Taker()
+        self.open(taker)
+        self.putAll(body(40))
+        self.assertEqual(taker.data, body(40))
+        self.assertEqual([each.type for each in taker.reasons], [ConnectionDone])
+
+    def test_oneMessage(self) -> None:
+        """A body that comes in one message goes the same way; and an empty one."""
+        for whole in (b"small", b"", body(1200)):
+            consumer = Consumer()
+            resource = self.open(consumer)
+            self.assertEqual(self.answerTo(PUT, "x", whole).code, CHANGED)
+            self.assertEqual((consumer.data, resource.consumers), (whole, [consumer]))
+            self.socket.stopListening()
+
+    def test_noLimit(self) -> None:
+        """Its length has no limit, whatever the limit of whole bodies, and takes no memory."""
+        consumer = Consumer()
+        self.store = Streaming(lambda request: consumer)
+        self.serve(self.store, limits=Limits(bodyBytes=20, uploadBytes=64))
+        whole = body(1600)
+        for at in range(0, 1600, 16):
+            self.put(at // 16, whole[at : at + 16], at < 1584)
+            self.assertEqual(self.protocol.sizes()["uploadBytes"], 0)
+        self.assertEqual(consumer.data, whole)
+
+    def test_pause(self) -> None:
+        """While the consumer pauses, the block is acknowledged, but 2.31 comes apart, when it resumes."""
+        consumer = Consumer(isPausing=True)
+        self.open(consumer)
+        messageID = self.ask(PUT, "x", bytes(16), block1=Block(0, True, 0))
+        self.assertEqual(self.peer.take(), [])
+        self.reactor.elapse(1)
+        empty = self.peer.takeOne()
+        self.assertEqual((empty.type, empty.code, empty.messageID), (ACK, 0, messageID))
+        self.reactor.elapse(30)
+        self.assertEqual(self.peer.take(), [])
+        consumer.producer.resumeProducing()
+        go = self.peer.takeOne()
+        self.assertEqual((go.type, go.code, go.token), (CON, CONTINUE, b"tkn"))
+        self.assertEqual(go.options.block1, Block(0, True, 0))
+        self.peer.sendEmpty(ACK, go.messageID)
+        consumer.isPausing = False
+        self.assertEqual(self.put(1, b"end", more=False).code, CHANGED)
+        self.assertForgets()
+
+    def test_pauseNonConfirmable(self) -> None:
+        """So with non-confirmable blocks, without the acknowledgement."""
+        consumer = Consumer(isPausing=True)
+        self.open(consumer)
+        self.ask(PUT, "x", bytes(16), NON, block1=Block(0, True, 0))
+        self.reactor.elapse(1)
+        self.assertEqual(self.peer.take(), [])
+        consumer.producer.resumeProducing()
+        self.assertEqual(self.peer.takeOne().code, CONTINUE)
+
+    def test_protocolPauses(self) -> None:
+        """A protocol pauses its transport."""
+        taker = Taker()
+        taker.each = lambda: taker.transport.pauseProducing()  # type: ignore[union-attr]
+        self.open(taker)
+        self.ask(PUT, "x", bytes(16), block1=Block(0, True, 0))
+        self.assertEqual(self.peer.take(), [])
+        taker.transport.resumeProducing()  # type: ignore[union-attr]
+        self.assertEqual(self.peer.takeOne().code, CONTINUE)
+
+    def test_repeatedWhileHeld(self) -> None:
+        """A block that is repeated while its answer is held back is not written twice, nor answered twice."""
+        consumer = Consumer()
+        self.open(consumer)
+        self.put(0, bytes(16))
+        consumer.isPausing = True
+        options = Options(uriPath=("x",), block1=Block(1, True, 0))
+        messageID = self.peer.send(CON, PUT, None, b"tkn", options, b"1" * 16)
+        self.reactor.elapse(0.01)
+        self.peer.send(CON, PUT, messageID, b"tkn", options, b"1" * 16)
+        self.reactor.elapse(1)
+        self.assertEqual({(each.type, each.code) for each in self.peer.take()}, {(ACK, 0)})
+        self.peer.send(CON, PUT, messageID, b"tkn", options, b"1" * 16)
+        self.assertEqual(self.peer.takeOne().type, ACK)
+        consumer.producer.resumeProducing()
+        go = self.peer.takeOne()
+        self.assertEqual((go.type, go.code), (CON, CONTINUE))
+        self.peer.sendEmpty(ACK, go.messageID)
+        self.assertEqual(consumer.data, bytes(16) + b"1" * 16)
+
+    def test_abandoned(self) -> None:
+        """A body that stays incomplete is told to a protocol, by C{ConnectionLost}; a consumer is let go."""
+        taker, consumer = Taker(), Consumer()
+        self.open(taker)
+        self.put(0, bytes(16))
+        self.assertForgets()
+        self.assertEqual([each.type for each in taker.reasons], [ConnectionLost])
+        self.socket.stopListening()
+        resource = self.open(consumer)
+        self.put(0, bytes(16))
+        self.reactor.elapse(FORGOTTEN)
+        self.assertEqual((consumer.producer, resource.consumers), (None, []))
+
+    def test_abandonedWhileHeld(self) -> None:
+        """One that was paused for all of that time is not answered any more when it resumes."""
+        taker = Taker()
+        taker.each = lambda: taker.transport.pauseProducing()  # type: ignore[union-attr]
+        self.open(taker)
+        self.ask(PUT, "x", bytes(16), block1=Block(0, True, 0))
+        self.reactor.elapse(1)
+        self.peer.take()
+        self.reactor.elapse(2 * FORGOTTEN)
+        self.assertEqual([each.type for each in taker.reasons], [ConnectionLost])
+        taker.transport.resumeProducing()  # type: ignore[union-attr]
+        self.assertEqual(self.peer.take(), [])
+
+    def test_anew(self) -> None:
+        """A body that begins anew is another: the first one's protocol is told."""
+        takers: list[Taker] = []
+
+        def open_(request: Request) -> Taker:
+            takers.append(Taker())
+            return takers[-1]
+
+        self.store = Streaming(open_)
+        self.serve(self.store)
+        self.put(0, b"?" * 16)
+        self.putAll(body(40))
+        self.assertEqual([each.data for each in takers], [b"?" * 16, body(40)])
+        self.assertEqual([each.reasons[0].type for each in takers], [ConnectionLost, ConnectionDone])
+
+    def test_stop(self) -> None:
+        """Who stops its producer gets no more; the peer's next block, or last, is answered 5.03."""
+        for more in (True, False):
+            taker = Taker()
+            taker.each = lambda taker=taker: taker.transport.loseConnection()  # type: ignore[union-attr,misc]
+            self.open(taker)
+            self.assertEqual(self.put(0, bytes(16)).code, CONTINUE)
+            self.assertEqual(self.put(1, bytes(16), more=more).code, Code.SERVICE_UNAVAILABLE)
+            self.assertEqual(taker.data, bytes(16))
+            self.assertEqual([each.type for each in taker.reasons], [ConnectionLost])
+            self.assertEqual(self.protocol.sizes()["uploads"], 0)
+            self.socket.stopListening()
+
+    def test_refused(self) -> None:
+        """What C{openBody} raises is the answer to the first block, and nothing is kept."""
+
+        def refuse(request: Request) -> None:
+            raise Forbidden("no")
+
+        self.store = Streaming(refuse)
+        self.serve(self.store)
+        self.assertEqual(self.put(0, bytes(16)).code, Code.FORBIDDEN)
+        self.assertEqual(self.protocol.sizes()["uploads"], 0)
+        self.assertEqual(self.put(1, bytes(16)).code, Code.REQUEST_ENTITY_INCOMPLETE)
+
+    def test_wrongMethod(self) -> None:
+        """No body is opened for a method that is not there."""
+        self.open(None)
+        answer = self.answerTo(Code.IPATCH, "x", bytes(16), block1=Block(0, True, 0))
+        self.assertEqual(answer.code, Code.METHOD_NOT_ALLOWED)
+
+    def test_apart(self) -> None:
+        """Two bodies at once go each to its own."""
+        takers: list[Taker] = []
+
+        def open_(request: Request) -> Taker:
+            takers.append(Taker())
+            return takers[-1]
+
+        self.store = Streaming(open_)
+        self.serve(self.store)
+        for number in range(3):
+            for name in (b"1", b"2"):
+                self.put(number, name * 16, number < 2, token=name)
+        self.assertEqual([each.data for each in takers], [b"1" * 48, b"2" * 48])
+
+
+@implementer(IRange)
+class Range:
+    """
+    A body that is read at any place.
+
+    @ivar reads: What was read.
+    """
+
+    def __init__(self, whole: bytes) -> None:
+        self.whole = whole
+        self.length = len(whole)
+        self.reads: list[tuple[int, int]] = []
+
+    def read(self, start: int, size: int) -> bytes | Deferred[bytes]:
+        """See L{IRange}."""
+        self.reads.append((start, size))
+        return self.whole[start : start + size]
+
+
+class SendingTests(BlockwiseTestCase):
+    """A response's body in blocks."""
+
+    def setUp(self) -> None:
+        """A resource of 100 bytes."""
+        super().setUp()
+        self.store.answer = lambda request: body(100)
+
+    def test_small(self) -> None:
+        """What fits a block goes as it is: without Block2, or an ETag."""
+        self.serve(self.store, blockSize=128)
+        self.assertEqual(self.answerTo(GET, "x").options, NO_OPTIONS)
+
+    def test_smallAsked(self) -> None:
+        """Who asks for a block gets one, though it is all."""
+        self.serve(self.store)
+        answer = self.answerTo(GET, "x", block2=Block(0, False, 6))
+        self.assertEqual((answer.options.block2, answer.payload), (Block(0, False, 6), body(100)))
+
+    def test_everyLength(self) -> None:
+        """Bodies of nothing, of exactly one block, of n blocks, and of a byte more, at every SZX."""
+        self.serve(self.store)
+        for exponent in range(7):
+            size = 16 << exponent
+            for length in (0, 1, size - 1, size, size + 1, 3 * size, 3 * size + 1):
+                self.store.answer = lambda request, length=length: body(length)  # type: ignore[misc]
+                first = self.get(0, exponent)
+                self.assertEqual(self.getAll(first), body(length))
+
+    def test_etagMade(self) -> None:
+        """An ETag is made if the resource gave none, the same for the same bytes; each block has it."""
+        self.serve(self.store, blockSize=16)
+        first = self.answerTo(GET, "x")
+        (etag,) = first.options.etag
+        self.assertEqual(len(etag), 8)
+        self.assertEqual(self.get(1).options.etag, (etag,))
+        self.assertEqual(self.get(6).options.etag, (etag,))
+        self.reactor.elapse(FORGOTTEN)
+        self.assertEqual(self.answerTo(GET, "x").options.etag, (etag,))
+        self.store.answer = lambda request: body(100, 1)
+        self.assertNotEqual(self.answerTo(GET, "x").options.etag, (etag,))
+
+    def test_etagGiven(self) -> None:
+        """One that the resource gave stays."""
+        self.store.answer = lambda request: Response(CONTENT, body(100), etag=b"own", contentFormat=0)
+        self.serve(self.store, blockSize=16)
+        for number in range(7):
+            options = self.get(number).options
+            self.assertEqual((options.etag, options.contentFormat), ((b"own",), 0))
+
+    def test_valid(self) -> None:
+        """A client that has this representation, by that ETag, gets 2.03 (RFC 7252 5.10.6.2)."""
+        self.store.answer = lambda request: Response(CONTENT, body(100), etag=b"own")
+        self.serve(self.store, blockSize=16)
+        answer = self.answerTo(GET, "x", etag=(b"own",))
+        self.assertEqual((answer.code, answer.payload, answer.options.block2), (Code.VALID, b"", None))
+
+    def test_snapshot(self) -> None:
+        """The resource changes midway: the later blocks come from the same body as the first."""
+        self.serve(self.store, blockSize=16)
+        first = self.answerTo(GET, "x")
+        self.store.answer = lambda request: body(200, 1)
+        self.assertEqual(self.getAll(first), body(100))
+        self.assertEqual(len(self.store.whole), 1)
+        # Another peer sees it as it is now.
+        other = Peer(self.wire, ("192.0.2.10", 4))
+        other.send(CON, GET, None, b"o", Options(uriPath=("x",)))
+        self.assertEqual(other.takeOne().payload, body(200, 1)[:16])
+        self.assertForgets()
+
+    def test_snapshotForgotten(self) -> None:
+        """After EXCHANGE_LIFETIME, or when others need its place, a GET is rendered anew."""
+        self.serve(self.store, blockSize=16)
+        self.answerTo(GET, "x")
+        self.reactor.elapse(FORGOTTEN)
+        self.assertEqual(self.protocol.sizes()["downloads"], 0)
+        self.assertEqual(self.get(2).payload, body(100)[32:48])
+        self.assertEqual(len(self.store.whole), 2)
+
+    def test_downloadsFull(self) -> None:
+        """Full, the one used longest ago goes; its client does not notice but by the ETag."""
+        self.serve(self.store, blockSize=16, limits=Limits(downloads=2))
+        for token in (b"1", b"2", b"3"):
+            self.answerTo(GET, "x", token=token)
+        self.assertEqual(self.protocol.sizes()["downloads"], 2)
+        self.assertEqual(self.get(1, token=b"1").payload, body(100)[16:32])
+        self.assertEqual(self.protocol.sizes()["downloads"], 2)
+
+    def test_downloadBytesFull(self) -> None:
+        """So with the bytes of all of them."""
+        self.serve(self.store, blockSize=16, limits=Limits(downloadBytes=250))
+        for token in (b"1", b"2", b"3"):
+            self.answerTo(GET, "x", token=token)
+        self.assertEqual(self.protocol.sizes()["downloadBytes"], 200)
+
+    def test_postForgotten(self) -> None:
+        """The response to a POST that is kept no longer cannot be made anew: 4.08; it never runs twice."""
+        self.serve(self.store, blockSize=16)
+        self.answerTo(POST, "x", b"go")
+        self.reactor.elapse(FORGOTTEN)
+        self.assertEqual(self.get(1, code=POST).code, Code.REQUEST_ENTITY_INCOMPLETE)
+        self.assertEqual(len(self.store.whole), 1)
+
+    def test_postTwiceWithFreshTokens(self) -> None:
+        """A peer with fresh tokens for each block fetches the answers to one POST after the other."""
+        self.serve(self.store, blockSize=16)
+        for round_ in range(3):
+            self.store.answer = lambda request, round_=round_: body(40, round_)  # type: ignore[misc]
+            parts = [self.answerTo(POST, "x", b"go", token=bytes([round_, 0])).payload]
+            for number in (1, 2):
+                parts.append(self.get(number, code=POST, token=bytes([round_, number])).payload)
+            self.assertEqual(b"".join(parts), body(40, round_))
+
+    def test_beyond(self) -> None:
+        """There is no block beyond the end: 4.00; nor one of SZX 7."""
+        self.serve(self.store, blockSize=16)
+        self.assertEqual(self.get(7).code, Code.BAD_REQUEST)
+        self.answerTo(GET, "x")
+        self.assertEqual(self.get(7).code, Code.BAD_REQUEST)
+        self.assertEqual(self.get(2**20 - 1).code, Code.BAD_REQUEST)
+        self.assertEqual(self.get(0, 7).code, Code.BAD_REQUEST)
+
+    def test_size2(self) -> None:
+        """Size2 tells the length to who asks for it (RFC 7959 4), and to nobody else."""
+        self.serve(self.store, blockSize=16)
+        self.assertEqual(self.answerTo(GET, "x", size2=0).options.size2, 100)
+        self.assertIsNone(self.answerTo(GET, "x").options.size2)
+        self.assertEqual(self.get(0, size2=0).options.size2, 100)
+
+    def test_nonConfirmable(self) -> None:
+        """So with non-confirmable messages."""
+        self.serve(self.store, blockSize=16)
+        self.assertEqual(self.getAll(self.answerTo(GET, "x", type=NON), type=NON), body(100))
+
+    def test_separate(self) -> None:
+        """A first block that takes its time comes apart; the others at once."""
+        waiting: Deferred[bytes] = Deferred()
+        self.store.answer = lambda request: waiting
+        self.serve(self.store, blockSize=16)
+        self.ask(GET, "x")
+        self.reactor.elapse(1)
+        self.assertEqual(self.peer.takeOne().code, 0)
+        waiting.callback(body(100))
+        first = self.peer.takeOne()
+        self.peer.sendEmpty(ACK, first.messageID)
+        self.assertEqual(first.type, CON)
+        self.assertEqual(self.getAll(first), body(100))
+
+    def test_largeDiagnostic(self) -> None:
+        """A diagnostic larger than a block is cut, too: a message stays below the size that was set."""
+
+        def refuse(request: Request) -> None:
+            raise Forbidden("no" * 100)
+
+        self.store.answer = refuse
+        self.serve(self.store, blockSize=64)
+        answer = self.answerTo(GET, "x")
+        self.assertEqual((answer.code, len(answer.payload)), (Code.FORBIDDEN, 64))
+
+    def test_block1ThenBlock2(self) -> None:
+        """A FETCH whose body and answer both come in blocks is rendered once."""
+        self.serve(self.store, blockSize=16)
+        self.store.answer = lambda request: request.payload * 2
+        answer = self.putAll(body(40), code=FETCH)[-1]
+        self.assertEqual(self.getAll(answer, code=FETCH), body(40) * 2)
+        self.assertEqual(self.store.whole, [("FETCH", body(40))])
+        self.assertForgets()
+
+
+class RangeTests(BlockwiseTestCase):
+    """L{RangedResponse}: what is read where it is needed."""
+
+    def setUp(self) -> None:
+        """A resource of 100 bytes, whose ETag a test can change."""
+        super().setUp()
+        self.range = Range(body(100))
+        self.etag = b"1"
+        self.store.answer = lambda request: RangedResponse(CONTENT, self.range, etag=self.etag)
+        self.serve(self.store, blockSize=16)
+
+    def test_blocks(self) -> None:
+        """Each block is read by itself; nothing is kept."""
+        self.assertEqual(self.getAll(self.answerTo(GET, "x")), body(100))
+        self.assertEqual(self.range.reads, [(at, 16) for at in range(0, 100, 16)])
+        self.assertEqual(self.protocol.sizes()["downloads"], 0)
+
+    def test_lengths(self) -> None:
+        """Bodies of nothing, of one block, of n blocks."""
+        for length in (0, 1, 16, 17, 48):
+            self.range = Range(body(length))
+            self.assertEqual(self.getAll(self.answerTo(GET, "x")), body(length))
+
+    def test_changed(self) -> None:
+        """The ETag tells the client of a change between two blocks."""
+        self.assertEqual(self.answerTo(GET, "x").options.etag, (b"1",))
+        self.etag = b"2"
+        self.assertEqual(self.get(1).options.etag, (b"2",))
+
+    def test_valid(self) -> None:
+        """The client that has it gets 2.03, and nothing is read."""
+        self.assertEqual(self.answerTo(GET, "x", etag=(b"1",)).code, Code.VALID)
+        self.assertEqual(self.range.reads, [])
+
+    def test_wrong(self) -> None:
+        """Beyond the end, and SZX 7: 4.00."""
+        self.assertEqual(self.get(7).code, Code.BAD_REQUEST)
+        self.assertEqual(self.get(0, 7).code, Code.BAD_REQUEST)
+
+    def test_size2(self) -> None:
+        """Who asks for the length gets it."""
+        self.assertEqual(self.answerTo(GET, "x", size2=0).options.size2, 100)
+
+    def test_short(self) -> None:
+        """Fewer bytes than there should be are no block: 5.03, to be asked again."""
+        self.range.length = 120
+        self.assertEqual(self.get(6).code, Code.SERVICE_UNAVAILABLE)
+
+    def test_later(self) -> None:
+        """Reading may take its time."""
+        waiting: Deferred[bytes] = Deferred()
+        self.range.read = lambda start, size: waiting  # type: ignore[method-assign]
+        self.ask(GET, "x")
+        self.assertEqual(self.peer.take(), [])
+        waiting.callback(body(100)[:16])
+        self.assertEqual(self.peer.takeOne().payload, body(100)[:16])
+
+    def test_failing(self) -> None:
+        """What fails while it is read is answered 5.00, and logged."""
+        waiting: Deferred[bytes] = Deferred()
+        self.range.read = lambda start, size: waiting  # type: ignore[method-assign]
+        self.ask(GET, "x")
+        waiting.errback(OSError("the disk is gone"))
+        self.assertEqual(self.peer.takeOne().code, Code.INTERNAL_SERVER_ERROR)
+        self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
