@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ObservableResource"]
 
-# Observe, Block2, Size2, Echo, No-Response: no matter of the representation.
-_NOT_OF_THE_REPRESENTATION = frozenset({6, 23, 28, 252, 258})
+# Observe, Block2, Size2, Echo, No-Response: no matter of the representation. Nor is ETag: a notification
+# is the whole state, whatever the client had at first.
+_NOT_OF_THE_REPRESENTATION = frozenset({4, 6, 23, 28, 252, 258})
 
 
 class ObservableResource(Resource):
@@ -48,6 +49,8 @@ class ObservableResource(Resource):
     maximumObservers: int | None = None
 
     _groups: dict[Hashable, _Group] | None = None
+    # How often it has changed.
+    _changes: int = 0
 
     @property
     def observerCount(self) -> int:
@@ -59,6 +62,7 @@ class ObservableResource(Resource):
         Tell the observers that the state has changed. Each gets the newest state; a slow one may miss
         states in between.
         """
+        self._changes += 1
         for group in list((self._groups or {}).values()):
             group.refresh()
 
@@ -72,13 +76,18 @@ class ObservableResource(Resource):
         for group in groups.values():
             group.dismiss(Response.fromError(error or NotFound()))
 
+    def render(self, request: Any) -> Any:
+        """Answer a request; see L{IResource<txcoap.interfaces.IResource>}."""
+        request.changesBefore = self._changes
+        return super().render(request)
+
     def observe(self, request: Request, response: Response) -> Relation | None:
         """
         A request asked to observe, and got this response; for L{Site<txcoap.server.Site>}.
 
         @return: The relation, or None if there is no place for one more.
         """
-        if self.maximumObservers is not None and self.observerCount >= self.maximumObservers:
+        if self._isFull and not self._isObservedBy(request):
             return None
         confirmable = request.isConfirmable if self.confirmable is None else self.confirmable
         relation = request.protocol.register(request.exchange, confirmable, self.confirmEvery)
@@ -88,10 +97,24 @@ class ObservableResource(Resource):
             key = _representationKey(request)
             group = self._groups.get(key)
             if group is None:
-                group = self._groups[key] = _Group(self, key, request, response.contentFormat)
+                group = self._groups[key] = _Group(self, key, request, response)
             relation.owner = group
             group.relations[relation] = request.protocol
+            if getattr(request, "changesBefore", self._changes) != self._changes:
+                # It changed while it was rendered: what is now answered is the old state.
+                request.notifyFinish().addCallbacks(lambda _: group.refresh(), lambda _: None)
         return relation
+
+    @property
+    def _isFull(self) -> bool:
+        return self.maximumObservers is not None and self.observerCount >= self.maximumObservers
+
+    def _isObservedBy(self, request: Request) -> bool:
+        """Whether a request asks again for what it began."""
+        relation = request.protocol.findRelation(request.peer, request.token)
+        return relation is not None and any(
+            relation in group.relations for group in (self._groups or {}).values()
+        )
 
     def getLinks(self, path: str) -> Any:
         """The links, this one marked as observable (RFC 7641 6)."""
@@ -106,7 +129,9 @@ class ObservableResource(Resource):
 def _representationKey(request: Request) -> Hashable:
     """What two observers have in common who get the same notifications."""
     pairs = [pair for pair in request.options.pairs if pair[0] not in _NOT_OF_THE_REPRESENTATION]
-    return request.code, tuple(pairs), request.payload, request.protocol.site
+    asked, largest = request.options.block2, request.site.blockwise.exponent
+    exponent = largest if asked is None else min(largest, asked.exponent)
+    return request.code, tuple(pairs), request.payload, exponent, request.site
 
 
 class _Rendering(Request):
@@ -117,7 +142,7 @@ class _Rendering(Request):
     def __init__(self, group: _Group, origin: Request) -> None:
         super().__init__(origin.site, origin.protocol, origin.exchange)
         self.prepath, self.postpath = list(origin.prepath), list(origin.postpath)
-        self.payload, self.options = origin.payload, origin.options.without(6, 23)
+        self.payload, self.options = origin.payload, origin.options.without(4, 6, 23)
         self.resource = origin.resource
         self._group = group
 
@@ -136,13 +161,15 @@ class _Group:
     """
 
     def __init__(
-        self, resource: ObservableResource, key: Hashable, request: Request, contentFormat: int | None
+        self, resource: ObservableResource, key: Hashable, request: Request, response: Response
     ) -> None:
         self.relations: dict[Relation, CoAPProtocol] = {}
         self.key = key
         self._resource = resource
         self._request = request
-        self._contentFormat = contentFormat
+        # A 2.03 does not tell it.
+        self._knowsFormat = response.code == Code.CONTENT
+        self._contentFormat = response.contentFormat
         self._isRendering = False
         self._isStale = False
 
@@ -163,6 +190,8 @@ class _Group:
         """The new state, or an error: then nobody observes any more (RFC 7641 4.2)."""
         self._isRendering = False
         isStale, self._isStale = self._isStale, False
+        if not self._knowsFormat and response.code == Code.CONTENT:
+            self._knowsFormat, self._contentFormat = True, response.contentFormat
         if not response.code.isSuccess:
             self.dismiss(response)
         elif response.code == Code.CONTENT and response.contentFormat != self._contentFormat:

@@ -308,6 +308,11 @@ class CoAPProtocol(DatagramProtocol):
         tell = self._served.pop(event.exchange, None)
         if tell is not None:
             tell(event.error)
+        relation = self.findRelation(event.exchange.peer, event.exchange.token)
+        if relation is not None and relation.messageID == event.exchange.messageID:
+            # The response that began it came apart: it is a notification like any other (RFC 7641 3.6).
+            self.endRelation(relation)
+            relation.owner.observerLeft(relation, event.error)
 
     def _pingAnswered(self, event: PingAnswered) -> None:
         pinged = self._pings.pop(event.ping, None)
@@ -364,12 +369,19 @@ class CoAPProtocol(DatagramProtocol):
 
         @return: The relation, whose C{owner} is to be set; None if there is no place for one more.
         """
-        self.deregister(exchange.peer, exchange.token)
-        return self._exchanges.notifier.register(exchange, confirmable, confirmEvery, self.now())
+        old = self.findRelation(exchange.peer, exchange.token)
+        relation = self._exchanges.notifier.register(exchange, confirmable, confirmEvery, self.now())
+        if old is not None:
+            old.owner.observerLeft(old, None)
+        return relation
+
+    def findRelation(self, peer: Hashable, token: bytes) -> Relation | None:
+        """What a peer observes by a token."""
+        return self._exchanges.notifier.find(peer, token)
 
     def deregister(self, peer: Hashable, token: bytes) -> None:
         """A peer does not observe any more what it observed by this token; nothing if it did not."""
-        relation = self._exchanges.notifier.find(peer, token)
+        relation = self.findRelation(peer, token)
         if relation is not None:
             self.endRelation(relation)
             relation.owner.observerLeft(relation, None)

@@ -84,8 +84,11 @@ class Site:
         """A peer asks for something; see L{ISite}."""
         request = Request(self, protocol, exchange)
         try:
+            isPlain = request.options.isPlain
+            if not isPlain and request.options.observe == _DEREGISTER:
+                protocol.deregister(request.peer, request.token)
             request.resource = resource = self.getResourceFor(request)
-            isWhole = request.options.isPlain and getattr(resource, "openBody", None) is None
+            isWhole = isPlain and not exchange.payload and getattr(resource, "openBody", None) is None
             if isWhole or self.blockwise.admit(request, resource):
                 self.rendered(resource.render(request), request)
         except Exception:
@@ -182,7 +185,7 @@ class Site:
         if request.block1 is not None:
             options = response.options.evolve(block1=request.block1)
             response = Response(response.code, response.payload, options)
-        if not request.options.isPlain and request.options.observe is not None:
+        if not request.options.isPlain and request.options.observe == _REGISTER:
             response = self._observe(request, response)
         try:
             request.answer(response)
@@ -201,19 +204,14 @@ class Site:
             self._log.failure("the access log failed on {request}", request=request)
 
     def _observe(self, request: Request, response: Response) -> Response:
-        """A request asks to observe, or to observe no more (RFC 7641 2); elsewhere the option is ignored."""
-        if request.options.observe == _DEREGISTER:
-            request.protocol.deregister(request.peer, request.token)
+        """A request asks to observe (RFC 7641 2); where nothing can be observed the option is ignored."""
         observe = getattr(request.resource, "observe", None)
-        if (
-            observe is None
-            or request.options.observe != _REGISTER
-            or request.code not in _OBSERVABLE
-            or not response.code.isSuccess
-        ):
-            return response
-        relation = observe(request, response)
+        relation = None
+        if observe is not None and request.code in _OBSERVABLE and response.code.isSuccess:
+            relation = observe(request, response)
         if relation is None:
+            # An answer without Observe says that nothing is observed by this token, any longer.
+            request.protocol.deregister(request.peer, request.token)
             return response
         options = response.options
         if options.maxAge is None:

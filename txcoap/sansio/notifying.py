@@ -64,6 +64,7 @@ class Notifier:
         elif len(self._relations) >= self._maximum:
             return None
         relation = Relation(request.peer, request.local, request.token, confirmable, confirmEvery, now)
+        relation.messageID = request.messageID
         if old is not None:
             relation.sequence = sequenceAt(now, old.sequence)
         self._relations[key] = relation

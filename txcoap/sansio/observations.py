@@ -106,6 +106,7 @@ class Relation:
     @ivar peer: Who observes.
     @ivar local: Through which of our addresses.
     @ivar token: The token of the request that began it, and of every notification.
+    @ivar messageID: The ID of the message of that request.
     @ivar confirmable: Whether notifications are confirmable, all of them.
     @ivar confirmEvery: One in so many is, where not all are.
     @ivar waiting: The code, options and payload of the notification to send next; None if there is none.
@@ -122,6 +123,7 @@ class Relation:
         "isLast",
         "isQueued",
         "local",
+        "messageID",
         "owner",
         "peer",
         "roundTrip",
@@ -145,6 +147,7 @@ class Relation:
         self.peer = peer
         self.local = local
         self.token = token
+        self.messageID: int | None = None
         self.confirmable = confirmable
         self.confirmEvery = confirmEvery
         self.waiting: tuple[int, Options, bytes] | None = None

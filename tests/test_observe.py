@@ -1,0 +1,774 @@
+"""
+Tests for L{txcoap.observe}, and for observing in the style of a handler: a server and its observers, on a
+network in memory.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.watching import Counter, Watcher
+from txcoap.codes import Code
+from txcoap.errors import Forbidden, NoAcknowledgement, RequestError, ServiceUnavailable
+from txcoap.limits import DEFAULT_LIMITS
+from txcoap.message import Response
+from txcoap.observe import ObservableResource
+from txcoap.request import NOT_DONE_YET
+from txcoap.resource import Resource
+from txcoap.sansio.datagrams import ACK, CON, NON, RST
+from txcoap.server import Site
+from txcoap.testing import MemoryNetwork
+
+
+class ServerTestCase(SynchronousTestCase):
+    """A server with an observable number at C{/n}, and someone to observe it."""
+
+    def setUp(self) -> None:
+        """Nobody observes yet."""
+        self.network = MemoryNetwork()
+        self.root = Resource()
+        self.counter = self.put("n", Counter())
+        self.port = self.network.listen(Site(self.root))
+        self.watcher = Watcher(self.network)
+
+    def put(self, path: str, resource: Any) -> Any:
+        """Serve a resource."""
+        self.root.putChild(path, resource)
+        return resource
+
+    def sizes(self) -> dict[str, int]:
+        """What the server keeps."""
+        sizes: dict[str, int] = self.port.protocol.sizes()
+        return sizes
+
+    def change(self, resource: Any = None) -> list[bytes]:
+        """Change the number; what the observer then hears."""
+        (resource or self.counter).count()
+        self.network.flush()
+        return self.watcher.payloads()
+
+
+class RegistrationTests(ServerTestCase):
+    """Who observes, and who does not (RFC 7641 4.1)."""
+
+    def test_observe(self) -> None:
+        """The answer has the state, Observe and Max-Age; each change is told from then on."""
+        (answer,) = self.watcher.ask("n", 0)
+        self.assertEqual((ACK, b"0", 60), (answer.type, answer.payload, answer.options.maxAge))
+        self.assertIsNotNone(answer.options.observe)
+        self.counter.count()
+        self.network.flush()
+        (told,) = self.watcher.news()
+        self.assertEqual((CON, b"t", b"1", 60), (told.type, told.token, told.payload, told.options.maxAge))
+        self.assertGreater(told.options.observe or 0, answer.options.observe or 0)
+        self.assertEqual(0, told.options.contentFormat)
+        self.assertEqual([b"2"], self.change())
+
+    def test_notAsked(self) -> None:
+        """A plain GET observes nothing."""
+        (answer,) = self.watcher.ask("n")
+        self.assertIsNone(answer.options.observe)
+        self.assertEqual([], self.change())
+
+    def test_deregister(self) -> None:
+        """Observe=1 with the same token ends it, and is answered without Observe (RFC 7641 3.6)."""
+        self.watcher.ask("n", 0)
+        (answer,) = self.watcher.ask("n", 1)
+        self.assertEqual((b"0", None), (answer.payload, answer.options.observe))
+        self.assertEqual([], self.change())
+        self.assertEqual((0, 0), (self.sizes()["observers"], self.counter.observerCount))
+
+    def test_deregisterWithAnotherToken(self) -> None:
+        """Observe=1 with another token ends nothing."""
+        self.watcher.ask("n", 0)
+        self.watcher.ask("n", 1, token=b"other")
+        self.assertEqual([b"1"], self.change())
+
+    def test_plainGetEndsNothing(self) -> None:
+        """A plain GET with another token goes beside the observation."""
+        self.watcher.ask("n", 0)
+        self.watcher.ask("n", token=b"other")
+        self.assertEqual([b"1"], self.change())
+
+    def test_otherValues(self) -> None:
+        """Observe with a value other than 0 and 1 is not understood, and ignored: it is elective."""
+        (answer,) = self.watcher.ask("n", 7)
+        self.assertEqual((Code.CONTENT, None), (answer.code, answer.options.observe))
+        self.assertEqual([], self.change())
+
+    def test_once(self) -> None:
+        """The same peer with the same token observes once, however often it asks (RFC 7641 4.1)."""
+        for _ in range(3):
+            (answer,) = self.watcher.ask("n", 0)
+            self.assertIsNotNone(answer.options.observe)
+        self.assertEqual((1, 1), (self.sizes()["observers"], self.counter.observerCount))
+        self.assertEqual([b"1"], self.change())
+
+    def test_twoTokens(self) -> None:
+        """With two tokens it observes twice."""
+        self.watcher.ask("n", 0, token=b"1")
+        self.watcher.ask("n", 0, token=b"2")
+        self.assertEqual([b"1", b"1"], self.change())
+
+    def test_tokenForAnother(self) -> None:
+        """The token of an observation used to observe another resource ends the first."""
+        other = self.put("other", Counter(10))
+        self.watcher.ask("n", 0)
+        self.watcher.ask("other", 0)
+        self.assertEqual(0, self.counter.observerCount)
+        self.assertEqual([], self.change())
+        self.assertEqual([b"11"], self.change(other))
+
+    def test_againAndRefused(self) -> None:
+        """Who asks again, and gets an error, does not observe any longer (RFC 7641 4.1)."""
+        self.watcher.ask("n", 0)
+        self.counter.render_GET = forbid
+        self.watcher.ask("n", 0)
+        del self.counter.render_GET
+        self.assertEqual([], self.change())
+        self.assertEqual((0, 0), (self.sizes()["observers"], self.counter.observerCount))
+
+    def test_errorIsNotObserved(self) -> None:
+        """A request that is answered with an error registers nobody (RFC 7641 4.1)."""
+        self.counter.render_GET = forbid
+        (answer,) = self.watcher.ask("n", 0)
+        self.assertEqual((Code.FORBIDDEN, None), (answer.code, answer.options.observe))
+        self.assertEqual(0, self.sizes()["observers"])
+
+    def test_notObservable(self) -> None:
+        """At another resource Observe is ignored."""
+        self.put("plain", Plain())
+        (answer,) = self.watcher.ask("plain", 0)
+        self.assertEqual((b"plain", None), (answer.payload, answer.options.observe))
+        self.assertEqual(0, self.sizes()["observers"])
+
+    def test_notAMethodToObserve(self) -> None:
+        """With methods other than GET and FETCH it is ignored too (RFC 7641 2, RFC 8132 2.4)."""
+        self.counter.render_POST = lambda request: None
+        (answer,) = self.watcher.ask("n", 0, code=Code.POST)
+        self.assertEqual((Code.CHANGED, None), (answer.code, answer.options.observe))
+
+    def test_maximumObservers(self) -> None:
+        """One too many is answered, and does not observe; who observes already may ask again."""
+        self.counter.maximumObservers = 1
+        self.watcher.ask("n", 0, token=b"1")
+        (answer,) = self.watcher.ask("n", 0, token=b"2")
+        self.assertEqual((b"0", None), (answer.payload, answer.options.observe))
+        (answer,) = self.watcher.ask("n", 0, token=b"1")
+        self.assertIsNotNone(answer.options.observe)
+        self.assertEqual([b"1"], self.change())
+
+    def test_limit(self) -> None:
+        """The same for the limit of the socket, over all resources."""
+        self.port.stopListening()
+        self.port = self.network.listen(Site(self.root, limits=DEFAULT_LIMITS.evolve(observers=1)))
+        self.put("other", Counter())
+        self.watcher.ask("other", 0, token=b"1")
+        (answer,) = self.watcher.ask("n", 0, token=b"2")
+        self.assertEqual((b"0", None), (answer.payload, answer.options.observe))
+        self.assertEqual(0, self.counter.observerCount)
+        (answer,) = self.watcher.ask("other", 0, token=b"1")
+        self.assertIsNotNone(answer.options.observe)
+
+    def test_link(self) -> None:
+        """C{/.well-known/core} says which resources are observable (RFC 7641 6)."""
+        self.put("plain", Plain())
+        (answer,) = self.watcher.ask(".well-known/core")
+        self.assertEqual(b"</n>;obs,</plain>", answer.payload)
+
+    def test_hidden(self) -> None:
+        """One that is not to be seen is not named."""
+        self.counter.isVisible = False
+        self.put("plain", Plain())
+        (answer,) = self.watcher.ask(".well-known/core")
+        self.assertEqual(b"</plain>", answer.payload)
+
+
+class EndTests(ServerTestCase):
+    """How an observation ends on the server (RFC 7641 3.6, 4.2, 4.5)."""
+
+    def setUp(self) -> None:
+        """One observer."""
+        super().setUp()
+        self.watcher.ask("n", 0)
+
+    def assertNobodyObserves(self) -> None:
+        """Nothing is left of the observer."""
+        self.network.advance(1.0)
+        sizes = self.sizes()
+        self.assertEqual((0, 0, 0), (sizes["observers"], sizes["transmissions"], self.counter.observerCount))
+        self.watcher.news()
+        self.assertEqual([], self.change())
+        self.assertFalse(self.counter._groups)
+
+    def test_reset(self) -> None:
+        """By a Reset of a confirmable notification."""
+        self.watcher.reply = RST
+        self.change()
+        self.assertNobodyObserves()
+
+    def test_resetOfNonConfirmable(self) -> None:
+        """By a Reset of one that is not."""
+        self.counter.confirmable = False
+        self.watcher.ask("n", 0)
+        self.watcher.reply = RST
+        self.change()
+        self.assertNobodyObserves()
+
+    def test_silence(self) -> None:
+        """By silence: when the notification is given up."""
+        self.watcher.reply = None
+        self.change()
+        self.network.advance(95.0)
+        self.assertNobodyObserves()
+
+    def test_silenceThroughChanges(self) -> None:
+        """Changes meanwhile do not prolong it."""
+        self.watcher.reply = None
+        for _ in range(95):
+            self.change()
+            self.network.advance(1.0)
+        self.assertNobodyObserves()
+
+    def test_error(self) -> None:
+        """By an error in place of the state: it is told without Observe (RFC 7641 4.2)."""
+        self.counter.render_GET = forbid
+        self.counter.notifyObservers()
+        self.network.flush()
+        (told,) = self.watcher.news()
+        self.assertEqual((CON, Code.FORBIDDEN, None), (told.type, told.code, told.options.observe))
+        self.assertNobodyObserves()
+
+    def test_bug(self) -> None:
+        """By a bug in the render method: 5.00, and the traceback goes to the log."""
+        self.counter.render_GET = lambda request: 1 / 0
+        self.counter.notifyObservers()
+        self.network.flush()
+        (told,) = self.watcher.news()
+        self.assertEqual((Code.INTERNAL_SERVER_ERROR, b""), (told.code, told.payload))
+        self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
+        self.assertNobodyObserves()
+
+    def test_serviceUnavailable(self) -> None:
+        """A 5.03 says when to ask again."""
+
+        def busy(request: Any) -> Any:
+            raise ServiceUnavailable("busy", maxAge=30)
+
+        self.counter.render_GET = busy
+        self.counter.notifyObservers()
+        self.network.flush()
+        (told,) = self.watcher.news()
+        self.assertEqual((Code.SERVICE_UNAVAILABLE, 30), (told.code, told.options.maxAge))
+        self.assertNobodyObserves()
+
+    def test_dismissed(self) -> None:
+        """By the resource: 4.04 to all."""
+        self.counter.dismissObservers()
+        self.network.flush()
+        (told,) = self.watcher.news()
+        self.assertEqual((CON, Code.NOT_FOUND, None), (told.type, told.code, told.options.observe))
+        self.assertNobodyObserves()
+
+    def test_dismissedWith(self) -> None:
+        """Or with an error of its choice."""
+        self.counter.dismissObservers(Forbidden("go away"))
+        self.network.flush()
+        (told,) = self.watcher.news()
+        self.assertEqual((Code.FORBIDDEN, b"go away"), (told.code, told.payload))
+        self.assertNobodyObserves()
+
+    def test_dismissedAndBack(self) -> None:
+        """Who asks again, before the last notification was acknowledged even, observes again."""
+        self.watcher.reply = None
+        self.counter.dismissObservers()
+        self.network.flush()
+        self.watcher.reply = ACK
+        (answer,) = self.watcher.ask("n", 0)
+        self.assertIsNotNone(answer.options.observe)
+        self.assertEqual([b"1"], self.change())
+        self.network.advance(100.0)
+        self.assertEqual([], self.watcher.news())
+
+    def test_contentFormat(self) -> None:
+        """By another content format than the first response's: 4.06 (RFC 7641 4.2)."""
+        self.counter.render_GET = lambda request: Response(
+            Code.CONTENT, b"{}", contentFormat="application/json"
+        )
+        self.counter.notifyObservers()
+        self.network.flush()
+        (told,) = self.watcher.news()
+        self.assertEqual((Code.NOT_ACCEPTABLE, None), (told.code, told.options.observe))
+        self.assertNobodyObserves()
+
+    def test_serverStops(self) -> None:
+        """When the socket closes: a change is told nobody, and nothing is left."""
+        self.port.stopListening()
+        self.assertNobodyObserves()
+        self.assertEqual([], self.network.clock.getDelayedCalls())
+
+    def test_serverStopsAndStarts(self) -> None:
+        """Those who observe through a new socket are told, and those of the old one are not."""
+        self.port.stopListening()
+        self.port = self.network.listen(Site(self.root))
+        self.assertEqual([], self.change())
+        self.watcher.ask("n", 0)
+        self.assertEqual([b"2"], self.change())
+        self.assertEqual(1, self.counter.observerCount)
+
+
+class RepresentationTests(ServerTestCase):
+    """What observers are told (RFC 7641 4.2, 4.3)."""
+
+    def observers(self, count: int, **values: Any) -> list[Watcher]:
+        """More observers."""
+        watchers = [Watcher(self.network, port=41000 + n + 1000 * len(values)) for n in range(count)]
+        for watcher in watchers:
+            watcher.ask("n", 0, **values)
+        return watchers
+
+    def test_renderedOnce(self) -> None:
+        """A change is rendered once for all who asked for the same."""
+        watchers = self.observers(50)
+        self.counter.rendered = 0
+        self.counter.count()
+        self.network.flush()
+        self.assertEqual([[b"1"]] * 50, [watcher.payloads() for watcher in watchers])
+        self.assertEqual(1, self.counter.rendered)
+
+    def test_distinct(self) -> None:
+        """It is rendered once for each Accept, query and payload of a FETCH."""
+        shown = self.put("shown", Shown())
+        asked: list[tuple[dict[str, Any], bytes]] = [
+            ({}, b"GET - "),
+            ({"accept": 50}, b"GET 50 "),
+            ({"uriQuery": ("a=1",)}, b"GET - a=1"),
+            ({"code": Code.FETCH, "payload": b"x"}, b"FETCH - x"),
+            ({"code": Code.FETCH, "payload": b"y"}, b"FETCH - y"),
+        ]
+        watchers = []
+        for n, (values, text) in enumerate(asked):
+            for twin in range(2):
+                watcher = Watcher(self.network, port=50000 + 2 * n + twin)
+                (answer,) = watcher.ask("shown", 0, **values)
+                self.assertEqual(text, answer.payload)
+                watchers.append((watcher, text))
+        shown.rendered = 0
+        shown.notifyObservers()
+        self.network.flush()
+        self.assertEqual(len(asked), shown.rendered)
+        for watcher, text in watchers:
+            self.assertEqual([text], watcher.payloads())
+
+    def test_blockSizes(self) -> None:
+        """A large state goes in blocks as small as each observer asked for (RFC 7959 2.6)."""
+        large = self.put("large", Large())
+        watchers = []
+        for n, (exponent, size) in enumerate(((2, 64), (4, 256), (6, 1024), (None, 1024))):
+            watcher = Watcher(self.network, port=50000 + n)
+            watcher.ask("large", 0, block2=exponent)
+            watchers.append((watcher, size))
+        large.change()
+        self.network.flush()
+        for watcher, size in watchers:
+            (told,) = watcher.news()
+            self.assertEqual(size, len(told.payload))
+
+    def test_large(self) -> None:
+        """It comes with an ETag; the other blocks are of the same state, though it changes meanwhile."""
+        large = self.put("large", Large())
+        self.watcher.ask("large", 0)
+        large.change()
+        expected = large.body
+        self.network.flush()
+        (told,) = self.watcher.news()
+        block = told.options.block2
+        assert block is not None
+        self.assertEqual((0, True), (block.number, block.more))
+        self.assertIsNotNone(told.options.observe)
+        body, number = told.payload, 0
+        large.body = b"other" * 1000
+        while block.more:
+            number += 1
+            (part,) = self.watcher.ask("large", token=b"blocks", block2=number << 4 | 6)
+            self.assertEqual(told.options.etag, part.options.etag)
+            self.assertIsNone(part.options.observe)
+            body += part.payload
+            assert part.options.block2 is not None
+            block = part.options.block2
+        self.assertEqual(expected, body)
+
+    def test_maxAge(self) -> None:
+        """Max-Age is the resource's, or what the method says."""
+        self.counter.maxAge = 7
+        (answer,) = self.watcher.ask("n", 0)
+        self.assertEqual(7, answer.options.maxAge)
+        self.counter.render_GET = lambda request: Response(Code.CONTENT, b"x", contentFormat=0, maxAge=9)
+        self.counter.notifyObservers()
+        self.network.flush()
+        (told,) = self.watcher.news()
+        self.assertEqual(9, told.options.maxAge)
+
+    def test_knownETag(self) -> None:
+        """
+        Who has the state at first, by its ETag, and is answered 2.03, is told the whole of the next.
+        """
+        tagged = self.put("tagged", Tagged())
+        (answer,) = self.watcher.ask("tagged", 0, etag=(b"0",))
+        self.assertEqual((Code.VALID, b""), (answer.code, answer.payload))
+        self.assertIsNotNone(answer.options.observe)
+        for value in (1, 0, 2):
+            tagged.value = value
+            tagged.notifyObservers()
+            self.network.flush()
+            (told,) = self.watcher.news()
+            self.assertEqual(
+                (Code.CONTENT, b"%d" % value, (b"%d" % value,)), (told.code, told.payload, told.options.etag)
+            )
+
+    def test_severalResources(self) -> None:
+        """Each resource tells its own observers; one client can observe several."""
+        other = self.put("other", Counter(10))
+        self.watcher.ask("n", 0, token=b"1")
+        self.watcher.ask("other", 0, token=b"2")
+        self.counter.count()
+        other.count()
+        self.network.flush()
+        told = {datagram.token: datagram.payload for datagram in self.watcher.news()}
+        self.assertEqual({b"1": b"1", b"2": b"11"}, told)
+
+    def test_types(self) -> None:
+        """Notifications are confirmable as the resource says, else as the request was."""
+        for choice, asked, expected in (
+            (None, CON, CON),
+            (None, NON, NON),
+            (True, NON, CON),
+            (False, CON, NON),
+        ):
+            self.counter.confirmable = choice
+            self.watcher.ask("n", 0, type=asked)
+            self.counter.count()
+            self.network.flush()
+            (told,) = self.watcher.news()
+            self.assertEqual(expected, told.type)
+
+    def test_confirmEvery(self) -> None:
+        """Of those that are not, one in C{confirmEvery} is."""
+        self.counter.confirmable, self.counter.confirmEvery = False, 4
+        self.watcher.ask("n", 0)
+        types = []
+        for _ in range(9):
+            self.counter.count()
+            self.network.advance(3.0)
+            types += [told.type for told in self.watcher.news()]
+        self.assertEqual([NON, NON, NON, CON, NON, NON, NON, CON, NON], types)
+
+
+class AsynchronousTests(ServerTestCase):
+    """Rendering that takes time, and changes meanwhile."""
+
+    def setUp(self) -> None:
+        """A resource that answers when the test says."""
+        super().setUp()
+        self.slow = self.put("slow", Slow())
+
+    def observe(self) -> None:
+        """Begin to observe it."""
+        self.watcher.ask("slow", 0)
+        self.slow.finish()
+        self.network.flush()
+        self.assertEqual([b"0"], self.watcher.payloads())
+
+    def test_rendered(self) -> None:
+        """Observers are told when the state is there."""
+        self.observe()
+        self.slow.change()
+        self.network.flush()
+        self.assertEqual([], self.watcher.payloads())
+        self.slow.finish()
+        self.network.flush()
+        self.assertEqual([b"1"], self.watcher.payloads())
+
+    def test_changesMeanwhile(self) -> None:
+        """Several changes while it is rendered make it rendered once more, with the newest."""
+        self.observe()
+        for _ in range(4):
+            self.slow.change()
+        self.assertEqual(1, len(self.slow.waiting))
+        self.slow.finish()
+        self.slow.finish()
+        self.network.flush()
+        self.assertEqual(0, len(self.slow.waiting))
+        self.assertEqual(b"4", self.watcher.payloads()[-1])
+
+    def test_changesWhileRegistering(self) -> None:
+        """
+        A change between the rendering of the first response and its end is told: the observer would
+        else take the old state for the present one.
+        """
+        self.watcher.ask("slow", 0)
+        self.slow.change()
+        self.slow.finish()
+        self.network.flush()
+        if self.slow.waiting:
+            self.slow.finish()
+        self.network.flush()
+        self.assertEqual([b"0", b"1"], self.watcher.payloads())
+
+    def test_separate(self) -> None:
+        """The answer that comes apart has Observe."""
+        self.watcher.ask("slow", 0)
+        self.network.advance(1.0)
+        self.slow.finish()
+        self.network.flush()
+        answer = self.watcher.news()[-1]
+        self.assertEqual((CON, b"0"), (answer.type, answer.payload))
+        self.assertIsNotNone(answer.options.observe)
+
+    def test_separateRejected(self) -> None:
+        """Who rejects the answer that comes apart does not observe (RFC 7641 3.6)."""
+        self.watcher.ask("slow", 0)
+        self.network.advance(1.0)
+        self.watcher.reply = RST
+        self.slow.finish()
+        self.network.flush()
+        self.assertEqual((0, 0), (self.sizes()["observers"], self.slow.observerCount))
+
+    def test_leavesMeanwhile(self) -> None:
+        """An observer that leaves while the state is rendered is not told."""
+        self.observe()
+        self.slow.change()
+        self.watcher.ask("slow", 1)
+        self.slow.finish()
+        self.network.flush()
+        self.assertEqual([], self.watcher.news())
+        self.assertEqual(0, self.slow.observerCount)
+
+    def test_fails(self) -> None:
+        """A rendering that fails ends the observation."""
+        self.observe()
+        self.slow.change()
+        self.slow.waiting.pop().errback(Forbidden("no more"))
+        self.network.flush()
+        (told,) = self.watcher.news()
+        self.assertEqual((Code.FORBIDDEN, None), (told.code, told.options.observe))
+        self.assertEqual(0, self.slow.observerCount)
+
+
+class HandlerTests(ServerTestCase):
+    """A handler that keeps its request open and notifies."""
+
+    def setUp(self) -> None:
+        """A resource that keeps its requests."""
+        super().setUp()
+        self.open = self.put("open", Open())
+
+    def test_notify(self) -> None:
+        """The first call answers with Observe, each further one tells the next state."""
+        self.watcher.ask("open", 0)
+        (request,) = self.open.requests
+        for text in ("one", "two", "three"):
+            request.notify(text)
+            self.network.flush()
+        heard = self.watcher.news()
+        self.assertEqual([b"one", b"two", b"three"], [each.payload for each in heard])
+        numbers = [each.options.observe or 0 for each in heard]
+        self.assertEqual(sorted(set(numbers)), numbers)
+
+    def test_notObserving(self) -> None:
+        """Without Observe the first call answers for good, and the others do nothing."""
+        self.watcher.ask("open")
+        (request,) = self.open.requests
+        request.notify(b"one")
+        request.notify(b"two")
+        self.network.flush()
+        (answer,) = self.watcher.news()
+        self.assertEqual((b"one", None), (answer.payload, answer.options.observe))
+        self.assertEqual([None], self.open.ends)
+
+    def test_leaves(self) -> None:
+        """C{notifyFinish} fires when the observer leaves: by Observe=1, Reset, or silence."""
+
+        def deregister() -> None:
+            self.watcher.ask("open", 1)
+
+        def reject() -> None:
+            self.watcher.reply = RST
+            self.open.requests[-1].notify(b"two")
+
+        def fallSilent() -> None:
+            self.watcher.reply = None
+            self.open.requests[-1].notify(b"two")
+            self.network.advance(95.0)
+
+        for leave, reason in (
+            (deregister, RequestError),
+            (reject, RequestError),
+            (fallSilent, NoAcknowledgement),
+        ):
+            self.watcher.reply = ACK
+            self.open.requests.clear()
+            self.open.ends.clear()
+            self.watcher.ask("open", 0)
+            request = self.open.requests[0]
+            request.notify(b"one")
+            self.network.flush()
+            self.assertEqual([], self.open.ends)
+            leave()
+            self.network.flush()
+            self.assertIsInstance(self.open.ends[0], reason)
+            self.watcher.news()
+            request.notify(b"more")
+            self.network.flush()
+            self.assertNotIn(b"more", self.watcher.payloads())
+            self.assertEqual(0, self.sizes()["observers"])
+
+    def test_finish(self) -> None:
+        """C{finish} ends it, and fires C{notifyFinish} with None."""
+        self.watcher.ask("open", 0)
+        (request,) = self.open.requests
+        request.notify(b"one")
+        request.finish()
+        self.network.flush()
+        self.assertEqual([None], self.open.ends)
+        self.assertEqual(0, self.sizes()["observers"])
+        request.notify(b"two")
+        self.network.flush()
+        self.assertNotIn(b"two", self.watcher.payloads())
+
+    def test_error(self) -> None:
+        """A response that is no success is the last."""
+        self.watcher.ask("open", 0)
+        (request,) = self.open.requests
+        request.notify(b"one")
+        request.notify(Response(Code.NOT_FOUND))
+        self.network.flush()
+        last = self.watcher.news()[-1]
+        self.assertEqual((CON, Code.NOT_FOUND, None), (last.type, last.code, last.options.observe))
+        self.assertEqual([None], self.open.ends)
+        self.assertEqual(0, self.sizes()["observers"])
+
+    def test_late(self) -> None:
+        """The first state may come late, in a response apart."""
+        self.watcher.ask("open", 0)
+        self.network.advance(5.0)
+        (request,) = self.open.requests
+        request.notify(b"one")
+        self.network.flush()
+        answer = self.watcher.news()[-1]
+        self.assertEqual((CON, b"one"), (answer.type, answer.payload))
+        self.assertIsNotNone(answer.options.observe)
+
+    def test_serverStops(self) -> None:
+        """When the socket closes the handler learns it."""
+        self.watcher.ask("open", 0)
+        (request,) = self.open.requests
+        request.notify(b"one")
+        self.network.flush()
+        self.port.stopListening()
+        self.assertIsInstance(self.open.ends[0], RequestError)
+
+
+def forbid(request: Any) -> Any:
+    """A render method that refuses."""
+    raise Forbidden("not for you")
+
+
+class Plain(Resource):
+    """A resource that cannot be observed."""
+
+    def render_GET(self, request: Any) -> bytes:
+        """Always the same."""
+        return b"plain"
+
+
+class Shown(ObservableResource):
+    """Says what it was asked."""
+
+    rendered = 0
+
+    def render_GET(self, request: Any) -> bytes:
+        """The method, Accept, and query or payload."""
+        self.rendered += 1
+        accept = "-" if request.accept is None else request.accept
+        rest = "&".join(request.options.uriQuery) or request.payload.decode()
+        return f"{request.method} {accept} {rest}".encode()
+
+    render_FETCH = render_GET
+
+
+class Large(ObservableResource):
+    """A state of several blocks."""
+
+    body = b"0" * 3000
+
+    def change(self) -> None:
+        """Another one, and tell."""
+        self.body = b"%d" % (int(self.body[:1]) + 1) * 3000
+        self.notifyObservers()
+
+    def render_GET(self, request: Any) -> bytes:
+        """All of it."""
+        return self.body
+
+
+class Tagged(ObservableResource):
+    """A state with an entity tag."""
+
+    value = 0
+
+    def render_GET(self, request: Any) -> Any:
+        """The state, unless the client has it."""
+        if request.setETag(b"%d" % self.value):
+            return None
+        return str(self.value)
+
+
+class Slow(ObservableResource):
+    """
+    A number that takes time to read.
+
+    @ivar waiting: Those who wait for it.
+    """
+
+    def __init__(self) -> None:
+        self.value = 0
+        self.waiting: list[Deferred[str]] = []
+        self._seen: list[int] = []
+
+    def render_GET(self, request: Any) -> Deferred[str]:
+        """The number as it is now, later."""
+        self.waiting.append(Deferred())
+        self._seen.append(self.value)
+        return self.waiting[-1]
+
+    def change(self) -> None:
+        """Another number."""
+        self.value += 1
+        self.notifyObservers()
+
+    def finish(self) -> None:
+        """Answer who waits longest."""
+        self.waiting.pop(0).callback(str(self._seen.pop(0)))
+
+
+class Open(Resource):
+    """
+    Keeps its requests.
+
+    @ivar requests: Them.
+    @ivar ends: What became of them.
+    """
+
+    def __init__(self) -> None:
+        self.requests: list[Any] = []
+        self.ends: list[Any] = []
+
+    def render_GET(self, request: Any) -> int:
+        """Answer later."""
+        self.requests.append(request)
+        request.notifyFinish().addCallbacks(self.ends.append, lambda failure: self.ends.append(failure.value))
+        return NOT_DONE_YET

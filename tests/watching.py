@@ -1,0 +1,118 @@
+"""
+Observers made by hand, on a network in memory: they ask as told, keep what they hear, and acknowledge it,
+reject it, or say nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zope.interface import implementer
+
+from txcoap.codes import Code
+from txcoap.interfaces import IDatagramReceiver
+from txcoap.memory import COAP_PORT, SERVER_HOST, MemoryNetwork
+from txcoap.observe import ObservableResource
+from txcoap.options import Options
+from txcoap.sansio.datagrams import ACK, CON, RST, Datagram, Type, decode, empty, encode
+
+__all__ = ["Counter", "Watcher"]
+
+
+class Counter(ObservableResource):
+    """
+    A number that can be observed.
+
+    @ivar value: The number.
+    @ivar rendered: How often it was rendered.
+    """
+
+    def __init__(self, value: int = 0) -> None:
+        self.value = value
+        self.rendered = 0
+
+    def render_GET(self, request: Any) -> Any:
+        """The number."""
+        self.rendered += 1
+        return str(self.value)
+
+    def count(self) -> None:
+        """One more, and tell."""
+        self.value += 1
+        self.notifyObservers()
+
+
+@implementer(IDatagramReceiver)
+class Watcher:
+    """
+    A client that does only as it is told.
+
+    @ivar heard: Every message that came.
+    @ivar reply: How it answers: C{ACK} what is confirmable, C{RST} everything, or None for nothing.
+    """
+
+    noisy = False
+
+    def __init__(self, network: MemoryNetwork, host: str = "192.0.2.77", port: int = 40000) -> None:
+        self.heard: list[Datagram] = []
+        self.reply: Type | None = ACK
+        self._network = network
+        self._messageID = 0
+        self._told = 0
+        self.port = network.listen(self, host, port)
+
+    def ask(
+        self,
+        path: str,
+        observe: int | None = None,
+        token: bytes = b"t",
+        code: Code = Code.GET,
+        type: Type = CON,
+        payload: bytes = b"",
+        **values: Any,
+    ) -> list[Datagram]:
+        """
+        Ask the server.
+
+        @return: What was heard, as by L{news}, if it answers at once.
+        """
+        self.news()
+        self._messageID += 1
+        options = Options(uriPath=tuple(path.split("/")), observe=observe, **values)
+        data = encode(type, code, self._messageID, token, options, payload)
+        self.port.send(data, (SERVER_HOST, COAP_PORT))
+        self._network.flush()
+        return self.news()
+
+    def news(self) -> list[Datagram]:
+        """What came since this was last asked."""
+        news = self.heard[self._told :]
+        self._told = len(self.heard)
+        return news
+
+    def payloads(self) -> list[bytes]:
+        """Its payloads."""
+        return [datagram.payload for datagram in self.news()]
+
+    # The network's side
+
+    def makeConnection(self, transport: Any) -> None:
+        """See L{IDatagramReceiver}."""
+
+    def doStop(self) -> None:
+        """See L{IDatagramReceiver}."""
+
+    def datagramReceived(self, data: bytes, peer: Any, local: Any = None) -> None:
+        """Keep it, and answer as told."""
+        datagram = decode(data)
+        self.heard.append(datagram)
+        if self.reply is not None and (
+            datagram.type == CON or (self.reply == RST and datagram.type not in (ACK, RST))
+        ):
+            self.port.send(empty(self.reply, datagram.messageID), peer)
+
+    def datagramUnreachable(self, data: bytes, peer: Any, error: int) -> None:
+        """See L{IDatagramReceiver}."""
+
+    def turnEnded(self) -> None:
+        """See L{IDatagramReceiver}."""
