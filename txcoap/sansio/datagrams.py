@@ -48,6 +48,14 @@ class Type(IntEnum):
 CON, NON, ACK, RST = Type
 _TYPES = tuple(Type)
 _CODES = tuple(map(Code.fromByte, range(256)))
+# What the first byte says: the type, and where the token ends; None if the version or the token's length
+# is none.
+_FIRST = tuple(
+    (_TYPES[byte >> 4 & 3], 4 + (byte & 15))
+    if byte >> 6 == VERSION and byte & 15 <= MAX_TOKEN_LENGTH
+    else None
+    for byte in range(256)
+)
 
 
 class Datagram:
@@ -105,21 +113,28 @@ def decode(data: bytes) -> Datagram:
     if len(data) < 4:
         raise FormatError("shorter than the header of 4 bytes")
     first, code, messageID = _readHeader(data)
-    tokenLength = first & 15
-    if first >> 6 != VERSION:
-        raise FormatError(f"version {first >> 6}, not {VERSION}")
-    if tokenLength > MAX_TOKEN_LENGTH:
-        raise FormatError(f"token length {tokenLength}, beyond 8", first >> 4 & 3, messageID)
-    body = 4 + tokenLength
-    if body > len(data):
-        raise FormatError("token cut short", first >> 4 & 3, messageID)
-    if not code and len(data) > 4:
-        raise FormatError("empty message with more than a header", first >> 4 & 3, messageID)
+    known = _FIRST[first]
+    if known is None or (not code and len(data) > 4) or known[1] > len(data):
+        raise _refuse(data, first, messageID)
+    type, body = known
     try:
         options, payload = optionlist.decode(data[body:])
     except FormatError as e:
-        raise FormatError(e.reason, first >> 4 & 3, messageID) from None
-    return Datagram(_TYPES[first >> 4 & 3], _CODES[code], messageID, data[4:body], options, payload)
+        raise FormatError(e.reason, type, messageID) from None
+    return Datagram(type, _CODES[code], messageID, data[4:body], options, payload)
+
+
+def _refuse(data: bytes, first: int, messageID: int) -> FormatError:
+    """What is wrong with a header."""
+    if first >> 6 != VERSION:
+        return FormatError(f"version {first >> 6}, not {VERSION}")
+    tokenLength = first & 15
+    type = _TYPES[first >> 4 & 3]
+    if tokenLength > MAX_TOKEN_LENGTH:
+        return FormatError(f"token length {tokenLength}, beyond 8", type, messageID)
+    if 4 + tokenLength > len(data):
+        return FormatError("token cut short", type, messageID)
+    return FormatError("empty message with more than a header", type, messageID)
 
 
 def encode(
