@@ -130,6 +130,13 @@ class ScriptedClient(Client):
         bodies = [bytes([(each + index) % 256 for each in body]) for index in range(count)]
         return list(zip(bodies, await askOnce(self, self.peer, query), strict=True))
 
+    async def test_oneAfterAnother(self: Any) -> None:
+        """One client sends a body after the other to one resource."""
+        base = await self.serve()
+        body = someBody(9000)
+        answers = await self.ask("PUT,PUT,POST,PUT", f"{base}/upload", payload=body)
+        self.assertEqual([(each.code, each.payload) for each in answers], [("2.04", summary(body))] * 4)
+
     async def test_concurrentDownloads(self: Any) -> None:
         """Bodies that one client fetches at once are all right."""
         base = await self.serve()
