@@ -87,6 +87,14 @@ class BodyFileTests(TestCase):
             self.assertEqual(found, (0, b"", ""))
             self.assertEqual(self.target.read_bytes(), BODY)
 
+    async def test_total(self) -> None:
+        """The server is asked how long the body is, so that the progress can tell."""
+        (self.directory / "large").write_bytes(BODY)
+        seen: list[tuple[str, int, int | None]] = []
+        self.patch(Progress, "__call__", lambda _, *how: seen.append(how))
+        await self.run_("get", f"{self.base}/f/large", "-o", str(self.target))
+        self.assertEqual(seen[0], ("received", 1024, len(BODY)))
+
     async def test_code(self) -> None:
         """C{--code} tells how many bytes went to the file."""
         (self.directory / "large").write_bytes(BODY)

@@ -91,6 +91,8 @@ async def _request(
         body,
         contentFormat=arguments.contentFormat,
         accept=arguments.accept,
+        # How long the body is, for the progress (RFC 7959 4).
+        size2=None if output is None else 0,
         stream=output is not None,
         progress=progress,
         **_how(arguments),
