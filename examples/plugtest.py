@@ -1,11 +1,14 @@
 """
-The server of ETSI's CoAP plugtests: what the tests CORE, LINK and BLOCK of their fourth edition ask for::
+The server of ETSI's CoAP plugtests: what the tests CORE, LINK, BLOCK and OBS of their fourth edition ask
+for::
 
     twistd -n coap --listen udp:5683:interface=127.0.0.1 --resources examples.plugtest
 
-The table at the end says which resource is where; C{examples.plugtest_large} has most of BLOCK's.
+The table at the end says which resource is where; C{examples.plugtest_large} has most of BLOCK's,
+C{examples.plugtest_observe} those of OBS.
 """
 
+from random import Random
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -16,6 +19,7 @@ from txcoap.errors import BadRequest, NotFound, PreconditionFailed
 from txcoap.linkformat import Link, write
 
 from .plugtest_large import LARGE, large
+from .plugtest_observe import observables
 
 
 class Test(Resource):
@@ -163,7 +167,7 @@ class Links(Resource):
         return write(Link.of(f"{request.path}/{name}", ct=0) for name in self.children).encode()
 
 
-def root(reactor: Any) -> Resource:
+def root(reactor: Any, chance: Random | None = None) -> Resource:
     """The tree of resources."""
     table: dict[str, Resource] = {
         "test": Test(),
@@ -188,6 +192,7 @@ def root(reactor: Any) -> Resource:
         "link1": Text("link1", rt=("Type1", "Type2"), if_="If1"),
         "link2": Text("link2", rt=("Type2", "Type3"), if_="If2"),
         "link3": Text("link3", rt=("Type1", "Type3"), if_="foo"),
+        **observables(reactor, chance or Random()),
     }
     top = Resource()
     for path, resource in table.items():

@@ -1,6 +1,7 @@
 """
 The resources of ETSI's CoAP plugtests whose bodies come and go in blocks, beside C{/large} and
-C{/large-update}, which C{examples.plugtest} has.
+C{/large-update}, which C{examples.plugtest} has; that one serves those of
+C{examples.plugtest_large} too.
 """
 
 from typing import Any

@@ -297,7 +297,8 @@ class LinkTests(PlugtestCase):
         expected = (
             "/test /seg1 /seg1/seg2 /seg1/seg2/seg3 /query /separate /location-query /multi-format "
             "/validate /large /large-update /large-separate /large-create /large-post /path /path/sub1 "
-            "/path/sub2 /path/sub3 /link1 /link2 /link3"
+            "/path/sub2 /path/sub3 /link1 /link2 /link3 /obs /obs-non /obs-large /obs-pumping "
+            "/obs-pumping-non /obs-reset"
         )
         self.assertEqual(set(self.links()), set(expected.split()))
 
@@ -308,7 +309,8 @@ class LinkTests(PlugtestCase):
     def test_LINK_03(self) -> None:
         """C{rt=*}: the links that have the attribute at all, and there are others."""
         found = self.links("rt=*")
-        self.assertEqual(set(found), {"/query", "/link1", "/link2", "/link3"})
+        observed = {"/obs", "/obs-non", "/obs-large", "/obs-pumping", "/obs-pumping-non"}
+        self.assertEqual(set(found), {"/query", "/link1", "/link2", "/link3"} | observed)
         self.assertTrue(all(link.get("rt") is not None for link in found.values()))
         self.assertGreater(len(self.links()), len(found))
 
