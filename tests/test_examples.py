@@ -11,15 +11,20 @@ from contextlib import redirect_stdout
 from importlib import import_module
 from io import StringIO
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from twisted.internet import reactor as _reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock, deferLater
+from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from examples import client, demo, hello, lamp, plugtest
+from examples import bridge, client, demo, feed, hello, lamp, plugtest, sensor
 from txcoap.codes import Code
 from txcoap.endpoints import serverFromString
 from txcoap.interfaces import IResource
+from txcoap.resource import Resource
 from txcoap.server import Site
 from txcoap.service import makeRoot
 from txcoap.testing import MemoryNetwork, StubAgent
@@ -33,7 +38,7 @@ class ShapeTests(SynchronousTestCase):
     def test_short(self) -> None:
         """An example has under 70 lines; the plugtest server is no example of brevity."""
         for path in (ROOT / "examples").glob("*.py"):
-            if path.name != "plugtest.py":
+            if not path.name.startswith("plugtest"):
                 self.assertLess(len(path.read_text().splitlines()), 70, path.name)
 
     def test_documented(self) -> None:
@@ -45,8 +50,8 @@ class ShapeTests(SynchronousTestCase):
 
     def test_served(self) -> None:
         """C{--resources examples.NAME} finds a tree in each server."""
-        for module in (demo, hello, lamp, plugtest):
-            self.assertTrue(IResource.providedBy(makeRoot(module.root, object())))
+        for module in (demo, hello, lamp, plugtest, sensor):
+            self.assertTrue(IResource.providedBy(makeRoot(module.root, Clock())))
 
 
 class HelloTests(SynchronousTestCase):
@@ -121,6 +126,92 @@ class DemoTests(SynchronousTestCase):
             self.assertEqual(response.code, Code.CONTENT)
         self.successResultOf(agent.put("coap://test/light", "on")).raiseForCode()
         self.assertEqual(self.successResultOf(agent.get("coap://test/light")).text(), "on")
+
+
+class SensorTests(SynchronousTestCase):
+    """C{examples/sensor.py}."""
+
+    def test_observed(self) -> None:
+        """It tells what it measures, every two seconds; all of that is in its history."""
+        network = MemoryNetwork()
+        agent = StubAgent(sensor.root(network.clock, Random(1)), network=network)
+        observing = agent.observe("coap://test/temperature")
+        agent.flush()
+        states: list[Any] = []
+        self.successResultOf(observing).subscribe(states.append)
+        agent.advance(2.5 * 2)
+        self.assertEqual({str(each.contentFormat) for each in states}, {"110"})
+        records = [record for each in states for record in each.json()]
+        self.assertEqual([record["t"] for record in records], [0, 2, 4])
+        self.assertEqual({(record["n"], record["u"]) for record in records}, {("temperature", "Cel")})
+        history = self.successResultOf(agent.get("coap://test/temperature?history"))
+        self.assertEqual(history.json(), records)
+
+    def test_bounded(self) -> None:
+        """The history ends somewhere; it is large."""
+        network = MemoryNetwork()
+        agent = StubAgent(sensor.root(network.clock), network=network)
+        agent.advance(2 * sensor.INTERVAL * sensor.KEPT)
+        getting = agent.get("coap://test/temperature?history")
+        agent.advance(1)
+        self.assertEqual(len(self.successResultOf(getting).json()), sensor.KEPT)
+
+
+class BridgeTests(SynchronousTestCase):
+    """C{examples/bridge.py}."""
+
+    def setUp(self) -> None:
+        """Serve it in memory, with a feed."""
+        reactor: Any = MemoryReactorClock()
+        self.agent = StubAgent(self.successResultOf(bridge.root(reactor)))
+        [(number, factory, _, host)] = reactor.tcpServers
+        self.assertEqual((number, host), (7000, "127.0.0.1"))
+        self.feed = factory.buildProtocol(None)
+        self.feed.makeConnection(StringTransport())
+
+    def test_feed(self) -> None:
+        """Each line is a state of what it names; one that changes nothing is not told."""
+        self.feed.dataReceived(b"humidity 40\r\nwind 3 m/s\n\n")
+        observing = self.agent.observe("coap://test/humidity")
+        self.agent.flush()
+        states: list[Any] = []
+        self.successResultOf(observing).subscribe(lambda state: states.append(state.text()))
+        for line in (b"humidity 41\n", b"wind 5 m/s\n", b"humidity 41\n", b"humidity 42\n"):
+            self.feed.dataReceived(line)
+            self.agent.flush()
+        self.assertEqual(states, ["40", "41", "42"])
+        self.assertEqual(self.successResultOf(self.agent.get("coap://test/wind")).text(), "5 m/s")
+
+    def test_bounded(self) -> None:
+        """The feed cannot make resources without end."""
+        self.feed.dataReceived(b"".join(b"n%d 1\n" % n for n in range(bridge.MAX_NAMES + 5)))
+        self.assertEqual(len(self.feed.tree.children), bridge.MAX_NAMES)
+
+
+class FeedTests(TestCase):
+    """C{examples/feed.py}, on loopback."""
+
+    async def test_file(self) -> None:
+        """The states go to the file, until the server ends it; the reason is told."""
+        tree, reading = Resource(), bridge.Reading()
+        reading.update("1")
+        tree.putChild("reading", reading)
+        port: Any = await serverFromString(_reactor, "udp:0:interface=127.0.0.1").listen(Site(tree))
+        self.addCleanup(port.stopListening)
+        path, out = Path(self.mktemp()), StringIO()
+        uri = f"coap://127.0.0.1:{port.getHost().port}/reading"
+        with redirect_stdout(out):
+            feeding = Deferred.fromCoroutine(feed.main(_reactor, uri, str(path)))
+            for value in ("2", "3"):
+                while not path.exists() or len(path.read_text().splitlines()) < int(value) - 1:
+                    await deferLater(_reactor, 0.01)
+                reading.update(value)
+            while len(path.read_text().splitlines()) < 3:
+                await deferLater(_reactor, 0.01)
+            reading.dismissObservers()
+            await feeding
+        self.assertEqual(path.read_text(), "1\n2\n3\n")
+        self.assertIn("it has ended: the server answered 4.04 Not Found", out.getvalue())
 
 
 class ClientTests(TestCase):
