@@ -5,7 +5,7 @@ L{Asking<txcoap.sansio.fetching.Asking>}, and the ends of it that meet producers
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -121,6 +121,8 @@ class Conversation:
         self._progress = progress
         self._source = None if producer is None else BodySource(producer, asking)
         self._peer: ReceivedResponse | None = None
+        self._isTelling = False
+        self._isCancelled = False
 
     @classmethod
     def of(cls, asking: Asking, manner: Manner, protocol: CoAPProtocol, peer: Any) -> Conversation:
@@ -159,10 +161,39 @@ class Conversation:
         sent = asking.sent
         asking.answered(received)
         if progress is not None:
+            self._isTelling = True
             if asking.sent != sent:
                 progress("sent", asking.sent, asking.total)
             if asking.stage is not Stage.SENDING:
                 progress("received", asking.received, asking.expected)
+            self._isTelling = False
+            if self._isCancelled:
+                raise CancelledError()
+
+    def run(self, talking: Coroutine[Any, Any, ReceivedResponse | None]) -> Deferred[Any]:
+        """
+        Run L{whole} or L{streamed}.
+
+        @return: A Deferred of its result, which can be cancelled at any time.
+        """
+        running = Deferred.fromCoroutine(talking)
+        if self._progress is None:
+            return running
+        # A coroutine's Deferred cannot be cancelled by what the coroutine itself calls.
+        asked: Deferred[Any] = Deferred(lambda _: self._cancel(running))
+
+        def done(result: Any) -> None:
+            if not asked.called:
+                asked.callback(result)
+
+        running.addBoth(done)
+        return asked
+
+    def _cancel(self, running: Deferred[Any]) -> None:
+        if self._isTelling:
+            self._isCancelled = True
+        else:
+            running.cancel()
 
     async def whole(self) -> ReceivedResponse | None:
         """The response with all of its body."""
@@ -332,9 +363,7 @@ def converse(
     asking = askingFor(request, producer, manner, protocol)
     ask = _asker(manner, protocol, peer, timeout)
     conversation = Conversation(asking, ask, producer, manner.progress)
-    if manner.stream:
-        return Deferred.fromCoroutine(conversation.streamed())
-    return Deferred.fromCoroutine(conversation.whole())
+    return conversation.run(conversation.streamed() if manner.stream else conversation.whole())
 
 
 def _asker(manner: Manner, protocol: CoAPProtocol, peer: Any, timeout: float | None) -> Ask:

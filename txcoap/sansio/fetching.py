@@ -99,7 +99,7 @@ class Asking:
         self._etag: bytes | None = None
         self._begin = first.start if first is not None else 0
         if first is not None:
-            self._exponent = self._preferred = min(exponent, first.exponent)
+            self._preferred = min(exponent, first.exponent)
 
     # The request's body
 

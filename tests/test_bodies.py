@@ -1,0 +1,926 @@
+"""
+Tests for L{txcoap.bodies}: bodies of any length, as an agent sends and fetches them.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+from random import Random
+from typing import Any
+
+import treq
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Cooperator
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.client import FileBodyProducer, ResponseDone, ResponseFailed, readBody
+from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
+from zope.interface import implementer
+
+from tests.test_blockwise import Range, Store, Streaming, Taker, seen
+from tests.test_fetching import body
+from tests.wire import CLIENT, FORGOTTEN, SERVER, Peer, Reactor
+from txcoap import errors
+from txcoap.block import Block
+from txcoap.blockwise import RangedResponse
+from txcoap.client import Agent
+from txcoap.codes import Code
+from txcoap.limits import Limits
+from txcoap.options import Options
+from txcoap.parameters import Parameters
+from txcoap.protocol import CoAPProtocol
+from txcoap.request import Request
+from txcoap.sansio.datagrams import ACK, CON, NON, Datagram
+from txcoap.server import Site
+from txcoap.testing import MemoryNetwork, StubAgent
+
+GET, PUT, POST = Code.GET, Code.PUT, Code.POST
+CONTINUE, CHANGED, CONTENT = Code.CONTINUE, Code.CHANGED, Code.CONTENT
+URI = "coap://192.0.2.1/x"
+
+PATIENT = Parameters(MAX_RETRANSMIT=10, PROBING_RATE=None)
+
+
+@implementer(IBodyProducer)
+class Producer:
+    """
+    A body that a test produces.
+
+    @ivar calls: What was asked of it.
+    """
+
+    def __init__(self, length: Any = UNKNOWN_LENGTH) -> None:
+        self.length = length
+        self.calls: list[str] = []
+        self.consumer: Any = None
+        self.finished: Deferred[None] = Deferred()
+
+    def startProducing(self, consumer: Any) -> Deferred[None]:
+        """See C{IBodyProducer}."""
+        self.consumer = consumer
+        self.calls.append("start")
+        return self.finished
+
+    def pauseProducing(self) -> None:
+        """See C{IBodyProducer}."""
+        self.calls.append("pause")
+
+    def resumeProducing(self) -> None:
+        """See C{IBodyProducer}."""
+        self.calls.append("resume")
+
+    def stopProducing(self) -> None:
+        """See C{IBodyProducer}."""
+        self.calls.append("stop")
+
+
+class BodiesTestCase(SynchronousTestCase):
+    """An agent in memory, and a peer that does what a test says."""
+
+    def setUp(self) -> None:
+        """Make both."""
+        self.reactor = Reactor()
+        self.wire = self.reactor.wire
+        self.peer = Peer(self.wire, SERVER, CLIENT)
+        self.protocol = CoAPProtocol(None, self.reactor, chance=Random(3))
+        self.wire.open(self.protocol, CLIENT)
+        self.agent = Agent(self.reactor, protocol=self.protocol)
+
+    def reply(self, code: Code = CONTENT, payload: bytes = b"", **options: Any) -> Datagram:
+        """Answer the one request that came; the request."""
+        asked = self.peer.takeOne()
+        type = ACK if asked.type == CON else NON
+        messageID = asked.messageID if asked.type == CON else None
+        self.peer.send(type, code, messageID, asked.token, Options(**options), payload)
+        return asked
+
+    def serve(self, whole: bytes, exponent: int = 0, **options: Any) -> Datagram:
+        """Answer the one request that came with the block it asks for."""
+        (asked,) = came = self.peer.take()
+        block = asked.options.block2 or Block(0, False, exponent)
+        part = whole[block.start : block.start + block.size]
+        answer = Block(block.number, block.start + block.size < len(whole), block.exponent)
+        options = {"block2": answer, **options}
+        self.peer.send(ACK, CONTENT, asked.messageID, asked.token, Options(**options), part)
+        return came[0]
+
+    def assertOver(self) -> None:
+        """Nothing is under way; nothing more is sent, and in the end nothing is left."""
+        self.wire.settle()
+        self.assertEqual(self.peer.take(), [])
+        self.assertEqual(self.protocol.sizes()["openRequests"], 0)
+        sent = len(self.wire.sent)
+        self.reactor.elapse(FORGOTTEN)
+        self.assertEqual(self.wire.sent[sent:], [])
+        self.assertEqual(set(self.protocol.sizes().values()), {0})
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+
+class FigureTests(BodiesTestCase):
+    """The message sequences of RFC 7959 section 3, this client in the client's role."""
+
+    def play(self, waiting: Deferred[Any], *rows: tuple[Any, ...]) -> Any:
+        """Rows of what is asked (code, Block1, Block2, length), and the answer; then the response."""
+        for code, block1, block2, length, answer, options, payload in rows:
+            self.assertNoResult(waiting)
+            asked = self.reply(answer, payload, **options)
+            self.assertEqual(seen(asked), (code, block1, block2, length))
+        return self.successResultOf(waiting)
+
+    def test_figure2(self) -> None:
+        """Simple block-wise GET: the server proposes 128 bytes, and the client agrees."""
+        whole = body(300)
+        response = self.play(
+            self.agent.get(URI),
+            (GET, None, None, 0, CONTENT, {"block2": Block(0, True, 3)}, whole[:128]),
+            (GET, None, Block(1, False, 3), 0, CONTENT, {"block2": Block(1, True, 3)}, whole[128:256]),
+            (GET, None, Block(2, False, 3), 0, CONTENT, {"block2": Block(2, False, 3)}, whole[256:]),
+        )
+        self.assertEqual(response.payload, whole)
+        self.assertOver()
+
+    def test_figure3(self) -> None:
+        """Early negotiation: the client asks for 64 bytes at once."""
+        whole = body(370)
+        rows = [
+            (
+                GET,
+                None,
+                Block(n, False, 2),
+                0,
+                CONTENT,
+                {"block2": Block(n, n < 5, 2)},
+                whole[64 * n : 64 * n + 64],
+            )
+            for n in range(6)
+        ]
+        self.assertEqual(self.play(self.agent.get(URI, blockSize=64), *rows).payload, whole)
+
+    def lateNegotiation(self, whole: bytes) -> list[tuple[Any, ...]]:
+        """The rows of Figure 4."""
+        first = (GET, None, Block(0, False, 2), 0, CONTENT, {"block2": Block(0, True, 3)}, whole[:128])
+        return [
+            first,
+            *[
+                (
+                    GET,
+                    None,
+                    Block(n, False, 2),
+                    0,
+                    CONTENT,
+                    {"block2": Block(n, n < 5, 2)},
+                    whole[64 * n : 64 * n + 64],
+                )
+                for n in range(2, 6)
+            ],
+        ]
+
+    def test_figure4(self) -> None:
+        """Late negotiation: the client goes on with 64 bytes where it got 128."""
+        whole = body(370)
+        response = self.play(self.agent.get(URI, blockSize=64), *self.lateNegotiation(whole))
+        self.assertEqual(response.payload, whole)
+
+    def test_figure5(self) -> None:
+        """With a CON that is lost: it is repeated under its own message ID."""
+        whole = body(370)
+        rows = self.lateNegotiation(whole)
+        waiting = self.agent.get(URI, blockSize=64)
+        self.assertEqual(seen(self.reply(rows[0][4], rows[0][6], **rows[0][5])), rows[0][:4])
+        lost = self.peer.takeOne()
+        self.reactor.elapse(3.1)
+        again = self.peer.takeOne()
+        self.assertEqual((again.messageID, seen(again)), (lost.messageID, rows[1][:4]))
+        answer = Options(**rows[1][5])
+        self.peer.send(ACK, CONTENT, again.messageID, again.token, answer, rows[1][6])
+        self.assertEqual(self.play(waiting, *rows[2:]).payload, whole)
+
+    def test_figure6(self) -> None:
+        """With an ACK that is lost: the same repetition; an answer that comes twice counts once."""
+        whole = body(370)
+        rows = self.lateNegotiation(whole)
+        waiting = self.agent.get(URI, blockSize=64)
+        self.reply(rows[0][4], rows[0][6], **rows[0][5])
+        asked = self.peer.takeOne()
+        for _ in range(2):
+            self.peer.send(ACK, CONTENT, asked.messageID, asked.token, Options(**rows[1][5]), rows[1][6])
+        self.assertEqual(self.play(waiting, *rows[2:]).payload, whole)
+
+    def blocks(self, whole: bytes) -> list[tuple[Any, ...]]:
+        """The rows of Figure 7 but for the last."""
+        return [
+            (PUT, Block(n, True, 3), None, 128, CONTINUE, {"block1": Block(n, True, 3)}, b"")
+            for n in range(len(whole) // 128)
+        ]
+
+    def test_figure7(self) -> None:
+        """Simple atomic block-wise PUT."""
+        whole = body(300)
+        last = (PUT, Block(2, False, 3), None, 44, CHANGED, {"block1": Block(2, False, 3)}, b"")
+        response = self.play(self.agent.put(URI, whole, blockSize=128), *self.blocks(whole), last)
+        self.assertEqual(response.code, CHANGED)
+        sent = [each.payload for each in self.wire.between(CLIENT, SERVER)]
+        self.assertEqual(b"".join(sent), whole)
+        self.assertOver()
+
+    def test_figure8(self) -> None:
+        """Simple stateless block-wise PUT: the server answers each block with its own 2.04."""
+        rows = [
+            (
+                PUT,
+                Block(n, n < 2, 3),
+                None,
+                128 if n < 2 else 44,
+                CHANGED,
+                {"block1": Block(n, False, 3)},
+                b"",
+            )
+            for n in range(3)
+        ]
+        self.assertEqual(self.play(self.agent.put(URI, body(300), blockSize=128), *rows).code, CHANGED)
+
+    def test_figure9(self) -> None:
+        """With negotiation: the server asks for 32 bytes, and the client goes on with these."""
+        rows = [
+            (PUT, Block(n, n < 6, e), None, length, CONTINUE, {"block1": Block(n, n < 6, 1)}, b"")
+            for n, e, length in ((0, 3, 128), (4, 1, 32), (5, 1, 32))
+        ]
+        last = (PUT, Block(6, False, 1), None, 7, CHANGED, {"block1": Block(6, False, 1)}, b"")
+        self.play(self.agent.put(URI, body(199), blockSize=128), *rows, last)
+        sent = [each.payload for each in self.wire.between(CLIENT, SERVER)]
+        self.assertEqual(b"".join(sent), body(199))
+
+    def figure10(self, exponent: int, last: Block | None, **how: Any) -> None:
+        """Figures 10 and 11."""
+        whole, back = body(265), body(4 * (16 << exponent) - 5, 1)
+        size = 16 << exponent
+        up = [
+            (POST, Block(n, True, 3), None, 128, CONTINUE, {"block1": Block(n, True, 3)}, b"")
+            for n in range(2)
+        ]
+        end = {"block1": Block(2, False, 3), "block2": Block(0, True, exponent)}
+        turn = (POST, Block(2, False, 3), last, 9, CHANGED, end, back[:size])
+        down = [
+            (
+                POST,
+                None,
+                Block(n, False, exponent),
+                0,
+                CHANGED,
+                {"block2": Block(n, n < 3, exponent)},
+                back[size * n : size * n + size],
+            )
+            for n in range(1, 4)
+        ]
+        response = self.play(self.agent.post(URI, whole, blockSize=128, **how), *up, turn, *down)
+        self.assertEqual((response.code, response.payload), (CHANGED, back))
+        self.assertOver()
+
+    def test_figure10(self) -> None:
+        """Atomic block-wise POST with a block-wise response."""
+        self.figure10(3, None)
+
+    def test_figure11(self) -> None:
+        """The same with early negotiation, in the last message of the request."""
+        self.figure10(2, Block(0, False, 2), block2=Block(0, False, 2))
+
+
+class SendingTests(BodiesTestCase):
+    """A request's body in blocks."""
+
+    def take(self, number: int, more: bool = True, exponent: int = 0, code: Code | None = None) -> Datagram:
+        """A block comes; it is answered as it should be."""
+        answer = (CONTINUE if more else CHANGED) if code is None else code
+        asked = self.reply(answer, block1=Block(number, more, exponent))
+        self.assertEqual(asked.options.block1, Block(number, more, exponent))
+        return asked
+
+    def test_tokens(self) -> None:
+        """One token, not an empty one, for all of a body; and one Request-Tag, each body its own."""
+        tags = set()
+        for _ in range(3):
+            self.agent.put(URI, bytes(40), blockSize=16)
+            asked = [self.take(n, n < 2) for n in range(3)]
+            self.assertEqual(len({each.token for each in asked}), 1)
+            self.assertNotEqual(asked[0].token, b"")
+            self.assertEqual(len({each.options.requestTag for each in asked}), 1)
+            tags.add(asked[0].options.requestTag)
+        self.assertEqual(len(tags), 3)
+
+    def test_freshTokens(self) -> None:
+        """C{freshTokens}: one for each block; without C{sendRequestTag} no tag."""
+        agent = Agent(self.reactor, protocol=self.protocol, freshTokens=True, sendRequestTag=False)
+        agent.put(URI, bytes(40), blockSize=16)
+        asked = [self.take(n, n < 2) for n in range(3)]
+        self.assertEqual(len({each.token for each in asked}), 3)
+        self.assertEqual({each.options.requestTag for each in asked}, {()})
+
+    def test_givenToken(self) -> None:
+        """A token that is given is that of each block."""
+        self.agent.put(URI, bytes(40), blockSize=16, token=b"mine")
+        self.assertEqual({self.take(n, n < 2).token for n in range(3)}, {b"mine"})
+
+    def test_tooLarge(self) -> None:
+        """4.13 with a smaller size: one retry with that (RFC 7959 2.9.3)."""
+        waiting = self.agent.put(URI, body(80), blockSize=64)
+        self.reply(Code.REQUEST_ENTITY_TOO_LARGE, block1=Block(0, True, 1))
+        for number in range(3):
+            self.take(number, number < 2, 1)
+        self.assertEqual(self.successResultOf(waiting).code, CHANGED)
+        waiting = self.agent.put(URI, body(80), blockSize=64)
+        self.reply(Code.REQUEST_ENTITY_TOO_LARGE, size1=20)
+        self.assertEqual(self.successResultOf(waiting).options.size1, 20)
+        self.assertOver()
+
+    def test_incomplete(self) -> None:
+        """4.08: one restart; the second 4.08 is the response."""
+        waiting = self.agent.put(URI, body(40), blockSize=16)
+        self.take(0)
+        self.reply(Code.REQUEST_ENTITY_INCOMPLETE)
+        self.take(0)
+        self.assertNoResult(waiting)
+        self.reply(Code.REQUEST_ENTITY_INCOMPLETE)
+        self.assertEqual(self.successResultOf(waiting).code, Code.REQUEST_ENTITY_INCOMPLETE)
+        self.assertOver()
+
+    def test_cancel(self) -> None:
+        """Cancelled halfway: nothing more is sent, no timer, nothing in any table."""
+        waiting = self.agent.put(URI, bytes(80), blockSize=16)
+        self.take(0)
+        self.peer.take()
+        waiting.cancel()
+        self.failureResultOf(waiting, CancelledError)
+        self.assertOver()
+
+    def test_timeout(self) -> None:
+        """C{timeout} is for all of it, not for each block."""
+        waiting = self.agent.put(URI, bytes(160), blockSize=16, timeout=10)
+        for number in range(4):
+            self.reactor.elapse(2)
+            asked = self.peer.take()[-1]
+            answer = Options(block1=Block(number, True, 0))
+            self.peer.send(ACK, CONTINUE, asked.messageID, asked.token, answer)
+        self.assertNoResult(waiting)
+        self.reactor.elapse(2)
+        self.assertIsInstance(self.failureResultOf(waiting).value, TimeoutError)
+        self.peer.take()
+        self.assertOver()
+
+    def test_byHand(self) -> None:
+        """C{block1} on a payload that fits it goes as it is, and its answer comes as it is."""
+        waiting = self.agent.put(URI, bytes(16), block1=Block(3, True, 0), requestTag=(b"t",))
+        self.assertEqual(self.take(3).options.requestTag, (b"t",))
+        response = self.successResultOf(waiting)
+        self.assertEqual((response.code, response.options.block1), (CONTINUE, Block(3, True, 0)))
+        self.assertOver()
+
+    def test_sizeByHand(self) -> None:
+        """On a larger one it chooses the size."""
+        waiting = self.agent.put(URI, bytes(40), block1=Block(0, False, 0))
+        for number in range(3):
+            self.take(number, number < 2)
+        self.successResultOf(waiting)
+
+    def test_progress(self) -> None:
+        """The progress of both bodies is told: direction, bytes so far, bytes in all."""
+        told: list[Any] = []
+        self.agent.post(URI, bytes(40), blockSize=16, progress=lambda *about: told.append(about))
+        self.take(0)
+        self.take(1)
+        self.reply(CHANGED, bytes(16), block1=Block(2, False, 0), block2=Block(0, True, 0), size2=20)
+        self.reply(CHANGED, bytes(4), block2=Block(1, False, 0))
+        sent = [("sent", 16, 40), ("sent", 32, 40), ("sent", 40, 40)]
+        self.assertEqual(told, [*sent, ("received", 16, 20), ("received", 20, 20)])
+
+    def test_progressUnknown(self) -> None:
+        """Where the length is not known it is None until the end."""
+        told: list[Any] = []
+        self.agent.get(URI, progress=lambda *about: told.append(about))
+        for _ in range(2):
+            self.serve(bytes(20))
+        self.assertEqual(told, [("received", 16, None), ("received", 20, 20)])
+
+
+class ProducerTests(BodiesTestCase):
+    """A request's body from an C{IBodyProducer}."""
+
+    def begin(self, length: Any = UNKNOWN_LENGTH, **how: Any) -> tuple[Producer, Deferred[Any]]:
+        """Ask with a body from a producer, in blocks of 16 bytes."""
+        producer = Producer(length)
+        return producer, self.agent.put(URI, producer, blockSize=16, **how)
+
+    def go(self, number: int, more: bool = True) -> bytes:
+        """A block comes, and is answered."""
+        asked = self.reply(CONTINUE if more else CHANGED, block1=Block(number, more, 0))
+        self.assertEqual(asked.options.block1, Block(number, more, 0))
+        return asked.payload
+
+    def test_paused(self) -> None:
+        """It is paused while there is more than a block of it, and nothing is sent before there is one."""
+        producer, waiting = self.begin()
+        self.assertEqual((self.peer.take(), producer.calls), ([], ["start"]))
+        producer.consumer.write(b"a" * 16)
+        self.assertEqual((self.peer.take(), producer.calls), ([], ["start"]))
+        producer.consumer.write(b"b" * 5)
+        self.assertEqual(producer.calls, ["start", "pause"])
+        self.assertEqual(self.go(0), b"a" * 16)
+        self.assertEqual(producer.calls, ["start", "pause", "resume"])
+        producer.consumer.write(b"b" * 20)
+        self.assertEqual(self.go(1), b"b" * 16)
+        producer.finished.callback(None)
+        self.assertEqual(self.go(2, more=False), b"b" * 9)
+        self.assertEqual(self.successResultOf(waiting).code, CHANGED)
+        self.assertNotIn("stop", producer.calls)
+        self.assertOver()
+
+    def test_length(self) -> None:
+        """A length that is known is told in Size1."""
+        for length, announced in ((40, 40), (UNKNOWN_LENGTH, None)):
+            producer, waiting = self.begin(length)
+            producer.consumer.write(bytes(40))
+            producer.finished.callback(None)
+            asked = self.reply(CHANGED)
+            self.assertEqual(asked.options.size1, announced)
+            self.successResultOf(waiting)
+
+    def test_small(self) -> None:
+        """A body that turns out to fit a block goes without Block1; so does an empty one."""
+        for whole in (b"", b"small", bytes(16)):
+            producer, waiting = self.begin()
+            if whole:
+                producer.consumer.write(whole)
+            producer.finished.callback(None)
+            asked = self.reply(CHANGED)
+            self.assertEqual((asked.payload, asked.options.block1), (whole, None))
+            self.successResultOf(waiting)
+
+    def test_fails(self) -> None:
+        """Its failure is the request's; nothing more is sent."""
+        producer, waiting = self.begin()
+        producer.consumer.write(bytes(20))
+        self.go(0)
+        producer.finished.errback(OSError("the disk is gone"))
+        self.failureResultOf(waiting, OSError)
+        self.assertOver()
+
+    def test_cancel(self) -> None:
+        """Cancelled while a block is under way, or while more is awaited: it is stopped."""
+        for writes in (True, False):
+            producer, waiting = self.begin()
+            if writes:
+                producer.consumer.write(bytes(40))
+                self.peer.take()
+            waiting.cancel()
+            self.failureResultOf(waiting, CancelledError)
+            self.assertEqual(producer.calls[-1], "stop")
+            producer.consumer.write(b"late")
+            self.assertOver()
+
+    def test_peerEndsIt(self) -> None:
+        """An answer that ends it early stops it."""
+        producer, waiting = self.begin()
+        producer.consumer.write(bytes(40))
+        self.reply(Code.FORBIDDEN)
+        self.assertEqual(self.successResultOf(waiting).code, Code.FORBIDDEN)
+        self.assertEqual(producer.calls[-1], "stop")
+        self.assertOver()
+
+    def test_noAcknowledgement(self) -> None:
+        """So does a peer that is gone."""
+        producer, waiting = self.begin()
+        producer.consumer.write(bytes(40))
+        self.reactor.elapse(100)
+        self.failureResultOf(waiting, errors.NoAcknowledgement)
+        self.assertEqual(producer.calls[-1], "stop")
+
+    def test_fileBodyProducer(self) -> None:
+        """Twisted's own C{FileBodyProducer} works as it is."""
+        store = Store()
+        agent = StubAgent(store)
+        cooperator = Cooperator(scheduler=lambda call: agent.clock.callLater(0, call))
+        producer = FileBodyProducer(BytesIO(body(5000)), cooperator=cooperator, readSize=100)
+        waiting = agent.put("coap://test/x", producer, blockSize=64)
+        agent.advance(1)
+        self.assertEqual(self.successResultOf(waiting).code, CHANGED)
+        self.assertEqual(store.whole, [("PUT", body(5000))])
+
+
+class FetchingTests(BodiesTestCase):
+    """A response's body in blocks, put together."""
+
+    def test_whole(self) -> None:
+        """By default the body is there as a whole, and so are the first message's options."""
+        waiting = self.agent.get(URI)
+        for _ in range(3):
+            self.serve(body(40), etag=b"e", contentFormat=0)
+        response = self.successResultOf(waiting)
+        self.assertEqual((response.payload, response.length), (body(40), 40))
+        self.assertEqual((response.etag, response.contentFormat), (b"e", 0))
+        self.assertOver()
+
+    def test_limit(self) -> None:
+        """C{maximumBody}: a larger one fails with L{errors.BodyTooLarge}, and is asked for no further."""
+        agent = Agent(self.reactor, protocol=self.protocol, maximumBody=40)
+        waiting = agent.get(URI)
+        for _ in range(3):
+            self.serve(body(40))
+        self.assertEqual(self.successResultOf(waiting).payload, body(40))
+        waiting = agent.get(URI)
+        for _ in range(3):
+            self.serve(body(41))
+        self.failureResultOf(waiting, errors.BodyTooLarge)
+        self.assertOver()
+
+    def test_alwaysMore(self) -> None:
+        """Hostile: a server that always says more."""
+        agent = Agent(self.reactor, protocol=self.protocol, maximumBody=1000)
+        waiting = agent.get(URI)
+        for _ in range(63):
+            self.serve(bytes(2000))
+        self.failureResultOf(waiting, errors.BodyTooLarge)
+        self.assertOver()
+
+    def test_changed(self) -> None:
+        """An ETag that changes midway: one restart, then L{errors.BodyChanged}."""
+        waiting = self.agent.get(URI)
+        self.serve(body(40, 1), etag=b"1")
+        for _ in range(4):
+            self.serve(body(40, 2), etag=b"2")
+        self.assertEqual(self.successResultOf(waiting).payload, body(40, 2))
+        waiting = self.agent.get(URI)
+        for number in range(4):
+            self.serve(body(100), etag=bytes([number]))
+        self.failureResultOf(waiting, errors.BodyChanged)
+        self.assertOver()
+
+    def test_wrongNumber(self) -> None:
+        """A wrong block number fails it; the body is never corrupt."""
+        for wrong in (Block(0, True, 0), Block(3, False, 0)):
+            waiting = self.agent.get(URI)
+            self.serve(body(100))
+            self.serve(body(100), block2=wrong)
+            self.failureResultOf(waiting, errors.MalformedResponse)
+        self.assertOver()
+
+    def test_fourBytes(self) -> None:
+        """Hostile: a Block2 of four bytes is not understood: the request fails (RFC 7252 5.4.1)."""
+        waiting = self.agent.get(URI)
+        asked = self.peer.takeOne()
+        options = Options.fromPairs([(23, b"\x01\x00\x00\x08")])
+        self.peer.send(ACK, CONTENT, asked.messageID, asked.token, options, bytes(16))
+        self.failureResultOf(waiting, errors.MalformedResponse)
+        self.assertOver()
+
+    def test_range(self) -> None:
+        """C{byteRange}: no more is asked for than covers it; without an end, all that follows."""
+        whole = body(200)
+        rows = [
+            ((64, 20), 64, 84, 2),
+            ((64, None), 64, 200, 9),
+            ((0, 16), 0, 16, 1),
+            ((192, 99), 192, 200, 1),
+        ]
+        for byteRange, start, end, messages in rows:
+            waiting = self.agent.get(URI, blockSize=16, byteRange=byteRange)
+            for _ in range(messages):
+                self.serve(whole)
+            self.assertEqual(self.successResultOf(waiting).payload, whole[start:end])
+        self.assertOver()
+
+    def test_rangeOffBlock(self) -> None:
+        """A range begins with a block."""
+        self.failureResultOf(self.agent.get(URI, blockSize=16, byteRange=(17, 5)), ValueError)
+        self.assertOver()
+
+    def test_byHand(self) -> None:
+        """C{block2} chooses where to begin, and the size."""
+        waiting = self.agent.get(URI, block2=Block(10, False, 0))
+        asked = [self.serve(body(200)) for _ in range(3)]
+        self.assertEqual([each.options.block2 for each in asked], [Block(n, False, 0) for n in (10, 11, 12)])
+        self.assertEqual(self.successResultOf(waiting).payload, body(200)[160:])
+
+    def test_cancel(self) -> None:
+        """Cancelled halfway: nothing more is asked for."""
+        waiting = self.agent.get(URI)
+        self.serve(body(100))
+        self.peer.take()
+        waiting.cancel()
+        self.failureResultOf(waiting, CancelledError)
+        self.assertOver()
+
+    def test_cancelInProgress(self) -> None:
+        """Also from within the progress callback."""
+
+        def cancel(*about: Any) -> None:
+            waiting.cancel()
+
+        waiting = self.agent.get(URI, progress=cancel)
+        self.serve(body(100))
+        self.failureResultOf(waiting, CancelledError)
+        self.assertOver()
+
+
+class StreamTests(BodiesTestCase):
+    """C{stream=True}: the response as soon as its first block is here, its body as it is taken."""
+
+    def stream(self, whole: bytes, **options: Any) -> Any:
+        """The response whose first block came."""
+        waiting = self.agent.get(URI, stream=True)
+        self.assertNoResult(waiting)
+        self.serve(whole, **options)
+        return self.successResultOf(waiting)
+
+    def test_first(self) -> None:
+        """Nothing more is asked for until somebody takes the body."""
+        response = self.stream(body(100), etag=b"e", size2=100)
+        self.assertEqual((response.code, response.etag, response.length), (CONTENT, b"e", 100))
+        self.assertOver()
+
+    def test_unknownLength(self) -> None:
+        """A length that the peer did not tell is C{UNKNOWN_LENGTH}."""
+        self.assertIs(self.stream(body(100)).length, UNKNOWN_LENGTH)
+
+    def test_deliver(self) -> None:
+        """Block by block; then C{ResponseDone}."""
+        response = self.stream(body(40))
+        taker = Taker()
+        response.deliverBody(taker)
+        self.assertEqual(taker.data, body(40)[:16])
+        self.serve(body(40))
+        self.assertEqual((taker.data, taker.reasons), (body(40)[:32], []))
+        self.serve(body(40))
+        self.assertEqual(taker.data, body(40))
+        self.assertEqual([each.type for each in taker.reasons], [ResponseDone])
+        self.assertRaises(RuntimeError, response.deliverBody, Taker())
+        self.assertOver()
+
+    def test_oneMessage(self) -> None:
+        """So with a body of one message, and of none."""
+        for whole in (b"small", b""):
+            waiting = self.agent.get(URI, stream=True)
+            self.reply(CONTENT, whole)
+            taker = Taker()
+            self.successResultOf(waiting).deliverBody(taker)
+            self.assertEqual((taker.data, taker.reasons[0].type), (whole, ResponseDone))
+
+    def test_pause(self) -> None:
+        """While the protocol pauses nothing is asked for, and nothing delivered."""
+        response = self.stream(body(100))
+        taker = Taker()
+        response.deliverBody(taker)
+        taker.transport.pauseProducing()  # type: ignore[union-attr]
+        self.serve(body(100))
+        self.assertEqual(taker.data, body(100)[:16])
+        self.reactor.elapse(1000)
+        self.assertEqual(self.peer.take(), [])
+        taker.transport.resumeProducing()  # type: ignore[union-attr]
+        self.assertEqual(taker.data, body(100)[:32])
+        while not taker.reasons:
+            self.serve(body(100))
+        self.assertEqual(taker.data, body(100))
+        self.assertOver()
+
+    def test_pauseWithin(self) -> None:
+        """It may do so from within C{dataReceived}, each time."""
+        taker = Taker()
+        taker.each = lambda: taker.transport.pauseProducing()  # type: ignore[union-attr]
+        self.stream(body(100)).deliverBody(taker)
+        for number in range(1, 7):
+            self.assertEqual(self.peer.take(), [])
+            taker.transport.resumeProducing()  # type: ignore[union-attr]
+            self.serve(body(100))
+            self.assertEqual(len(taker.data), min(100, 16 * number + 16))
+        self.assertEqual(taker.reasons[0].type, ResponseDone)
+
+    def test_stop(self) -> None:
+        """Who stops it gets C{ResponseFailed}, and nothing more is asked for."""
+        taker = Taker()
+        self.stream(body(100)).deliverBody(taker)
+        self.peer.take()
+        taker.transport.stopProducing()  # type: ignore[union-attr]
+        self.assertEqual([each.type for each in taker.reasons], [ResponseFailed])
+        self.assertOver()
+
+    def test_stopWithin(self) -> None:
+        """From within C{dataReceived}, too: at the first block, and at a later one."""
+        for length in (16, 32):
+            taker = Taker()
+
+            def each(taker: Taker = taker, length: int = length) -> None:
+                if len(taker.data) == length:
+                    taker.transport.loseConnection()  # type: ignore[union-attr]
+
+            taker.each = each
+            self.stream(body(100)).deliverBody(taker)
+            if length > 16:
+                self.serve(body(100))
+            self.assertEqual(len(taker.data), length)
+            self.assertEqual([each.type for each in taker.reasons], [ResponseFailed])
+        self.assertOver()
+
+    def test_stopWhilePaused(self) -> None:
+        """And while it is paused."""
+        taker = Taker()
+        taker.each = lambda: taker.transport.pauseProducing()  # type: ignore[union-attr]
+        self.stream(body(100)).deliverBody(taker)
+        taker.transport.stopProducing()  # type: ignore[union-attr]
+        self.assertEqual([each.type for each in taker.reasons], [ResponseFailed])
+        taker.transport.resumeProducing()  # type: ignore[union-attr]
+        self.assertOver()
+
+    def assertFailsWith(self, taker: Taker, kind: type[Exception]) -> None:
+        """The body ended so."""
+        (reason,) = taker.reasons
+        self.assertIs(reason.type, ResponseFailed)
+        (cause,) = reason.value.reasons
+        cause.trap(kind)
+
+    def test_fails(self) -> None:
+        """What goes wrong midway is C{ResponseFailed} with the reason: nobody takes a part for the whole."""
+        rows: list[tuple[dict[str, Any], type[Exception]]] = [
+            ({"block2": Block(5, True, 0)}, errors.MalformedResponse),
+            ({"etag": b"other"}, errors.BodyChanged),
+        ]
+        for options, kind in rows:
+            taker = Taker()
+            self.stream(body(100), etag=b"e").deliverBody(taker)
+            self.serve(body(100), **options)
+            self.assertFailsWith(taker, kind)
+            self.assertEqual(taker.data, body(100)[:16])
+        taker = Taker()
+        self.stream(body(100)).deliverBody(taker)
+        self.reply(Code.NOT_FOUND, b"gone")
+        self.assertFailsWith(taker, errors.NotFound)
+        self.assertEqual(taker.data, body(100)[:16])
+        taker = Taker()
+        self.stream(body(100)).deliverBody(taker)
+        self.reactor.elapse(100)
+        self.assertFailsWith(taker, errors.NoAcknowledgement)
+
+    def test_unlimited(self) -> None:
+        """C{maximumBody} is for what is put together."""
+        self.agent = Agent(self.reactor, protocol=self.protocol, maximumBody=20)
+        taker = Taker()
+        self.stream(body(100)).deliverBody(taker)
+        while not taker.reasons:
+            self.serve(body(100))
+        self.assertEqual(taker.data, body(100))
+
+    def test_readBody(self) -> None:
+        """C{twisted.web.client.readBody} reads it, streamed or not."""
+        reading = readBody(self.stream(body(40)))
+        for _ in range(2):
+            self.serve(body(40))
+        self.assertEqual(self.successResultOf(reading), body(40))
+        waiting = self.agent.get(URI)
+        self.reply(CONTENT, b"whole")
+        self.assertEqual(self.successResultOf(readBody(self.successResultOf(waiting))), b"whole")
+
+    def test_readBodyCancelled(self) -> None:
+        """Cancelling that stops the transfer."""
+        reading = readBody(self.stream(body(100)))
+        self.peer.take()
+        reading.cancel()
+        self.failureResultOf(reading)
+        self.assertOver()
+
+    def test_treq(self) -> None:
+        """C{treq.collect} and C{treq.content} read it."""
+        parts: list[bytes] = []
+        collecting = treq.collect(self.stream(body(40)), parts.append)
+        for _ in range(2):
+            self.serve(body(40))
+        self.successResultOf(collecting)
+        self.assertEqual(b"".join(parts), body(40))
+        content = treq.content(self.stream(body(10)))
+        self.assertEqual(self.successResultOf(content), body(10))
+
+
+class BothTests(SynchronousTestCase):
+    """Our client and our server, one against the other."""
+
+    def test_anyBodies(self) -> None:
+        """Any body, any sizes on both sides, confirmable or not, fresh tokens or not: both arrive."""
+        lengths = st.one_of(st.integers(0, 3000), st.sampled_from([0, 16, 32, 1024, 2048]))
+        sizes = st.sampled_from([16 << exponent for exponent in range(7)])
+
+        @settings(deadline=None, derandomize=True, max_examples=40)
+        @given(lengths, lengths, sizes, sizes, st.booleans(), st.booleans())
+        def exchange(up: int, down: int, ours: int, theirs: int, con: bool, fresh: bool) -> None:
+            store = Store(lambda request: body(down, 1))
+            network = MemoryNetwork()
+            network.listen(Site(store, blockSize=theirs))
+            protocol = network.listen(network.newProtocol(parameters=PATIENT), "192.0.2.2", 0).protocol
+            agent = Agent(network.reactor, protocol=protocol, blockSize=ours, freshTokens=fresh)
+            waiting = agent.post(URI, body(up), confirmable=con)
+            network.flush()
+            self.assertEqual(self.successResultOf(waiting).payload, body(down, 1))
+            self.assertEqual(store.whole, [("POST", body(up))])
+
+        exchange()
+
+    def lossy(self, exponent: int, confirmable: bool, seed: int) -> tuple[int, int]:
+        """A body up and one down through 20 % loss: how many arrived, and how many failed."""
+        size = 16 << exponent
+        blocks = 12 if confirmable else 2
+        up, down = body(blocks * size - 3, exponent), body(blocks * size + 5, exponent)
+        store = Store(lambda request: down if request.method == "GET" else None)
+        network = MemoryNetwork(seed=seed, loss=0.2, duplication=0.1, reordering=0.1, latency=0.05)
+        network.listen(Site(store, blockSize=size, parameters=PATIENT))
+        protocol = network.listen(network.newProtocol(parameters=PATIENT), "192.0.2.2", 0).protocol
+        agent = Agent(network.reactor, protocol=protocol, blockSize=size)
+        whole = failed = 0
+        for waiting in (
+            agent.put(URI, up, confirmable=confirmable, timeout=3000),
+            agent.get(URI, confirmable=confirmable, timeout=3000),
+        ):
+            found: list[Any] = []
+            waiting.addBoth(found.append)
+            network.advance(3001)
+            (result,) = found
+            if isinstance(result, Failure):
+                result.trap(errors.NoResponse)
+                failed += 1
+            else:
+                self.assertIn(result.payload, (b"", down))
+                whole += 1
+        puts = [each for method, each in store.whole if method == "PUT"]
+        self.assertLessEqual(len(puts), 1)
+        self.assertLessEqual(set(puts), {up})
+        network.advance(10_000)
+        self.assertEqual(set(protocol.sizes().values()), {0})
+        return whole, failed
+
+    def test_loss(self) -> None:
+        """With 20 % loss, duplicates and reordering every body arrives, at every SZX, up and down."""
+        for exponent in range(7):
+            self.assertEqual(self.lossy(exponent, True, exponent), (2, 0))
+
+    def test_lossNonConfirmable(self) -> None:
+        """Non-confirmable, nobody repeats: a body arrives as it is, or fails with L{errors.NoResponse}."""
+        whole = failed = 0
+        for exponent in range(7):
+            for seed in range(8):
+                arrived, missing = self.lossy(exponent, False, seed)
+                whole += arrived
+                failed += missing
+        self.assertGreater(whole, 20)
+        self.assertGreater(failed, 20)
+
+    def test_twoAtOnce(self) -> None:
+        """Many bodies at once from one socket to one resource: each arrives, whatever tells them apart."""
+        manners: list[dict[str, bool]] = [
+            {},
+            {"freshTokens": True},
+            {"sendRequestTag": False},
+        ]
+        for how in manners:
+            store = Store(lambda request: request.payload)
+            network = MemoryNetwork(latency=0.01)
+            network.listen(Site(store, blockSize=32))
+            parameters = PATIENT.evolve(NSTART=8)
+            protocol = network.listen(network.newProtocol(parameters=parameters), "192.0.2.2", 0).protocol
+            agent = Agent(network.reactor, protocol=protocol, blockSize=32, **how)  # type: ignore[arg-type]
+            waiting = [agent.post(URI, body(300, each)) for each in range(8)]
+            network.advance(60)
+            bodies = [self.successResultOf(each).payload for each in waiting]
+            self.assertEqual(bodies, [body(300, each) for each in range(8)])
+
+    def test_twoAtOnceIndistinct(self) -> None:
+        """With fresh tokens and without Request-Tags they are refused where they cannot be told apart."""
+        store = Store()
+        network = MemoryNetwork(latency=0.01)
+        network.listen(Site(store, blockSize=32))
+        parameters = PATIENT.evolve(NSTART=8)
+        protocol = network.listen(network.newProtocol(parameters=parameters), "192.0.2.2", 0).protocol
+        agent = Agent(network.reactor, protocol=protocol, freshTokens=True, sendRequestTag=False)
+        waiting = [agent.post(URI, body(3000, each)) for each in range(2)]
+        network.advance(60)
+        codes = {self.successResultOf(each).code for each in waiting}
+        self.assertIn(Code.REQUEST_ENTITY_INCOMPLETE, codes)
+        whole = [each for _, each in store.whole]
+        self.assertLessEqual(set(whole), {body(3000, 0), body(3000, 1)})
+
+    def test_streams(self) -> None:
+        """A streamed body up into a protocol, and a ranged one down, in constant memory."""
+        taker = Taker()
+        root = Streaming(lambda request: taker)
+        source = Range(body(20_000))
+
+        def answer(request: Request) -> RangedResponse:
+            return RangedResponse(CONTENT, source, etag=b"e")
+
+        root.answer = answer
+        agent = StubAgent(Site(root, limits=Limits(bodyBytes=100, uploadBytes=2000)))
+        cooperator = Cooperator(scheduler=lambda call: agent.clock.callLater(0, call))
+        producer = FileBodyProducer(BytesIO(body(20_000, 1)), cooperator=cooperator)
+        waiting = agent.fetch("coap://test/x", producer)
+        agent.advance(1)
+        self.assertEqual(self.successResultOf(waiting).code, CONTENT)
+        self.assertEqual(taker.data, body(20_000, 1))
+        reading = readBody(self.successResultOf(agent.get("coap://test/x", stream=True)))
+        agent.advance(1)
+        self.assertEqual(self.successResultOf(reading), body(20_000))
+        self.assertEqual(agent.serverPort.protocol.sizes()["downloadBytes"], 0)
