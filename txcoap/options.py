@@ -338,10 +338,10 @@ class Options:
         Options of raw values, whatever they are.
 
         @param pairs: (number, bytes) each, in any order; those of one number keep theirs.
-        @param wire: Their delta-coded form, from who knows it.
+        @param wire: Their delta-coded form, from who knows it; then the pairs are in order.
         """
         options = cls.__new__(cls)
-        options._hold(tuple(sorted(pairs, key=_number)), wire)
+        options._hold(tuple(sorted(pairs, key=_number) if wire is None else pairs), wire)
         return options
 
     def evolve(self, **changes: object) -> Options:

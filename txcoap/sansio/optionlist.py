@@ -75,7 +75,6 @@ def _decodeSmall(data: bytes) -> Options | None:
 
 def _decodeAll(data: bytes) -> tuple[Options, bytes]:
     pairs: list[Pair] = []
-    append = pairs.append
     number = position = 0
     end = len(data)
     # Reading beyond the end raises IndexError, here and in _extended; a slice is checked.
@@ -94,9 +93,7 @@ def _decodeAll(data: bytes) -> tuple[Options, bytes]:
             if length > 12:
                 length, position = _extended(data, position, length)
             number += delta
-            value = data[position : position + length]
-            position += length
-            append((number, value))
+            pairs.append((number, data[position : (position := position + length)]))
     except IndexError:
         raise FormatError("option header cut short") from None
     if position > end:
