@@ -1,6 +1,6 @@
 """
-Observers made by hand, on a network in memory: they ask as told, keep what they hear, and acknowledge it,
-reject it, or say nothing.
+Observers and observed made by hand, on a network in memory: they say what they are told to, keep what they
+hear, and acknowledge it, reject it, or say nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from txcoap.observe import ObservableResource
 from txcoap.options import Options
 from txcoap.sansio.datagrams import ACK, CON, RST, Datagram, Type, decode, empty, encode
 
-__all__ = ["Counter", "Watcher"]
+__all__ = ["Counter", "Teller", "Watcher"]
 
 
 class Counter(ObservableResource):
@@ -110,6 +110,85 @@ class Watcher:
             datagram.type == CON or (self.reply == RST and datagram.type not in (ACK, RST))
         ):
             self.port.send(empty(self.reply, datagram.messageID), peer)
+
+    def datagramUnreachable(self, data: bytes, peer: Any, error: int) -> None:
+        """See L{IDatagramReceiver}."""
+
+    def turnEnded(self) -> None:
+        """See L{IDatagramReceiver}."""
+
+
+@implementer(IDatagramReceiver)
+class Teller:
+    """
+    A server that does only as it is told.
+
+    @ivar heard: Every message that came.
+    """
+
+    noisy = False
+
+    def __init__(self, network: MemoryNetwork) -> None:
+        self.heard: list[Datagram] = []
+        self._network = network
+        self._client: Any = None
+        self._messageID = 0x7000
+        self._told = 0
+        self.port = network.listen(self)
+
+    def news(self) -> list[Datagram]:
+        """What came since this was last asked."""
+        self._network.flush()
+        news = self.heard[self._told :]
+        self._told = len(self.heard)
+        return news
+
+    def newsOne(self) -> Datagram:
+        """The one message that came since this was last asked."""
+        (datagram,) = self.news()
+        return datagram
+
+    def answer(
+        self, request: Datagram, payload: bytes = b"", code: Code = Code.CONTENT, **values: Any
+    ) -> None:
+        """Answer a request in the acknowledgement."""
+        data = encode(ACK, code, request.messageID, request.token, Options(**values), payload)
+        self.port.send(data, self._client)
+        self._network.flush()
+
+    def tell(
+        self,
+        token: bytes,
+        payload: bytes = b"",
+        code: Code = Code.CONTENT,
+        type: Type = CON,
+        **values: Any,
+    ) -> Datagram | None:
+        """
+        Send a notification.
+
+        @return: What the client says to that.
+        """
+        self._messageID += 1
+        self.news()
+        self.port.send(encode(type, code, self._messageID, token, Options(**values), payload), self._client)
+        for datagram in self.news():
+            if datagram.messageID == self._messageID and datagram.type in (ACK, RST):
+                return datagram
+        return None
+
+    # The network's side
+
+    def makeConnection(self, transport: Any) -> None:
+        """See L{IDatagramReceiver}."""
+
+    def doStop(self) -> None:
+        """See L{IDatagramReceiver}."""
+
+    def datagramReceived(self, data: bytes, peer: Any, local: Any = None) -> None:
+        """Keep it."""
+        self._client = peer
+        self.heard.append(decode(data))
 
     def datagramUnreachable(self, data: bytes, peer: Any, error: int) -> None:
         """See L{IDatagramReceiver}."""

@@ -7,19 +7,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall, IPushProducer
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from .bodies import Conversation, Manner, askingFor, converse
+from .bodies import Conversation, Manner, askingFor
 from .codes import Code
-from .errors import ObservationEnded, RequestError
+from .errors import BodyChanged, MalformedResponse, ObservationEnded, RequestError
 from .message import Request
 from .protocol import CoAPProtocol
 from .received import ReceivedResponse
-from .sansio.datagrams import Datagram
+from .sansio.datagrams import ACK, Datagram
 from .sansio.events import OutgoingRequest
 from .sansio.observations import Sequence
 
@@ -148,10 +148,16 @@ class Observation:
         self._end(None)
         options = self._request.options.evolve(observe=1)
         request = Request(self._request.code, self._request.payload, options)
-        manner = self._manner.evolve(token=self._token)
-        converse(request, None, manner, self._protocol, self._peer, None).addBoth(
-            lambda result: told.callback(None)
+        # What the answer says does not matter: a large one is not fetched.
+        telling = maybeDeferred(
+            self._protocol.request,
+            request,
+            self._peer,
+            token=self._token,
+            confirmable=self._manner.confirmable,
+            parameters=self._manner.parameters,
         )
+        telling.addBoth(lambda result: told.callback(None))
         return told
 
     def _abandon(self) -> None:
@@ -164,6 +170,7 @@ class Observation:
         self._hasEnded = True
         self.reason = reason
         self._quieten()
+        self._protocol.unobserve(self)
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             self._protocol.forget(exchange)
@@ -171,6 +178,8 @@ class Observation:
         notifications, self._notifications = self._notifications, []
         for notification in notifications:
             notification.callback(reason)
+        if not self._hasBegun and reason is not None:
+            self._begun.errback(reason)
 
     def _quieten(self) -> None:
         """Leave no timer, and fetch nothing."""
@@ -193,7 +202,6 @@ class Observation:
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             self._protocol.forget(exchange)
-        self._sequence.restart()
         options = self._request.options.evolve(observe=0)
         request = Request(self._request.code, self._request.payload, options)
         try:
@@ -204,6 +212,7 @@ class Observation:
                 token=self._token,
                 confirmable=self._manner.confirmable,
                 parameters=self._manner.parameters,
+                renewing=self.isEstablished,
             )
         except RequestError as e:
             self.failed(e)
@@ -225,7 +234,13 @@ class Observation:
             self._exchange = None
             self._last(response)
             return
+        if datagram.type == ACK:
+            # It answers our last request, whatever the server's numbers are by now. Any other may be from
+            # before that.
+            self._sequence.restart()
         if not self._sequence.accepts(number, self._protocol.now()):
+            if self._again is None:
+                self._registerLater(response.maxAge)
             return
         self.isEstablished = True
         self._quieten()
@@ -241,14 +256,11 @@ class Observation:
         self._exchange = None
         if self._hasEnded:
             return
-        if self._hasBegun and not self._protocol.isOpen:
-            self._end(error)
-        elif self._hasBegun:
+        if self._hasBegun and self._protocol.isOpen:
             # The server may be back later.
             self._registerLater(0)
         else:
             self._end(error)
-            self._begun.errback(Failure(error))
 
     def _last(self, response: ReceivedResponse) -> None:
         """The server does not take the observation, or not any longer."""
@@ -273,12 +285,14 @@ class Observation:
         asking = askingFor(self._request, None, manner, self._protocol)
         asking.next()
         conversation = Conversation.of(asking, manner, self._protocol, self._peer)
-        conversation.take(response)
 
-        def fetched(whole: ReceivedResponse | None) -> None:
+        async def fetch() -> ReceivedResponse:
+            conversation.take(response)
+            return await conversation.rest()
+
+        def fetched(whole: ReceivedResponse) -> None:
             self._fetching = None
-            if whole is not None:
-                self._take(whole)
+            self._take(whole)
             if reason is not None:
                 self._end(reason)
 
@@ -287,13 +301,17 @@ class Observation:
             if failure.check(CancelledError):
                 return
             failure.trap(RequestError)
-            if reason is not None:
+            error = failure.value
+            assert isinstance(error, RequestError)
+            if not (self._hasBegun or isinstance(error, BodyChanged)):
+                self._end(error)
+            elif reason is not None:
                 self._end(reason)
-            elif not self._hasEnded:
+            elif not (self._hasEnded or isinstance(error, MalformedResponse)):
                 # The state changed again, or the server is gone: ask for the newest.
                 self._registerLater(-_PATIENCE[0])
 
-        self._fetching = Deferred.fromCoroutine(conversation.rest())
+        self._fetching = Deferred.fromCoroutine(fetch())
         self._fetching.addCallbacks(fetched, failed)
 
     def _take(self, response: ReceivedResponse) -> None:

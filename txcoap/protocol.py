@@ -104,6 +104,8 @@ class CoAPProtocol(DatagramProtocol):
         self._pings: dict[Transmission, Deferred[None]] = {}
         # Those that observe: what takes the responses, and what takes the end.
         self._observing: dict[OutgoingRequest, Observer] = {}
+        # All of them, those too that wait to ask again.
+        self._observers: set[Observer] = set()
         # Whom to tell when a peer's request, not answered at once, no longer needs an answer.
         self._served: dict[IncomingRequest, Callable[[RequestError], None]] = {}
         self._send: Callable[[bytes, Any, Any], int | None] = self._write
@@ -193,6 +195,8 @@ class CoAPProtocol(DatagramProtocol):
             exchange, observer = self._observing.popitem()
             self._exchanges.cancel(exchange, now)
             observer.failed(error)
+        while self._observers:
+            self._observers.pop().failed(error)
         self._exchanges.transfers.forgetAll()
         while self._served:
             self._served.popitem()[1](error)
@@ -457,11 +461,14 @@ class CoAPProtocol(DatagramProtocol):
         token: bytes,
         confirmable: bool = True,
         parameters: Parameters | None = None,
+        renewing: bool = False,
     ) -> OutgoingRequest:
         """
         Ask a peer, and stay open for more responses as long as they carry Observe (RFC 7641).
 
-        @param observer: What takes the responses, and the failure.
+        @param observer: What takes the responses, and the failure; also that the socket is closed, until
+            it is given to L{unobserve}.
+        @param renewing: Whether this token observes already.
         @return: The exchange, for L{forget}.
         @raise RequestError: if the socket is not open, or a limit stands against it.
         """
@@ -474,10 +481,16 @@ class CoAPProtocol(DatagramProtocol):
             token=token,
             parameters=parameters,
             lasting=True,
+            renewing=renewing,
         )
+        self._observers.add(observer)
         self._observing[exchange] = observer
         self.settle()
         return exchange
+
+    def unobserve(self, observer: Observer) -> None:
+        """Tell it nothing more."""
+        self._observers.discard(observer)
 
     def forget(self, exchange: OutgoingRequest) -> None:
         """Take no more responses: what comes is rejected with a Reset."""

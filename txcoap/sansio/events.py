@@ -109,6 +109,8 @@ class OutgoingRequest:
     @ivar token: Its token.
     @ivar parameters: Its transmission parameters.
     @ivar lasting: Whether it stays open for more responses, as long as they carry Observe (RFC 7641).
+    @ivar renewing: Whether it asks again for what is observed by its token: notifications may come before
+        its own response.
     @ivar progress: A L{Progress}.
     """
 
@@ -120,6 +122,7 @@ class OutgoingRequest:
         "parameters",
         "peer",
         "progress",
+        "renewing",
         "request",
         "timed",
         "token",
@@ -146,6 +149,7 @@ class OutgoingRequest:
         self.deadline: Deadline | None = None
         self.timed = False
         self.lasting = False
+        self.renewing = False
 
 
 class Event:

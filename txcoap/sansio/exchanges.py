@@ -167,8 +167,17 @@ class Exchanges:
             text = f"the response {datagram.code!s} needs {names}, not understood"
             return self._fail(exchange, MalformedResponse(text), now)
         self._messaging.accept(arrival, now)
+        isNotification = exchange.lasting and datagram.code.isSuccess and datagram.options.observe is not None
+        if (
+            isNotification
+            and exchange.renewing
+            and exchange.confirmable
+            and exchange.progress is Progress.SENT
+            and datagram.type != ACK
+        ):
+            return ResponseReceived(exchange, datagram)
         self._close(exchange, now)
-        if exchange.lasting and datagram.code.isSuccess and datagram.options.observe is not None:
+        if isNotification:
             exchange.progress = Progress.LASTING
             self._open[exchange.peer, exchange.token] = exchange
         return ResponseReceived(exchange, datagram)
@@ -227,6 +236,7 @@ class Exchanges:
         timeout: float | None = None,
         local: Hashable = None,
         lasting: bool = False,
+        renewing: bool = False,
     ) -> OutgoingRequest:
         """
         Ask a peer.
@@ -236,6 +246,8 @@ class Exchanges:
             no transmission was acknowledged, EXCHANGE_LIFETIME after an empty acknowledgement, and
             MAX_TRANSMIT_WAIT after a non-confirmable request was sent.
         @param lasting: Whether it stays open for more responses, as long as they carry Observe.
+        @param renewing: Whether a response may be a notification from before this request; then only one
+            in the acknowledgement ends its repetition.
         @return: The exchange, to know its events by.
         @raise RequestError: if a limit stands against it; then nothing has changed.
         @raise ValueError: if the token is too long; likewise.
@@ -249,6 +261,7 @@ class Exchanges:
         parameters = parameters or self.parameters
         exchange = OutgoingRequest(request, peer, local, confirmable, token, parameters)
         exchange.lasting = lasting
+        exchange.renewing = renewing
         self._transmissions.submit(exchange, now)
         self._open[peer, token] = exchange
         if timeout is not None:
