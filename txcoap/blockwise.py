@@ -9,7 +9,7 @@ blocks come from the same representation as the first. The rules are in L{txcoap
 from __future__ import annotations
 
 from collections.abc import Callable
-from hashlib import blake2b
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
@@ -36,6 +36,7 @@ from .sansio.blocks import Stored, Upload, cut, transferKey
 if TYPE_CHECKING:
     from .protocol import CoAPProtocol
     from .request import Request
+    from .sansio.events import IncomingRequest
 
 __all__ = ["Blockwise", "BodySink", "RangedResponse"]
 
@@ -177,6 +178,29 @@ class Blockwise:
             download.body.ask(request, block)
         return False
 
+    def proceed(self, protocol: CoAPProtocol, exchange: IncomingRequest) -> bool:
+        """
+        Answer a request for a later block of a response from the one that the first came from, if that is
+        kept whole: its resource has said all there is to say.
+
+        @return: Whether it is answered.
+        """
+        options = exchange.options
+        block = options.block2
+        if block is None or not block.number or options.block1 is not None or options.size2 is not None:
+            return False
+        key = transferKey(exchange.peer, exchange.code, options)
+        download = protocol.transfers.find(key, exchange.token, protocol.now())
+        if download is None or not isinstance(download.body, bytes):
+            return False
+        try:
+            part, body = cut(download.body, block, self.exponent)
+        except BadRequest:
+            return False
+        download.isServed = download.isServed or not part.more
+        protocol.respond(exchange, download.code, download.optionsWith(part), body)
+        return True
+
     # Responses
 
     def firstBlock(self, request: Request, response: Response) -> Response | Deferred[Response]:
@@ -197,7 +221,7 @@ class Blockwise:
         options = response.options
         if block.more or block.number:
             if response.etag is None and response.code.isSuccess:
-                options = options.evolve(etag=blake2b(payload, digest_size=8).digest())
+                options = options.evolve(etag=sha256(payload).digest()[:8])
             if block.more:
                 self.keep(
                     request.protocol, request.peer, request.token, request, response.code, options, payload
@@ -217,7 +241,7 @@ class Blockwise:
         if len(payload) <= 16 << exponent:
             return response
         if response.etag is None:
-            options = options.evolve(etag=blake2b(payload, digest_size=8).digest())
+            options = options.evolve(etag=sha256(payload).digest()[:8])
         self.keep(protocol, peer, token, request, response.code, options, payload)
         part = payload[: 16 << exponent]
         return Response(response.code, part, options.evolve(block2=Block(0, True, exponent)))

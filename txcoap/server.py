@@ -82,6 +82,9 @@ class Site:
 
     def requestReceived(self, protocol: CoAPProtocol, exchange: IncomingRequest) -> None:
         """A peer asks for something; see L{ISite}."""
+        # Without a key it is within a body.
+        if exchange.key is None and self.blockwise.proceed(protocol, exchange):
+            return
         request = Request(self, protocol, exchange)
         try:
             isPlain = request.options.isPlain

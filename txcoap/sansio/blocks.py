@@ -26,7 +26,7 @@ from collections.abc import Callable, Hashable
 from enum import Enum
 from typing import Any
 
-from ..block import Block
+from ..block import MAX_EXPONENT, Block
 from ..errors import (
     BadRequest,
     RequestEntityIncomplete,
@@ -35,10 +35,12 @@ from ..errors import (
 )
 from ..limits import Limits
 from ..options import Options
+from . import optionlist
 from .deadlines import Deadline, Deadlines
 
 __all__ = ["Download", "Stored", "Transfers", "Upload", "cut", "isContinuation", "transferKey"]
 
+_BLOCK2 = 23
 # Observe, Block2, Block1, Size2, Size1, Echo, No-Response: how a body is carried, not which it is.
 _OF_THE_TRANSFER = frozenset({6, 23, 27, 28, 60, 252, 258})
 _BUSY = 5
@@ -72,14 +74,13 @@ def cut(body: bytes, asked: Block | None, exponent: int) -> tuple[Block, bytes]:
     @param exponent: The largest size that we send, as SZX.
     @raise BadRequest: if there is no such block.
     """
-    if asked is None:
-        asked = Block(0, False, exponent)
-    elif not asked.isValid:
+    number, _, wanted = asked or (0, False, exponent)
+    if wanted > MAX_EXPONENT:
         raise BadRequest("a block size exponent of 7 is reserved over UDP")
-    start = asked.start
+    start = number << wanted + 4
     if start >= len(body) and start:
         raise BadRequest(f"the body ends after {len(body)} bytes")
-    exponent = min(asked.exponent, exponent)
+    exponent = min(wanted, exponent)
     end = start + (16 << exponent)
     return Block(start >> exponent + 4, end < len(body), exponent), body[start:end]
 
@@ -153,7 +154,18 @@ class Download:
     @ivar withdrawn: Called when it is kept no longer.
     """
 
-    __slots__ = ("body", "code", "isServed", "key", "options", "size", "token", "usedAt", "withdrawn")
+    __slots__ = (
+        "_wire",
+        "body",
+        "code",
+        "isServed",
+        "key",
+        "options",
+        "size",
+        "token",
+        "usedAt",
+        "withdrawn",
+    )
 
     def __init__(
         self, key: Hashable, token: bytes, code: int, options: Options, body: Any, size: int, now: float
@@ -167,6 +179,21 @@ class Download:
         self.isServed = False
         self.withdrawn: Callable[[], None] | None = None
         self.usedAt = now
+        self._wire: bytes | None = None
+
+    def optionsWith(self, block: Block) -> Options:
+        """The options of a message with one block of the body."""
+        value = block.toUint()
+        data = value.to_bytes((value.bit_length() + 7) // 8, "big")
+        pairs = self.options.pairs
+        delta = _BLOCK2 - pairs[-1][0] if pairs else _BLOCK2
+        if not 0 <= delta < 13:
+            return self.options.adding((_BLOCK2, data))
+        # Block2 comes last: all before it is written alike in every message.
+        if self._wire is None:
+            self._wire = optionlist.encode(self.options)
+        wire = b"%b%c%b" % (self._wire, delta << 4 | len(data), data)
+        return Options.fromPairs((*pairs, (_BLOCK2, data)), wire)
 
 
 class Transfers:
