@@ -140,7 +140,7 @@ class FigureTests(BlockwiseTestCase):
         """The rows of Figure 4."""
         self.serve(self.store, blockSize=128)
         self.store.answer = lambda request: body(380)
-        first = (GET, {}, b"", CONTENT, None, Block(0, True, 3), 128)
+        first: tuple[Any, ...] = (GET, {}, b"", CONTENT, None, Block(0, True, 3), 128)
         return [
             first,
             *[
@@ -708,7 +708,7 @@ class StreamTests(BlockwiseTestCase):
         """Who stops its producer gets no more; the peer's next block, or last, is answered 5.03."""
         for more in (True, False):
             taker = Taker()
-            taker.each = lambda taker=taker: taker.transport.loseConnection()  # type: ignore[union-attr,misc]
+            taker.each = lambda taker=taker: taker.transport.loseConnection()  # type: ignore[misc]
             self.open(taker)
             self.assertEqual(self.put(0, bytes(16)).code, CONTINUE)
             self.assertEqual(self.put(1, bytes(16), more=more).code, Code.SERVICE_UNAVAILABLE)
@@ -892,6 +892,15 @@ class SendingTests(BlockwiseTestCase):
         self.assertEqual(self.get(2**20 - 1).code, Code.BAD_REQUEST)
         self.assertEqual(self.get(0, 7).code, Code.BAD_REQUEST)
 
+    def test_tooManyBlocks(self) -> None:
+        """A block whose number, in blocks of our size, is none any more: 4.00 (RFC 7959 2.2)."""
+        self.store.answer = lambda request: bytes(2**24 + 1024)
+        self.serve(self.store, blockSize=16)
+        self.assertEqual(self.get(2**20 - 1).options.block2, Block(2**20 - 1, True, 0))
+        self.assertEqual(self.get(2**18, 2).code, Code.BAD_REQUEST)
+        self.reactor.elapse(FORGOTTEN)
+        self.assertEqual(self.get(2**18, 2).code, Code.BAD_REQUEST)
+
     def test_size2(self) -> None:
         """Size2 tells the length to who asks for it (RFC 7959 4), and to nobody else."""
         self.serve(self.store, blockSize=16)
@@ -981,6 +990,14 @@ class RangeTests(BlockwiseTestCase):
     def test_size2(self) -> None:
         """Who asks for the length gets it."""
         self.assertEqual(self.answerTo(GET, "x", size2=0).options.size2, 100)
+
+    def test_tooManyBlocks(self) -> None:
+        """A block whose number, in blocks of our size, is none any more: 4.00 (RFC 7959 2.2)."""
+        self.range.length = 2**32
+        self.range.read = lambda start, size: bytes(size)  # type: ignore[method-assign]
+        last = self.get(2**20 - 1)
+        self.assertEqual((last.code, last.options.block2), (CONTENT, Block(2**20 - 1, True, 0)))
+        self.assertEqual(self.get(2**20 - 1, 6).code, Code.BAD_REQUEST)
 
     def test_short(self) -> None:
         """Fewer bytes than there should be are no block: 5.03, to be asked again."""

@@ -383,6 +383,15 @@ class SendingTests(BodiesTestCase):
             self.take(number, number < 2)
         self.successResultOf(waiting)
 
+    def test_noResponse(self) -> None:
+        """No-Response is a matter of the last block: the others need their 2.31 (RFC 7967)."""
+        waiting = self.agent.put(URI, bytes(40), blockSize=16, noResponse=26)
+        asked = [self.take(n) for n in range(2)]
+        last = self.peer.takeOne()
+        self.peer.sendEmpty(ACK, last.messageID)
+        self.assertEqual([each.options.noResponse for each in [*asked, last]], [None, None, 26])
+        self.assertIsNone(self.successResultOf(waiting))
+
     def test_progress(self) -> None:
         """The progress of both bodies is told: direction, bytes so far, bytes in all."""
         told: list[Any] = []
@@ -733,8 +742,9 @@ class StreamTests(BodiesTestCase):
     def assertFailsWith(self, taker: Taker, kind: type[Exception]) -> None:
         """The body ended so."""
         (reason,) = taker.reasons
-        self.assertIs(reason.type, ResponseFailed)
-        (cause,) = reason.value.reasons
+        failed: Any = reason.value
+        self.assertIsInstance(failed, ResponseFailed)
+        (cause,) = failed.reasons
         cause.trap(kind)
 
     def test_fails(self) -> None:

@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IConsumer, IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from .block import Block, exponentFor
+from .block import MAX_BLOCKS, Block, exponentFor
 from .codes import Code
 from .errors import (
     BadRequest,
@@ -258,6 +258,8 @@ class Blockwise:
         if start >= length and start:
             raise BadRequest(f"the body ends after {length} bytes")
         block = Block(start >> exponent + 4, start + (16 << exponent) < length, exponent)
+        if block.number >= MAX_BLOCKS:
+            raise BadRequest("a body has at most 2 ** 20 blocks")
         options = response.options
         if asked is not None or block.more:
             options = _withBlock(options, block, self._size2(request, length))

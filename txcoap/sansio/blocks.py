@@ -26,7 +26,7 @@ from collections.abc import Callable, Hashable
 from enum import Enum
 from typing import Any
 
-from ..block import MAX_EXPONENT, Block
+from ..block import MAX_BLOCKS, MAX_EXPONENT, Block
 from ..errors import (
     BadRequest,
     RequestEntityIncomplete,
@@ -81,8 +81,11 @@ def cut(body: bytes, asked: Block | None, exponent: int) -> tuple[Block, bytes]:
     if start >= len(body) and start:
         raise BadRequest(f"the body ends after {len(body)} bytes")
     exponent = min(wanted, exponent)
+    number = start >> exponent + 4
+    if number >= MAX_BLOCKS:
+        raise BadRequest("a body has at most 2 ** 20 blocks")
     end = start + (16 << exponent)
-    return Block(start >> exponent + 4, end < len(body), exponent), body[start:end]
+    return Block(number, end < len(body), exponent), body[start:end]
 
 
 class Stored(Enum):

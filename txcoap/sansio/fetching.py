@@ -147,8 +147,9 @@ class Asking:
         size = {"size1": self.total} if number == 0 and self.total is not None else {}
         options = self._request.options.evolve(block1=self._under, **tags, **size)
         if more:
-            # RFC 7959 3.3: the size of the response's blocks is a matter of the last message.
-            options = options.without(Options.block2.number)
+            # The size of the response's blocks is a matter of the last message (RFC 7959 3.3), and so is its
+            # silence: until then the peer has to answer.
+            options = options.without(Options.block2.number, Options.noResponse.number)
         return Request(self._request.code, part, options)
 
     def answered(self, response: Response) -> None:
