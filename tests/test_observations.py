@@ -220,15 +220,28 @@ class SpreadTests(SynchronousTestCase):
         for _ in range(2 * BURST):
             spread.add(relation())
         self.take(spread, 0.0)
-        spread.earn()
-        spread.earn()
+        spread.earn(0.0)
+        spread.earn(0.0)
         self.assertEqual(2, len(self.take(spread, 0.001)))
+
+    def test_notTwice(self) -> None:
+        """One that time has let go already is not let go by the late acknowledgement as well."""
+        spread = Spread()
+        for _ in range(4 * BURST):
+            spread.add(relation())
+        self.take(spread, 0.0)
+        self.assertEqual(BURST, len(self.take(spread, BURST_INTERVAL)))
+        for _ in range(BURST):
+            spread.earn(0.0)
+        self.assertEqual(0, len(self.take(spread, BURST_INTERVAL)))
+        spread.earn(BURST_INTERVAL)
+        self.assertEqual(1, len(self.take(spread, BURST_INTERVAL)))
 
     def test_notSaved(self) -> None:
         """What was earned while nobody waited does not make a larger burst."""
         spread = Spread()
         for _ in range(50):
-            spread.earn()
+            spread.earn(0.0)
         for _ in range(2 * BURST):
             spread.add(relation())
         self.assertEqual(BURST, len(self.take(spread, 0.0)))

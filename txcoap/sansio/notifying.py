@@ -130,7 +130,7 @@ class Notifier:
         relation.unconfirmed = 0
         if transmission is not None and transmission.remaining == transmission.attempts:
             relation.roundTrip = now - relation.sentAt
-        self._spread.earn()
+        self._spread.earn(relation.sentAt)
         if relation.waiting is not None:
             self._spread.add(relation)
         elif relation.isLast:

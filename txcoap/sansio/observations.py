@@ -20,8 +20,8 @@ seconds while that is not known (4.5.1). From time to time one is confirmable, s
 is gone is noticed (4.5).
 
 Notifications to many are spread: a burst of them would come back as a burst of acknowledgements, larger
-than the receive buffer. At most L{BURST} go at once; each acknowledgement lets one more go, and so does
-time.
+than the receive buffer. At most L{BURST} go at once; for each of them one more goes when it is
+acknowledged, or else after L{BURST_INTERVAL}.
 """
 
 from __future__ import annotations
@@ -192,9 +192,9 @@ class Spread:
             relation.isQueued = True
             self._queue.append(relation)
 
-    def earn(self) -> None:
-        """A notification was acknowledged: one more may go."""
-        if self._allowance < BURST:
+    def earn(self, sentAt: float) -> None:
+        """A notification that was sent then was acknowledged: one more may go, unless by time it may anyway."""
+        if sentAt >= self._at and self._allowance < BURST:
             self._allowance += 1
 
     def pop(self, now: float) -> Relation | None:
