@@ -58,6 +58,8 @@ class Observation:
         self._peer = peer
         self._token = manner.token or protocol.freeToken(peer)
         self._sequence = Sequence()
+        # Whether there was news since we asked last.
+        self._heardSince = False
         self._exchange: OutgoingRequest | None = None
         self._fetching: Deferred[Any] | None = None
         self._again: IDelayedCall | None = None
@@ -202,6 +204,7 @@ class Observation:
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             self._protocol.forget(exchange)
+        self._heardSince = False
         options = self._request.options.evolve(observe=0)
         request = Request(self._request.code, self._request.payload, options)
         try:
@@ -234,15 +237,16 @@ class Observation:
             self._exchange = None
             self._last(response)
             return
-        if datagram.type == ACK:
+        if datagram.type == ACK and not self._heardSince:
             # It answers our last request, whatever the server's numbers are by now. Any other may be from
-            # before that.
+            # before that, and it may have been overtaken by one from after it.
             self._sequence.restart()
         if not self._sequence.accepts(number, self._protocol.now()):
             if self._again is None:
                 self._registerLater(response.maxAge)
             return
         self.isEstablished = True
+        self._heardSince = True
         self._quieten()
         self._registerLater(response.maxAge)
         block = datagram.options.block2
