@@ -96,6 +96,10 @@ FORMAT = ValueFormat("uint", _encodeFormat, _decodeUint)
 BLOCK = ValueFormat("uint", _encodeBlock, _decodeBlock)
 
 
+# What no option's value is: it was not looked for yet.
+_UNREAD = object()
+
+
 class OptionDefinition:
     """
     What is known of one option number.
@@ -184,16 +188,15 @@ class OptionDefinition:
 
     def valueIn(self, options: Options) -> Any:
         """The value that a message's options give this one."""
-        values = options._values
-        try:
-            return values[self.number]
-        except KeyError:
-            value = values[self.number] = self._read(options)
-            return value
+        value = options._values.get(self.number, _UNREAD)
+        if value is _UNREAD:
+            value = options._values[self.number] = self._read(options)
+        return value
 
     def _read(self, options: Options) -> Any:
+        wanted = self.number
         for number, data in options.pairs:
-            if number == self.number and self.minimum <= len(data) <= self.maximum:
+            if number == wanted and self.minimum <= len(data) <= self.maximum:
                 return self.decode(data)
         return None
 
@@ -240,8 +243,8 @@ class Repeated(OptionDefinition, Generic[T]):
     def __get__(self, options: Options | None, owner: type) -> Repeated[T] | tuple[T, ...]:
         if options is None:
             return self
-        value: tuple[T, ...] | None = options._values.get(self.number)
-        return self.valueIn(options) if value is None else value
+        value: tuple[T, ...] = self.valueIn(options)
+        return value
 
     def _read(self, options: Options) -> tuple[T, ...]:
         decode, number = self.decode, self.number

@@ -190,12 +190,12 @@ class Download:
         data = value.to_bytes((value.bit_length() + 7) // 8, "big")
         pairs = self.options.pairs
         delta = _BLOCK2 - pairs[-1][0] if pairs else _BLOCK2
-        if not 0 <= delta < 13:
+        if delta < 0:
             return self.options.adding((_BLOCK2, data))
         # Block2 comes last: all before it is written alike in every message.
         if self._wire is None:
             self._wire = optionlist.encode(self.options)
-        wire = b"%b%c%b" % (self._wire, delta << 4 | len(data), data)
+        wire = self._wire + optionlist.encodeOne(delta, data)
         return Options.fromPairs((*pairs, (_BLOCK2, data)), wire)
 
 

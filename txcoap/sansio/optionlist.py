@@ -21,7 +21,7 @@ from functools import lru_cache
 from ..errors import FormatError
 from ..options import NO_OPTIONS, Options, Pair
 
-__all__ = ["decode", "encode"]
+__all__ = ["decode", "encode", "encodeOne"]
 
 PAYLOAD_MARKER = 0xFF
 MAX_OPTION_NUMBER = 65535
@@ -120,17 +120,19 @@ def _encodePairs(pairs: tuple[Pair, ...]) -> bytes:
     parts: list[bytes] = []
     previous = 0
     for number, value in pairs:
-        delta = number - previous
-        length = len(value)
+        parts.append(encodeOne(number - previous, value))
         previous = number
-        if delta < 13 and length < 13:
-            parts.append(bytes((delta << 4 | length,)))
-        else:
-            deltaNibble, deltaMore = _spread(delta)
-            lengthNibble, lengthMore = _spread(length)
-            parts.append(bytes((deltaNibble << 4 | lengthNibble,)) + deltaMore + lengthMore)
-        parts.append(value)
     return b"".join(parts)
+
+
+def encodeOne(delta: int, value: bytes) -> bytes:
+    """One option, by the distance of its number from the one before it."""
+    length = len(value)
+    if delta < 13 and length < 13:
+        return b"%c%b" % (delta << 4 | length, value)
+    deltaNibble, deltaMore = _spread(delta)
+    lengthNibble, lengthMore = _spread(length)
+    return b"%c%b%b%b" % (deltaNibble << 4 | lengthNibble, deltaMore, lengthMore, value)
 
 
 def _spread(value: int) -> tuple[int, bytes]:
