@@ -21,7 +21,7 @@ from txcoap.observation import Observation
 from txcoap.options import NO_OPTIONS, Options
 from txcoap.parameters import DEFAULT_PARAMETERS
 from txcoap.resource import Resource
-from txcoap.sansio.datagrams import ACK, CON, encode, empty
+from txcoap.sansio.datagrams import ACK, CON, empty, encode
 from txcoap.sansio.events import IncomingRequest, RelationEnded
 from txcoap.sansio.exchanges import Exchanges
 from txcoap.sansio.observations import Relation
@@ -104,7 +104,7 @@ class LossTests(SynchronousTestCase):
         world.live(DAY, 10.0, 200.0)
         world.network.advance(600.0)
         self.assertEqual(6, len(world.states))
-        for observation, states in zip(world.observations, world.states):
+        for observation, states in zip(world.observations, world.states, strict=True):
             self.assertIsNone(observation.reason)
             self.assertEqual(world.value, states[-1])
             self.assertEqual(sorted(states), states)
@@ -133,7 +133,7 @@ class LossTests(SynchronousTestCase):
         seen = [len(states) for states in world.states]
         world.live(60.0, 0.5, 5.0)
         world.network.advance(400.0)
-        for states, before in zip(world.states, seen):
+        for states, before in zip(world.states, seen, strict=True):
             self.assertEqual(world.value, states[-1])
             self.assertEqual(sorted(states), states)
             self.assertGreater(len(states) - before, 2)

@@ -193,7 +193,7 @@ class Spread:
             self._queue.append(relation)
 
     def earn(self, sentAt: float) -> None:
-        """A notification that was sent then was acknowledged: one more may go, unless by time it may anyway."""
+        """What was sent then was acknowledged: one more may go, unless time has let it go already."""
         if sentAt >= self._at and self._allowance < BURST:
             self._allowance += 1
 
