@@ -46,6 +46,7 @@ _DESCRIPTIONS = {
     "ipatch": "likewise, and twice is as good as once (RFC 8132)",
     "ping": "ask whether a CoAP endpoint is there",
     "discover": "list a server's resources (RFC 6690)",
+    "observe": "watch a resource: each state as it comes (RFC 7641)",
 }
 
 PING_TIMEOUT = 10.0
@@ -81,6 +82,11 @@ class Arguments(argparse.Namespace):
     raw: bool = False
     count: int = 1
     interval: float = 1.0
+    duration: float | None = None
+    timestamps: bool = False
+    json: bool = False
+    lazy: bool = False
+    plot: bool = False
 
 
 def parse(arguments: Sequence[str]) -> Arguments:
@@ -225,6 +231,7 @@ _EXAMPLES = """examples:
   txcoap post -f reading.cbor -t cbor 'coap://[2001:db8::1]/log'
   sensors | txcoap put -t json localhost/sensors
   txcoap discover localhost
+  txcoap observe --timestamps localhost/temperature
 
 txcoap COMMAND --help tells a command's flags.
 """
@@ -310,8 +317,7 @@ def _addAsking(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _addRequest(parser: argparse.ArgumentParser) -> None:
-    _addAsking(parser)
+def _addAccept(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-A",
         "--accept",
@@ -319,6 +325,11 @@ def _addRequest(parser: argparse.ArgumentParser) -> None:
         type=_argument(contentFormat),
         help="the content format wanted: a media type or number (application/json, cbor, 60)",
     )
+
+
+def _addRequest(parser: argparse.ArgumentParser) -> None:
+    _addAsking(parser)
+    _addAccept(parser)
     parser.add_argument(
         "-o",
         "--output",
@@ -377,4 +388,39 @@ def _addDiscover(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--raw", action="store_true", help="write the links as they came, in link format")
 
 
-_ADDITIONS = {"ping": _addPing, "discover": _addDiscover}
+def _addObserve(parser: argparse.ArgumentParser) -> None:
+    _addAsking(parser)
+    _addAccept(parser)
+    parser.description = (
+        "Watch a resource (RFC 7641): write each state as it comes, a line each, until it is interrupted or "
+        "the server ends it. If states come faster than they are written, the newest counts."
+    )
+    parser.add_argument(
+        "-c",
+        "--count",
+        metavar="N",
+        type=_argument(_count),
+        default=0,
+        help="end after so many states",
+    )
+    parser.add_argument(
+        "-s", "--duration", metavar="SECONDS", type=_argument(_seconds), help="end after so long"
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--timestamps", action="store_true", help="write before each state when it came")
+    form.add_argument(
+        "--json",
+        action="store_true",
+        help="write a line of JSON for each: time, code, format, and payload, or base64 if it is no text",
+    )
+    parser.add_argument(
+        "--plot",
+        action="store_true",
+        help="draw the numbers in the states on the terminal (needs txcoap[cli])",
+    )
+    parser.add_argument(
+        "--lazy", action="store_true", help="do not tell the server at the end; it finds out by itself"
+    )
+
+
+_ADDITIONS = {"ping": _addPing, "discover": _addDiscover, "observe": _addObserve}

@@ -21,7 +21,7 @@ from ..errors import (
     NoResponse,
     Unreachable,
 )
-from ..formats import LINK_FORMAT, formatName
+from ..formats import LINK_FORMAT
 from ..linkformat import parse
 from ..message import Response
 from ..options import Options
@@ -31,8 +31,9 @@ from ..uri import URI
 from .arguments import METHODS, Arguments
 from .console import Console, OutputError, OutputFile
 from .delivery import Delivery
-from .display import MessageLog, printable, table
+from .display import MessageLog, codeLine, isDiagnostic, table
 from .failures import Exit, exitFor, explain
+from .observing import observe
 from .progress import Progress
 
 __all__ = ["perform"]
@@ -50,12 +51,15 @@ async def perform(
     """
     log = MessageLog(console.note, reactor.seconds) if arguments.verbose else None
     stopwatch = _Stopwatch(reactor, log)
-    agent = Agent(reactor, trace=stopwatch.trace if arguments.command == "ping" else log)
+    trace = stopwatch.trace if arguments.command == "ping" else log
+    agent = Agent(reactor, blockSize=arguments.blockSize, trace=trace)
     try:
         if arguments.command == "ping":
             return await _ping(reactor, agent, arguments, console, stopwatch)
         if arguments.command == "discover":
             return await _discover(agent, arguments, console)
+        if arguments.command == "observe":
+            return await observe(reactor, agent, arguments, console)
         progress = Progress(console, reactor.seconds, arguments.quiet or arguments.verbose)
         try:
             return await _request(agent, arguments, body, output, console, progress)
@@ -129,7 +133,7 @@ async def _discover(agent: Agent, arguments: Arguments, console: Console) -> Exi
     elif not arguments.quiet:
         console.note("no resources")
     if arguments.showCode:
-        console.note(_codeLine(response, len(response.payload)))
+        console.note(codeLine(response, len(response.payload)))
     return Exit.SUCCESS
 
 
@@ -156,26 +160,10 @@ def _conclude(
     isWritten = output is not None and code.isSuccess
     if arguments.showCode or not (code.isSuccess or arguments.quiet):
         size = output.size if output is not None and isWritten else len(response.payload)
-        console.note(_codeLine(response, size))
-    if not (isWritten or _isDiagnostic(response)):
+        console.note(codeLine(response, size))
+    if not (isWritten or isDiagnostic(response)):
         console.writeBody(response.payload)
     return exitFor(code)
-
-
-def _isDiagnostic(response: Response) -> bool:
-    """Whether the payload is a text for people, and no representation (RFC 7252 5.5.2)."""
-    return response.code.isError and response.contentFormat is None
-
-
-def _codeLine(response: Response, size: int) -> str:
-    line = str(response.code)
-    if _isDiagnostic(response) and response.payload:
-        line += f": {response.payload.decode('utf-8', 'replace').strip()}"
-    elif response.contentFormat is not None:
-        line += f" ({formatName(response.contentFormat)}, {size} bytes)"
-    if response.location:
-        line += f", at {response.location}"
-    return printable(line)
 
 
 class _Stopwatch:

@@ -11,11 +11,20 @@ from ..block import Block
 from ..errors import FormatError, MalformedOption
 from ..formats import formatName
 from ..linkformat import Link
+from ..message import Response
 from ..options import DEFINITIONS, FORMAT, OPAQUE, STRING, Pair
 from ..request import addressOf, describeAddress
 from ..sansio.datagrams import decode
 
-__all__ = ["MessageLog", "describeMessage", "describeOption", "printable", "table"]
+__all__ = [
+    "MessageLog",
+    "codeLine",
+    "describeMessage",
+    "describeOption",
+    "isDiagnostic",
+    "printable",
+    "table",
+]
 
 SHOWN_BYTES = 64
 """How many bytes of a payload are shown."""
@@ -71,6 +80,27 @@ def describeMessage(data: bytes) -> Iterator[str]:
         yield describeOption(pair)
     if message.payload:
         yield f"{_count(message.payload)}: {_start(message.payload)}"
+
+
+def isDiagnostic(response: Response) -> bool:
+    """Whether the payload is a text for people, and no representation (RFC 7252 5.5.2)."""
+    return response.code.isError and response.contentFormat is None
+
+
+def codeLine(response: Response, size: int) -> str:
+    """
+    The line that tells a response to a person, without its body.
+
+    @param size: Bytes of the body.
+    """
+    line = str(response.code)
+    if isDiagnostic(response) and response.payload:
+        line += f": {response.payload.decode('utf-8', 'replace').strip()}"
+    elif response.contentFormat is not None:
+        line += f" ({formatName(response.contentFormat)}, {size} bytes)"
+    if response.location:
+        line += f", at {response.location}"
+    return printable(line)
 
 
 class MessageLog:

@@ -38,7 +38,7 @@ class Exit(IntEnum):
 EXITS = {
     Exit.SUCCESS: "a response 2.xx came, or none was asked for; every ping was answered",
     Exit.FAILURE: "no response, or none that can be used: time-out, network, unknown name, Reset; "
-    "or the output could not be written",
+    "what was to be observed cannot be; or the output could not be written",
     Exit.USAGE: "nothing was sent: wrong arguments or URI, unreadable file, request too large",
     Exit.CLIENT_ERROR: "a response 4.xx came",
     Exit.SERVER_ERROR: "a response 5.xx came",
