@@ -23,6 +23,7 @@ from txcoap.errors import Forbidden
 from txcoap.interfaces import IRange
 from txcoap.limits import Limits
 from txcoap.message import Response
+from txcoap.observe import ObservableResource
 from txcoap.options import NO_OPTIONS, Options
 from txcoap.request import Request
 from txcoap.resource import Resource
@@ -238,6 +239,44 @@ class FigureTests(BlockwiseTestCase):
             (POST, {"block2": Block(2, False, 2)}, b"", CHANGED, None, Block(2, True, 2), 64),
             (POST, {"block2": Block(3, False, 2)}, b"", CHANGED, None, Block(3, False, 2), 58),
         )
+
+    def observed(self, exponent: int, asked: Block | None) -> None:
+        """Figures 12 and 13: an observed resource of three blocks, which changes twice."""
+        size = 16 << exponent
+
+        class Status(ObservableResource):
+            isLeaf = True
+            state = body(3 * size - 4)
+
+            def render_GET(self, request: Request) -> bytes:
+                return self.state
+
+        status = Status()
+        self.serve(status, blockSize=128)
+        first = self.answerTo(GET, "x", token=b"\xf0", observe=0, block2=asked)
+        for round_ in range(3):
+            self.assertIsNotNone(first.options.observe)
+            self.assertEqual((first.token, first.options.block2), (b"\xf0", Block(0, True, exponent)))
+            parts = [first.payload]
+            for number in (1, 2):
+                later = self.get(number, exponent, token=bytes([round_]))
+                self.assertEqual((later.options.observe, later.options.etag), (None, first.options.etag))
+                self.assertEqual(later.options.block2, Block(number, number < 2, exponent))
+                parts.append(later.payload)
+            self.assertEqual(b"".join(parts), status.state)
+            status.state = body(3 * size - 4, round_ + 1)
+            status.notifyObservers()
+            first = self.peer.takeOne()
+            self.peer.sendEmpty(ACK, first.messageID)
+            self.assertEqual(first.type, CON)
+
+    def test_figure12(self) -> None:
+        """Observe: notifications carry the first block, the others are fetched with another token."""
+        self.observed(3, None)
+
+    def test_figure13(self) -> None:
+        """The same with early negotiation, which holds for the notifications."""
+        self.observed(2, Block(0, False, 2))
 
     def test_earlyNegotiationInEachBlock(self) -> None:
         """Whoever asks for the response's size with each block of the request is not confused by it."""
@@ -907,6 +946,8 @@ class SendingTests(BlockwiseTestCase):
         self.assertEqual(self.answerTo(GET, "x", size2=0).options.size2, 100)
         self.assertIsNone(self.answerTo(GET, "x").options.size2)
         self.assertEqual(self.get(0, size2=0).options.size2, 100)
+        later = self.get(1, size2=0)
+        self.assertEqual((later.options.size2, later.payload), (100, body(100)[16:32]))
 
     def test_nonConfirmable(self) -> None:
         """So with non-confirmable messages."""
