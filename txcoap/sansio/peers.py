@@ -5,7 +5,7 @@ without an answer (RFC 7252 4.4, 4.7).
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Any
 
@@ -76,7 +76,8 @@ class Peer:
         self.address = address
         self.messageIDs = messageIDs
         self.active = 0
-        self.waiting: deque[Any] = deque()
+        # A deque would take 600 bytes of every peer, for the few that have a queue.
+        self.waiting: list[Any] = []
         self.resumption: Deadline | None = None
         self.usedAt = now
         self._allowance = allowance

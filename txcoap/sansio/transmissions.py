@@ -269,7 +269,7 @@ class Transmissions:
                     return
             except ProbingRateExceeded:
                 self.deadlines.set(now, self._overdrawn, waiting[0])
-            waiting.popleft()
+            del waiting[0]
 
     def _overdrawn(self, request: OutgoingRequest, now: float) -> Ended:
         """It was a request's turn, but its peer is silent."""
