@@ -37,6 +37,7 @@ class ProducedBody:
         self._producer = producer
         self._isPush = isPush
         self._isPaused = False
+        self._isPulling = False
         self._hasEnded = False
         self._exponent = request.site.blockwise.exponent
         if asked is not None:
@@ -66,6 +67,7 @@ class ProducedBody:
         if self._isPush and not self._isPaused and self._producer is not None and self._isFull:
             self._isPaused = True
             self._producer.pauseProducing()
+        self._pull()
 
     def unregister(self) -> None:
         """The producer has nothing more to say."""
@@ -119,11 +121,18 @@ class ProducedBody:
         return len(self._buffer) > 16 << self._exponent
 
     def _pull(self) -> None:
-        while not self._isPush and self._waiting is not None and self._producer is not None:
-            before = len(self._buffer), self._start
-            self._producer.resumeProducing()
-            if before == (len(self._buffer), self._start):
-                return
+        if self._isPulling:
+            return
+        self._isPulling = True
+        try:
+            while not self._isPush and self._waiting is not None and self._producer is not None:
+                before = len(self._buffer), self._start
+                self._producer.resumeProducing()
+                if before == (len(self._buffer), self._start):
+                    # It writes later: L{write} goes on.
+                    return
+        finally:
+            self._isPulling = False
 
     def _serve(self) -> None:
         """Send the block that is waited for, if it is there."""
