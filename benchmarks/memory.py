@@ -1,6 +1,7 @@
 """
 What a server keeps of each confirmable request that it answered, so that a repeated one is known
-(RFC 7252 4.5): bytes, from the machines alone, without sockets.
+(RFC 7252 4.5): bytes, from the machines alone, without sockets. And what it keeps of each observer of a
+resource (RFC 7641), once it was told a state.
 
 Once all requests come from one peer, once from 10,000. Two measures: what Python allocated
 (tracemalloc), and how much the process grew (RSS, in a process of its own, Linux only). Tables grow
@@ -21,21 +22,27 @@ import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
+from twisted.internet.task import Clock
+
 from txcoap.codes import Code
 from txcoap.limits import Limits
+from txcoap.observe import ObservableResource
 from txcoap.options import Options
 from txcoap.parameters import DEFAULT_PARAMETERS
-from txcoap.sansio.datagrams import CON, encode
+from txcoap.protocol import CoAPProtocol
+from txcoap.sansio.datagrams import ACK, CON, RST, Type, encode
 from txcoap.sansio.events import IncomingRequest
 from txcoap.sansio.exchanges import Exchanges
+from txcoap.server import Site
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = 4096
 SIZES = (22_000, 88_000)
 PEERS = (1, 10_000)
+OBSERVERS = 22_000
 
 #: Room for all of them: what is measured is an entry, not the bound.
-LIMITS = Limits(rememberedBytes=2**30)
+LIMITS = Limits(rememberedBytes=2**30, peers=10**6, observers=10**6)
 
 #: Requests for each simulated second.
 RATE = 1_000
@@ -98,6 +105,104 @@ def allocated(count: int, peers: int) -> tuple[float, float]:
     return full / count, left / count
 
 
+class Lamp(ObservableResource):
+    """
+    What is observed.
+    """
+
+    isLeaf = True
+
+    def render_GET(self, request: object) -> bytes:
+        """
+        Always the same.
+        """
+        return b"on"
+
+
+class Observed:
+    """
+    A server without a socket, and its observers, each at an address of its own.
+
+    @ivar lamp: What they observe.
+    @ivar told: How many notifications were sent.
+    """
+
+    def __init__(self, confirmable: bool) -> None:
+        self.clock = Clock()
+        self.lamp = Lamp()
+        self.lamp.confirmable = confirmable
+        self.protocol = CoAPProtocol(Site(self.lamp), self.clock, limits=LIMITS, chance=random.Random(1))
+        self.protocol.transport = self  # type: ignore[assignment]
+        self.protocol.startProtocol()
+        self.told = 0
+        self._request = Options(observe=0)
+        self._sent: list[tuple[int, object]] = []
+
+    def write(self, data: bytes, peer: object) -> None:
+        """
+        As a transport: note what is to be answered.
+        """
+        if data[1] and data[0] >> 4 & 3 != ACK:
+            self.told += 1
+            self._sent.append((int.from_bytes(data[2:4], "big"), peer))
+
+    def observe(self, numbers: range) -> None:
+        """
+        Let observers with these numbers begin.
+        """
+        for n in numbers:
+            data = encode(CON, Code.GET, n & 0xFFFF, n.to_bytes(4, "big"), self._request)
+            self.protocol.datagramReceived(data, (f"10.0.{n >> 8}.{n & 255}", 5683))
+
+    def change(self, reply: Type) -> None:
+        """
+        Tell them all, and let each answer.
+        """
+        self.lamp.notifyObservers()
+        for _ in range(10_000):
+            sent, self._sent = self._sent, []
+            for messageID, peer in sent:
+                self.protocol.datagramReceived(encode(reply, Code.EMPTY, messageID, b""), peer)
+            if not self._sent:
+                self.clock.advance(0.02)
+            if not self._sent:
+                return
+
+
+def observers(count: int, confirmable: bool) -> tuple[float, float]:
+    """
+    By tracemalloc.
+
+    @return: Bytes for each observer that was told a state, what was remembered of its request gone; and
+        bytes still kept for each when all have left.
+    """
+    observed = Observed(confirmable)
+    observed.observe(range(100))
+    observed.change(ACK)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        begin = tracemalloc.get_traced_memory()[0]
+        observed.observe(range(100, 100 + count))
+        for _ in range(3):
+            observed.clock.advance(DEFAULT_PARAMETERS.EXCHANGE_LIFETIME)
+        told = observed.told
+        observed.change(ACK)
+        assert observed.told == told + count + 100
+        gc.collect()
+        full = tracemalloc.get_traced_memory()[0] - begin
+        observed.clock.advance(4.0)
+        observed.change(RST)
+        assert not observed.lamp.observerCount
+        for _ in range(3):
+            observed.clock.advance(DEFAULT_PARAMETERS.EXCHANGE_LIFETIME)
+        gc.collect()
+        left = tracemalloc.get_traced_memory()[0] - begin
+    finally:
+        tracemalloc.stop()
+    return full / count, left / count
+
+
 def resident() -> int:
     """
     The memory of this process in bytes.
@@ -144,6 +249,12 @@ def main(words: list[str]) -> int:
             full, left = allocated(count, peers)
             rss = f"{apart(count, peers):.0f}" if apart else "-"
             print(f"  {peers:>7}{count:>10}{full:>11.0f}{rss:>8}{left:>25.1f}", flush=True)
+    print("bytes kept for each observer that was told a state")
+    print(f"  {'observers':>10}  {'notifications':16}{'allocated':>11}{'when all have left':>20}")
+    for confirmable in (True, False):
+        full, left = observers(OBSERVERS, confirmable)
+        kind = "confirmable" if confirmable else "not confirmable"
+        print(f"  {OBSERVERS:>10}  {kind:16}{full:>11.0f}{left:>20.1f}", flush=True)
     return 0
 
 

@@ -297,3 +297,14 @@ class MemoryTests(SynchronousTestCase):
             self.assertGreater(full, 10)
             self.assertLessEqual(full, 400)
             self.assertLess(left, full)
+
+    def test_observers(self) -> None:
+        """
+        An observer keeps at most 1,500 bytes, however it is notified; when all have left, the tables alone
+        are left.
+        """
+        for confirmable in (True, False):
+            full, left = memory.observers(1_000, confirmable)
+            self.assertGreater(full, 300)
+            self.assertLessEqual(full, 1_500)
+            self.assertLess(left, full / 3)
