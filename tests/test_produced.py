@@ -115,7 +115,11 @@ class ProducedTests(SynchronousTestCase):
         """A pull producer that writes some time after it was resumed is resumed again for the rest."""
         source = Source(body(3000))
         self.serve(source)
-        source.resumeProducing = lambda: self.agent.clock.callLater(0.1, source.produce)  # type: ignore[method-assign]
+
+        def resume() -> None:
+            self.agent.clock.callLater(0.1, source.produce)
+
+        source.resumeProducing = resume  # type: ignore[method-assign]
         getting = self.agent.get(URI)
         self.agent.advance(2)
         self.assertEqual(self.successResultOf(getting).payload, body(3000))

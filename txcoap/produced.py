@@ -7,6 +7,8 @@ from __future__ import annotations
 from os import urandom
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.interfaces import IDelayedCall
+
 from .block import Block
 from .errors import BadRequest, RequestEntityIncomplete, RequestError
 from .message import Response
@@ -38,6 +40,7 @@ class ProducedBody:
         self._isPush = isPush
         self._isPaused = False
         self._isPulling = False
+        self._pulling: IDelayedCall | None = None
         self._hasEnded = False
         self._exponent = request.site.blockwise.exponent
         if asked is not None:
@@ -67,7 +70,9 @@ class ProducedBody:
         if self._isPush and not self._isPaused and self._producer is not None and self._isFull:
             self._isPaused = True
             self._producer.pauseProducing()
-        self._pull()
+        if not (self._isPush or self._isPulling or self._pulling):
+            # It wrote some time after it was resumed, and may be about to say that this was all.
+            self._pulling = self._request.protocol.reactor.callLater(0, self._pull)
 
     def unregister(self) -> None:
         """The producer has nothing more to say."""
@@ -78,11 +83,13 @@ class ProducedBody:
         if not self._hasEnded:
             self._hasEnded = True
             self._producer = None
+            self._forgetPulling()
             self._serve()
 
     def stop(self) -> None:
         """The body is no longer wanted: the peer asked for no more of it for too long, or is gone."""
         producer, self._producer = self._producer, None
+        self._forgetPulling()
         if not self._hasEnded:
             self._hasEnded = True
             self._waiting = None
@@ -124,6 +131,7 @@ class ProducedBody:
         if self._isPulling:
             return
         self._isPulling = True
+        self._forgetPulling()
         try:
             while not self._isPush and self._waiting is not None and self._producer is not None:
                 before = len(self._buffer), self._start
@@ -133,6 +141,11 @@ class ProducedBody:
                     return
         finally:
             self._isPulling = False
+
+    def _forgetPulling(self) -> None:
+        pulling, self._pulling = self._pulling, None
+        if pulling is not None and pulling.active():
+            pulling.cancel()
 
     def _serve(self) -> None:
         """Send the block that is waited for, if it is there."""
