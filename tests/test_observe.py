@@ -639,6 +639,36 @@ class HandlerTests(ServerTestCase):
         self.network.flush()
         self.assertNotIn(b"two", self.watcher.payloads())
 
+    def test_finishTellsTheNewest(self) -> None:
+        """The newest state is told as the last, without Observe, also when it waited for its turn."""
+        self.watcher.ask("open", 0)
+        (request,) = self.open.requests
+        request.notify(b"one")
+        self.network.flush()
+        self.watcher.news()
+        self.watcher.reply = None
+        request.notify(b"two")
+        request.notify(b"three")
+        request.finish()
+        self.network.flush()
+        self.watcher.reply = ACK
+        self.network.advance(4.0)
+        heard = [(each.payload, each.options.observe is None) for each in self.watcher.news()]
+        self.assertEqual([(b"two", False), (b"three", True)], heard)
+        self.assertEqual(0, self.sizes()["observers"])
+
+    def test_finishWithABody(self) -> None:
+        """What was written is the last state."""
+        self.watcher.ask("open", 0)
+        (request,) = self.open.requests
+        request.notify(b"one")
+        request.write(b"good")
+        request.write(b"bye")
+        request.finish()
+        self.network.flush()
+        last = self.watcher.news()[-1]
+        self.assertEqual((b"goodbye", None), (last.payload, last.options.observe))
+
     def test_error(self) -> None:
         """A response that is no success is the last."""
         self.watcher.ask("open", 0)

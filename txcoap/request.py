@@ -14,6 +14,7 @@ from urllib.parse import quote
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
+from twisted.logger import Logger
 
 from .block import Block
 from .codes import Code
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from .server import Site
 
 __all__ = ["NOT_DONE_YET", "Request", "addressOf", "describeAddress"]
+
+_log = Logger()
 
 NOT_DONE_YET = 1
 """What a render method returns to answer later, with C{request.write} and C{request.finish}."""
@@ -113,6 +116,7 @@ class Request(Message):
     _notifications: tuple[Deferred[None], ...] = ()
     _rendering: Deferred[Any] | None = None
     _relation: Relation | None = None
+    _state: Response | None = None
     _produced: ProducedBody | None = None
 
     def __init__(self, site: Site, protocol: CoAPProtocol, exchange: IncomingRequest) -> None:
@@ -328,9 +332,10 @@ class Request(Message):
             self._produced.end()
             return
         if self._relation is not None:
-            relation, self._relation = self._relation, None
-            self.protocol.endRelation(relation)
-            self.concluded()
+            # The observer may not have the newest state yet, and is to learn that it is the last.
+            state = self.toResponse(b"".join(self._chunks)) if self._chunks else self._state
+            assert state is not None
+            self._tell(self._relation, state, isLast=True)
             return
         self.respond(self.toResponse(b"".join(self._chunks)))
 
@@ -348,7 +353,8 @@ class Request(Message):
     def notify(self, result: bytes | str | Response) -> None:
         """
         Answer, and stay open if the request observes: each further call tells the observer a new state
-        (RFC 7641). Call L{finish} to end it; L{notifyFinish} fails when the observer leaves. If the
+        (RFC 7641). Call L{finish} to end it: the observer is told the newest state, or what was written
+        since, as the last one. L{notifyFinish} fails when the observer leaves. If the
         request does not observe, the first call answers it for good. For a method that returned
         L{NOT_DONE_YET}, or returns it afterwards.
 
@@ -364,7 +370,7 @@ class Request(Message):
         if self._relation is None:
             self._beginRelation(response)
         else:
-            self._tell(self._relation, response)
+            self._tell(self._relation, response, isLast=not response.code.isSuccess)
 
     def _beginRelation(self, response: Response) -> None:
         isObserving = self.options.observe == 0 and self.code in (Code.GET, Code.FETCH)
@@ -375,18 +381,18 @@ class Request(Message):
             self.respond(response)
             return
         relation.owner = self
-        self._relation = relation
+        self._relation, self._state = relation, response
         part = self.site.blockwise.stateBlock(self, self.peer, self.token, self.protocol, response)
         self.send(Response(part.code, part.payload, part.options.evolve(observe=relation.sequence)))
         self.protocol.settle()
 
-    def _tell(self, relation: Relation, response: Response) -> None:
-        isLast = not response.code.isSuccess
+    def _tell(self, relation: Relation, response: Response, isLast: bool) -> None:
+        self._state = response
         part = self.site.blockwise.stateBlock(self, self.peer, self.token, self.protocol, response)
         self.protocol.notify(relation, part.code, part.options, part.payload, isLast=isLast)
         self.protocol.settle()
         if isLast:
-            self._relation = None
+            self._relation = self._state = None
             self.concluded()
 
     def observerLeft(self, relation: Relation, error: RequestError | None) -> None:
@@ -490,7 +496,10 @@ class Request(Message):
             self._produced.stop()
         rendering, self._rendering = self._rendering, None
         if rendering is not None:
-            rendering.cancel()
+            try:
+                rendering.cancel()
+            except Exception:
+                _log.failure("{request} could not be cancelled", request=self)
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.reference} from {describeAddress(self.getClientAddress())}>"
