@@ -312,6 +312,19 @@ class WriteTests(ServerTestCase):
         self.assertIsNone(self.successResultOf(first))
         self.assertIsNone(self.successResultOf(second))
 
+    def test_cancellerFails(self) -> None:
+        """A Deferred that fails to be cancelled does not keep others from being told."""
+
+        def cancel(_: object) -> None:
+            raise RuntimeError("scripted")
+
+        self.resource.render_FETCH = lambda request: Deferred(cancel)  # type: ignore[attr-defined]
+        self.ask(Code.FETCH)
+        told = self.open(token=b"2").notifyFinish()
+        self.socket.stopListening()
+        self.failureResultOf(told, errors.SocketClosed)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
     def test_forgotten(self) -> None:
         """After EXCHANGE_LIFETIME nobody waits: C{write} and C{finish} do nothing, and say nothing."""
         request = self.open()

@@ -631,6 +631,19 @@ class StreamTests(BlockwiseTestCase):
             self.assertEqual((consumer.data, resource.consumers), (whole, [consumer]))
             self.socket.stopListening()
 
+    def test_consumerFails(self) -> None:
+        """A consumer that fails when it is let go does not keep the rest of the socket from going on."""
+        consumer = Consumer()
+        self.open(consumer)
+
+        def unregister() -> None:
+            raise RuntimeError("scripted")
+
+        consumer.unregisterProducer = unregister  # type: ignore[method-assign]
+        self.put(0, bytes(16))
+        self.assertForgets()
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
     def test_noLimit(self) -> None:
         """Its length has no limit, whatever the limit of whole bodies, and takes no memory."""
         consumer = Consumer()

@@ -132,3 +132,17 @@ class ProducedTests(SynchronousTestCase):
         self.assertEqual(self.source.calls[-1], "stop")
         self.failureResultOf(self.resource.notified[0])
         self.assertEqual(self.protocol.sizes()["downloads"], 0)
+
+    def test_stopFails(self) -> None:
+        """A producer that fails to stop does not keep the rest of the socket from going on."""
+        self.serve(Source(body(3000)))
+
+        def stop() -> None:
+            raise RuntimeError("scripted")
+
+        self.source.stopProducing = stop  # type: ignore[method-assign]
+        self.successResultOf(self.agent.get(URI, stream=True))
+        self.agent.advance(2 * FORGOTTEN)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        self.failureResultOf(self.resource.notified[0])
+        self.assertEqual({name: size for name, size in self.protocol.sizes().items() if size}, {})

@@ -578,3 +578,22 @@ class RealPortTests(TestCase):
         response = await client.request(GET, client.toPeer("127.0.0.1", port.getHost().port))
         assert response is not None
         self.assertEqual(response.payload, b"hello")
+
+
+class FailingTraceTests(ClientTestCase):
+    """What sees every datagram, and fails."""
+
+    def test_fails(self) -> None:
+        """A trace that fails on a repetition does not stop the later ones."""
+        self.request().addErrback(lambda _: None)
+        self.reactor.elapse(1)
+
+        def fail(*seen: Any) -> None:
+            self.protocol.trace = None
+            raise RuntimeError("scripted")
+
+        self.protocol.trace = fail
+        self.assertRaises(RuntimeError, self.reactor.elapse, 3)
+        self.peer.take()
+        self.reactor.elapse(8)
+        self.assertEqual(len(self.peer.take()), 1)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IConsumer, IPushProducer
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -43,6 +44,8 @@ __all__ = ["Blockwise", "BodySink", "RangedResponse"]
 _SAFE = frozenset({Code.GET, Code.FETCH})
 _BARE = frozenset({Code.VALID, Code.CONTINUE})
 _BLOCK2 = 23
+
+_log = Logger()
 
 
 class RangedResponse(Response):
@@ -372,10 +375,13 @@ class BodySink:
         if self._hasEnded:
             return
         self._hasEnded = True
-        if self._isConsumer:
-            self.consumer.unregisterProducer()
-        else:
-            self.consumer.connectionLost(Failure(ConnectionLost("the peer did not send all of the body")))
+        try:
+            if self._isConsumer:
+                self.consumer.unregisterProducer()
+            else:
+                self.consumer.connectionLost(Failure(ConnectionLost("the peer did not send all of the body")))
+        except Exception:
+            _log.failure("{consumer} failed when its body was abandoned", consumer=self.consumer)
 
     def pauseProducing(self) -> None:
         """Let the peer wait."""

@@ -8,6 +8,7 @@ from os import urandom
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
 
 from .block import Block
 from .errors import BadRequest, RequestEntityIncomplete, RequestError
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from .request import Request
 
 __all__ = ["ProducedBody"]
+
+_log = Logger()
 
 
 class ProducedBody:
@@ -94,7 +97,10 @@ class ProducedBody:
             self._hasEnded = True
             self._waiting = None
             if producer is not None:
-                producer.stopProducing()
+                try:
+                    producer.stopProducing()
+                except Exception:
+                    _log.failure("{producer} failed to stop", producer=producer)
             if not self._request.finished:
                 self._request.connectionLost(RequestError("the peer did not fetch all of the body"))
 

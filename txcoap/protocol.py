@@ -242,10 +242,13 @@ class CoAPProtocol(DatagramProtocol):
         now = max(self._callAt, self.now())
         self._call = None
         self._callAt = NEVER
-        for event in self._exchanges.expire(now):
-            self._deliver(event)
-        self._flush()
-        self.turnEnded()
+        try:
+            for event in self._exchanges.expire(now):
+                self._deliver(event)
+            self._flush()
+        finally:
+            # Whatever fails, a trace say, time goes on for the rest.
+            self.turnEnded()
 
     def _flush(self) -> None:
         """Send what the machines want sent."""
