@@ -4,10 +4,7 @@ Tests for L{txcoap.testing}.
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import Any
-from unittest import TestResult
 
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import DatagramProtocol
@@ -23,8 +20,6 @@ from txcoap.errors import (
 from txcoap.interfaces import IAgent, IDatagramReceiver
 from txcoap.sansio.datagrams import ACK, CON, NON
 from txcoap.testing import MemoryNetwork, ScriptedPeer, StubAgent
-
-GUIDE = Path(txcoap.__file__).parent.parent / "docs" / "testing.rst"
 
 
 class Hearing(DatagramProtocol):
@@ -291,30 +286,3 @@ class ScriptedPeerTests(SynchronousTestCase):
         self.peer.send(("192.0.2.2", 1), NON, "2.05", b"t")
         self.network.flush()
         self.peer.check()
-
-
-class GuideTests(SynchronousTestCase):
-    """The page on testing: each of its examples is run."""
-
-    def test_examples(self) -> None:
-        """Every code block with tests in it passes."""
-        blocks = re.findall(r"\.\. code-block:: python\n\n((?:    .*\n|\n)+)", GUIDE.read_text("utf-8"))
-        space: dict[str, Any] = {"__name__": "guide"}
-        for block in blocks:
-            exec("".join(line[4:] or "\n" for line in block.splitlines(keepends=True)), space)
-        cases = [
-            each
-            for each in space.values()
-            if isinstance(each, type)
-            and issubclass(each, SynchronousTestCase)
-            and each is not SynchronousTestCase
-        ]
-        ran = 0
-        for case in cases:
-            for name in vars(case):
-                if name.startswith("test_"):
-                    result = TestResult()
-                    case(name).run(result)
-                    ran += 1
-                    self.assertEqual(result.errors + result.failures, [], name)
-        self.assertTrue(ran >= 5, ran)
