@@ -515,3 +515,41 @@ class ShortageTests(SynchronousTestCase):
         payloads = bench.told()
         self.assertIn(b"2", payloads)
         self.assertNotIn(b"1", payloads)
+
+
+class ClientTests(SynchronousTestCase):
+    """
+    A client that observes much (RFC 7641 4.5.1).
+    """
+
+    def test_oneClient(self) -> None:
+        """
+        At most NSTART notifications to one client are under way, over all that it observes.
+        """
+        bench = Bench()
+        relations = [bench.observer(b"%d" % n) for n in range(5)]
+        for relation in relations:
+            bench.notify(relation, b"1")
+        told = []
+        while True:
+            sent = bench.sent()
+            if not sent:
+                break
+            self.assertEqual(1, len(sent))
+            told.append(sent[0].token)
+            bench.confirm(sent[0])
+        self.assertEqual([b"%d" % n for n in range(5)], told)
+
+    def test_silentClient(self) -> None:
+        """
+        When a client does not answer one of them, the relations whose notifications waited behind it end too.
+        """
+        bench = Bench()
+        relations = [bench.observer(b"%d" % n) for n in range(5)]
+        for relation in relations:
+            bench.notify(relation, b"1")
+        ended = []
+        for _ in range(100):
+            ended += bench.advance(1)
+        self.assertEqual({relation.token for relation in relations}, {each.relation.token for each in ended})
+        self.assertEqual({b"0"}, {each.token for each in bench.sent()})

@@ -8,9 +8,10 @@ without a request of its own.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Hashable
 
-from ..errors import RequestError
+from ..errors import NoAcknowledgement, RequestError, Unreachable
 from ..options import Options
 from .datagrams import CON, NON, encode
 from .deadlines import Deadline
@@ -28,6 +29,19 @@ _OBSERVE = 6
 _COUNTING_TIME = 256.0
 
 
+class _Turns:
+    """
+    The confirmable notifications to one client: as many are under way as NSTART allows, over all that it
+    observes (RFC 7641 4.5.1); the others wait for their turn.
+    """
+
+    __slots__ = ("underWay", "waiting")
+
+    def __init__(self) -> None:
+        self.underWay = 0
+        self.waiting: deque[Relation] = deque()
+
+
 class Notifier:
     """
     The observers behind one socket.
@@ -40,6 +54,7 @@ class Notifier:
         self._transmissions = transmissions
         self._maximum = maximum
         self._relations: dict[tuple[Hashable, bytes], Relation] = {}
+        self._turns: dict[Hashable, _Turns] = {}
         self._spread = Spread()
         self._turn: Deadline | None = None
         # The options of the notification sent last, with its number: the next observer's are the same.
@@ -81,13 +96,18 @@ class Notifier:
         relation.hasEnded = True
         relation.waiting = None
         del self._relations[relation.peer, relation.token]
-        if relation.transmission is not None:
-            self._transmissions.finish(relation.transmission, now)
-            relation.transmission = None
+        transmission, relation.transmission = relation.transmission, None
+        if transmission is not None:
+            self._transmissions.finish(transmission, now)
+            if transmission.confirmable:
+                self._passOn(relation.peer, now)
+                self.pump(now)
 
     def endAll(self, now: float) -> list[Relation]:
         """Tell nobody anything more; those who were told until now."""
         relations = list(self._relations.values())
+        for relation in relations:
+            relation.waiting = None
         for relation in relations:
             self.end(relation, now)
         return relations
@@ -123,8 +143,13 @@ class Notifier:
         if relation.transmission is not transmission:
             return None
         relation.transmission = None
+        if transmission is not None and transmission.confirmable:
+            if isinstance(error, (NoAcknowledgement, Unreachable)):
+                self._giveUp(relation.peer, error, now)
+            self._passOn(relation.peer, now)
         if error is not None:
             self.end(relation, now)
+            self.pump(now)
             return RelationEnded(relation, error)
         relation.acknowledgedAt = now
         relation.unconfirmed = 0
@@ -160,8 +185,43 @@ class Notifier:
             self._spread.add(relation)
             self.pump(now)
 
+    def _isTurnOf(self, relation: Relation) -> bool:
+        """Whether a confirmable notification may go to its client now; else it waits."""
+        turns = self._turns.get(relation.peer)
+        if turns is None or turns.underWay < self._transmissions.parameters.NSTART:
+            return True
+        relation.isQueued = True
+        turns.waiting.append(relation)
+        return False
+
+    def _passOn(self, peer: Hashable, now: float) -> None:
+        """A notification to a client is no longer under way: the next one may go."""
+        turns = self._turns[peer]
+        turns.underWay -= 1
+        while turns.waiting:
+            relation = turns.waiting.popleft()
+            relation.isQueued = False
+            if relation.waiting is not None and not relation.hasEnded:
+                self._spread.add(relation)
+                return
+        if not turns.underWay:
+            del self._turns[peer]
+
+    def _giveUp(self, peer: Hashable, error: RequestError, now: float) -> None:
+        """A client does not answer: those of its relations that wait for their turn end too, and at once."""
+        waiting = self._turns[peer].waiting
+        while waiting:
+            relation = waiting.popleft()
+            relation.isQueued = False
+            if not relation.hasEnded:
+                self.end(relation, now)
+                self._transmissions.deadlines.set(now, _report, RelationEnded(relation, error))
+
     def _send(self, relation: Relation, now: float) -> None:
         transmissions = self._transmissions
+        confirmable = relation.needsConfirmation(now)
+        if confirmable and not self._isTurnOf(relation):
+            return
         if relation.transmission is not None:
             # A non-confirmable one, which was heeded in case of a Reset.
             transmissions.finish(relation.transmission, now)
@@ -174,7 +234,6 @@ class Notifier:
             relation.isQueued = True
             transmissions.deadlines.set(now + NON_INTERVAL, self._itIsTime, relation)
             return
-        confirmable = relation.needsConfirmation(now)
         data = self._encode(relation, messageID, confirmable, now)
         relation.sentAt = now
         if confirmable:
@@ -182,6 +241,7 @@ class Notifier:
                 relation, peer, relation.local, messageID, data, transmissions.parameters, now
             )
             transmission.renew = self._renew
+            self._turns.setdefault(relation.peer, _Turns()).underWay += 1
         else:
             relation.unconfirmed += 1
             transmission = transmissions.sendOnce(relation, peer, relation.local, messageID, data)
@@ -215,3 +275,7 @@ class Notifier:
                 self._last = (options, number, numbered)
             options = numbered
         return encode(CON if confirmable else NON, code, messageID, relation.token, options, payload)
+
+
+def _report(event: RelationEnded, now: float) -> RelationEnded:
+    return event
