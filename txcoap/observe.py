@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.python.failure import Failure
 
+from .block import Block
+from .blockwise import RangedResponse
 from .codes import Code
 from .errors import NotAcceptable, NotFound, RequestError, ResponseError
 from .message import Response
@@ -143,14 +145,29 @@ class _Rendering(Request):
         super().__init__(origin.site, origin.protocol, origin.exchange)
         self.prepath, self.postpath = list(origin.prepath), list(origin.postpath)
         self.payload, self.options = origin.payload, origin.options.without(4, 6, 23)
+        asked = origin.options.block2
+        if asked is not None:
+            self.options = self.options.evolve(block2=Block(0, False, asked.exponent))
         self.resource = origin.resource
         self._group = group
 
     def respond(self, response: Response) -> None:
-        """Tell the group."""
-        if not self.finished:
+        """Tell the group; of a body that is read where it is needed, the first block."""
+        if self.finished:
+            return
+        if isinstance(response, RangedResponse):
+            self.site.rendered(self.site.blockwise.firstBlock(self, response), self)
+        else:
             self.concluded()
             self._group.rendered(response)
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """
+        A state is told to many, each with a block size of its own.
+
+        @raise RuntimeError: always.
+        """
+        raise RuntimeError("a state that is observed is not produced bit by bit: return all of its body")
 
 
 class _Group:

@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 
 from .block import Block
+from .blockwise import RangedResponse
 from .codes import Code
 from .errors import NotAcceptable, PreconditionFailed, RequestError, UnsupportedContentFormat
 from .formats import contentFormat, formatName
@@ -360,9 +361,12 @@ class Request(Message):
 
         @param result: The state: the body, as a method may return it, or a L{Response}. One that is no
             success ends the observation.
+        @raise TypeError: if it is a response that has not its body with it.
         """
         if self.finished:
             return
+        if isinstance(result, RangedResponse):
+            raise TypeError(f"a state that is told has its body with it; got {result!r}")
         if isinstance(result, Response):
             response = result
         else:
