@@ -1,13 +1,22 @@
 """
-The pages of the documentation, and the code in them.
+The pages of the documentation, the code in them, and test cases that ask it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
+
+from twisted.internet import task
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from txcoap import Code
+from txcoap.testing import MemoryNetwork, StubAgent
 
 ROOT = Path(__file__).absolute().parent.parent
 
@@ -33,3 +42,49 @@ def runPage(page: Path) -> dict[str, Any]:
     for line, text in blocksOf(page):
         exec(compile("\n" * line + text, str(page), "exec"), space)
     return space
+
+
+class PageCase(SynchronousTestCase):
+    """
+    A page: its names, and an agent that asks its C{site} or C{root}.
+
+    @ivar mains: What its examples gave to C{react}.
+    """
+
+    page = "README.rst"
+
+    def setUp(self) -> None:
+        self.mains: list[Callable[..., Any]] = []
+        self.patch(task, "react", lambda main, *arguments: self.mains.append(main))
+        self.space = runPage(ROOT / self.page)
+        self.network = MemoryNetwork()
+
+    def serve(self, resource: Any) -> StubAgent:
+        """An agent that asks a resource."""
+        self.agent = StubAgent(resource, network=self.network)
+        return self.agent
+
+    def answer(self, method: str, path: str, *body: Any, **how: Any) -> Any:
+        """The response to a request."""
+        return self.successResultOf(self.agent.request(method, f"coap://test/{path}", *body, **how))
+
+    def assertCode(self, code: str, method: str, path: str, *body: Any, **how: Any) -> Any:
+        """A request has this code; its response."""
+        response = self.answer(method, path, *body, **how)
+        self.assertEqual(response.code, Code(code))
+        return response
+
+    def runMain(self, main: Callable[..., Any]) -> str:
+        """Run a C{main}; what it prints."""
+        output = StringIO()
+        with redirect_stdout(output):
+            running = Deferred.fromCoroutine(main(self.network.clock))
+            self.network.advance(1)
+        self.successResultOf(running)
+        return output.getvalue()
+
+    def ask(self, asking: Any, seconds: float = 0.0) -> Any:
+        """The result of a coroutine, when so much time has passed."""
+        running = Deferred.fromCoroutine(asking)
+        self.network.advance(seconds)
+        return self.successResultOf(running)

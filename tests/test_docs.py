@@ -1,6 +1,7 @@
 """
 The documentation is true: each of its examples is run, each command in it is one that exists, and its
-tables are complete. What the pages claim of their examples is tested in L{tests.test_pages}.
+tables are complete. What the pages claim of their examples is tested in L{tests.test_pages} and
+L{tests.test_pages_streams}.
 """
 
 from __future__ import annotations
