@@ -14,8 +14,10 @@ from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import gatherResults
 from twisted.internet.error import CannotListenError
 from twisted.trial.unittest import TestCase
+from twisted.web.client import readBody
 
-from tests.wire import CLIENT, KNOWN, SERVER, SERVER6, TEXT, AgentTestCase, Peer
+from tests.watching import Counter
+from tests.wire import CLIENT, KNOWN, SERVER, SERVER6, TEXT, AgentTestCase, Answering, Peer
 from txcoap import errors
 from txcoap.client import Agent
 from txcoap.codes import Code
@@ -73,6 +75,54 @@ class SocketTests(AgentTestCase):
         refused = agent.get(TEXT, token=b"123456789")
         self.failureResultOf(refused, ValueError)
         self.assertEqual(self.ours(), [])
+
+    def serve(self, resource: Any) -> str:
+        """Serve a resource; its URI."""
+        root = Resource()
+        root.putChild("x", resource)
+        self.wire.open(CoAPProtocol(Site(root), self.reactor), ("192.0.2.5", 5683))
+        return "coap://192.0.2.5/x"
+
+    def test_freshStream(self) -> None:
+        """A body that is streamed keeps its socket until it is delivered."""
+        uri = self.serve(Answering(lambda request: bytes(5000)))
+        agent = self.newAgent(freshSockets=True)
+        streaming = agent.get(uri, stream=True)
+        self.wire.settle()
+        reading = readBody(self.successResultOf(streaming))
+        self.wire.settle()
+        self.assertEqual(self.successResultOf(reading), bytes(5000))
+        self.assertFalse(agent._freshPorts)
+
+    def test_freshStreamOfOneBlock(self) -> None:
+        """One that is here as a whole needs none."""
+        uri = self.serve(Answering(lambda request: b"all"))
+        agent = self.newAgent(freshSockets=True)
+        streaming = agent.get(uri, stream=True)
+        self.wire.settle()
+        response = self.successResultOf(streaming)
+        self.assertFalse(agent._freshPorts)
+        self.assertEqual(self.successResultOf(readBody(response)), b"all")
+
+    def test_freshObservation(self) -> None:
+        """An observation keeps its socket until it is over, and the server has heard of it."""
+        counter = Counter()
+        uri = self.serve(counter)
+        agent = self.newAgent(freshSockets=True)
+        observing = agent.observe(uri)
+        self.wire.settle()
+        observation: Any = self.successResultOf(observing)
+        states: list[bytes] = []
+        observation.subscribe(lambda state: states.append(state.payload))
+        counter.count()
+        self.wire.settle()
+        self.assertEqual(states, [b"0", b"1"])
+        cancelling = observation.cancel()
+        self.assertTrue(agent._freshPorts)
+        self.wire.settle()
+        self.successResultOf(cancelling)
+        self.assertEqual(counter.observerCount, 0)
+        self.assertFalse(agent._freshPorts)
 
     def test_freshClose(self) -> None:
         """C{close} closes those too."""

@@ -227,6 +227,7 @@ class StreamedResponse(ReceivedResponse):
     C{twisted.web.client.readBody} and C{treq.collect} work on it. C{payload} is empty.
 
     @ivar length: Bytes of the body, if the peer said so, else C{UNKNOWN_LENGTH}.
+    @ivar whenOver: A Deferred that fires with None when nothing more is to be fetched.
     """
 
     __slots__ = (
@@ -237,6 +238,7 @@ class StreamedResponse(ReceivedResponse):
         "_isStopped",
         "_protocol",
         "_resumed",
+        "whenOver",
     )
 
     def __init__(self, conversation: Conversation) -> None:
@@ -250,6 +252,9 @@ class StreamedResponse(ReceivedResponse):
         self._isInProtocol = False
         self._resumed: Deferred[None] | None = None
         self._delivering: Deferred[None] | None = None
+        self.whenOver: Deferred[None] = Deferred()
+        if conversation.asking.stage is Stage.DONE:
+            self.whenOver.callback(None)
 
     @property
     def length(self) -> Any:
@@ -299,6 +304,8 @@ class StreamedResponse(ReceivedResponse):
 
     def _end(self, reason: Failure) -> None:
         self._delivering = None
+        if not self.whenOver.called:
+            self.whenOver.callback(None)
         self._protocol.connectionLost(reason)
 
     def pauseProducing(self) -> None:

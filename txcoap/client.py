@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from .block import exponentFor
-from .bodies import Manner, Progress, converse
+from .bodies import Manner, Progress, StreamedResponse, converse
 from .codes import Code
 from .errors import CoAPError, Unreachable, UnsupportedScheme
 from .formats import LINK_FORMAT
@@ -54,7 +54,8 @@ class Agent:
     @param protocol: Ask through this L{CoAPProtocol}, with its parameters and limits, instead of
         sockets of the agent's own: C{Agent(reactor, protocol=port.protocol)} shares a server's port, so
         that the server's peers can be asked on the path by which they ask (devices behind a NAT).
-    @param freshSockets: Open a socket for each request, and close it with the response.
+    @param freshSockets: Open a socket for each request, and close it with the response: the last of an
+        observation, and the end of a body that is streamed, which has to be taken.
     @param bindAddress: C{(host, port)} to send from: the address of an interface, or a fixed port.
     @param parameters: Transmission parameters, for requests that do not say otherwise.
     @param limits: The bounds of what peers can make grow.
@@ -384,7 +385,10 @@ class Agent:
                 raise
             raise Unreachable(number, f"this host has no {family}: {e}") from None
 
-    def _closeFresh(self, result: Any, port: IListeningPort) -> Deferred[Any]:
+    def _closeFresh(self, result: Any, port: IListeningPort) -> Any:
+        if isinstance(result, (Observation, StreamedResponse)) and not result.whenOver.called:
+            result.whenOver.addCallback(self._closeFresh, port)
+            return result
         self._freshPorts.discard(port)
         return maybeDeferred(port.stopListening).addCallback(lambda _: result)
 

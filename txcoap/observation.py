@@ -45,6 +45,7 @@ class Observation:
         state.
     @ivar reason: Why it has ended: an L{ObservationEnded}, or another L{RequestError}; None while it lasts,
         and after it was cancelled.
+    @ivar whenOver: A Deferred that fires with None when it needs its socket no more.
     """
 
     _log = Logger()
@@ -52,6 +53,7 @@ class Observation:
     def __init__(self, request: Request, manner: Manner, protocol: CoAPProtocol, peer: Any) -> None:
         self.isEstablished = False
         self.reason: RequestError | None = None
+        self.whenOver: Deferred[None] = Deferred()
         self._request = request
         self._manner = manner
         self._protocol = protocol
@@ -147,7 +149,7 @@ class Observation:
             self._end(None)
             told.callback(None)
             return told
-        self._end(None)
+        self._end(None, isTelling=True)
         options = self._request.options.evolve(observe=1)
         request = Request(self._request.code, self._request.payload, options)
         # What the answer says does not matter: a large one is not fetched.
@@ -159,6 +161,7 @@ class Observation:
             confirmable=self._manner.confirmable,
             parameters=self._manner.parameters,
         )
+        telling.addBoth(lambda result: self.whenOver.callback(None))
         telling.addBoth(lambda result: told.callback(None))
         return told
 
@@ -166,7 +169,7 @@ class Observation:
         """Its Deferred was cancelled before the first response came."""
         self._end(None)
 
-    def _end(self, reason: RequestError | None) -> None:
+    def _end(self, reason: RequestError | None, *, isTelling: bool = False) -> None:
         if self._hasEnded:
             return
         self._hasEnded = True
@@ -182,6 +185,8 @@ class Observation:
             notification.callback(reason)
         if not self._hasBegun and reason is not None:
             self._begun.errback(reason)
+        if not isTelling:
+            self.whenOver.callback(None)
 
     def _quieten(self) -> None:
         """Leave no timer, and fetch nothing."""
