@@ -112,6 +112,21 @@ class PendingRequestsTests(SynchronousTestCase):
             machine.resetRequest(requests[0]) if not wait else machine.answer(requests[0], confirmable=False)
             machine.asked(CON, Code.GET, 11)
 
+    def test_lateCopies(self) -> None:
+        """What was refused is not run later either: a copy that was under way for long is refused alike."""
+        machine = limited(pendingRequests=1)
+        request = machine.asked(CON, Code.GET, 1)
+        self.assertIsNone(machine.receive(CON, Code.POST, 2))
+        self.assertIsNone(machine.receive(NON, Code.POST, 3))
+        refusal = machine.sentOne()
+        machine.answer(request)
+        machine.sent()
+        machine.advance(30)
+        self.assertIsNone(machine.receive(CON, Code.POST, 2))
+        self.assertEqual(machine.sentOne(), refusal)
+        self.assertIsNone(machine.receive(NON, Code.POST, 3))
+        self.assertEqual(machine.sent(), [])
+
     def test_unacknowledgedResponse(self) -> None:
         """A separate response that is not acknowledged yet counts as well."""
         machine = limited(pendingRequests=1)

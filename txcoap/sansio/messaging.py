@@ -112,6 +112,7 @@ class Messaging:
             limits.rememberedBytes,
             limits.rememberedReply,
             self._deadlines,
+            self.counters,
         )
         # Requests to answer: all of them until PIGGYBACK_DELAY has passed, then those that wait on.
         self._due: deque[tuple[float, IncomingRequest]] = deque()
@@ -148,9 +149,9 @@ class Messaging:
         if key in self._duplicates.replies:
             self._repeat(key, datagram.type, peer, local)
             return None
-        full = self._toAnswer + self.transmissions.separate >= self._limits.pendingRequests
-        if full or not (key is None or self._duplicates.add(key, datagram.code, datagram.type, now)):
-            self._refuse(datagram, peer, local)
+        isKnown = key is None or self._duplicates.add(key, datagram.code, datagram.type, now)
+        if not isKnown or self._toAnswer + self.transmissions.separate >= self._limits.pendingRequests:
+            self._refuse(datagram, key, peer, local)
             return None
         request = IncomingRequest(datagram, peer, local, key)
         self._toAnswer += 1
@@ -217,11 +218,14 @@ class Messaging:
         if reply and type == CON:
             self._send(reply, peer, local)
 
-    def _refuse(self, datagram: Datagram, peer: Hashable, local: Hashable) -> None:
+    def _refuse(self, datagram: Datagram, key: int | None, peer: Hashable, local: Hashable) -> None:
+        """Answer 5.03, and, where there is room to remember it, every copy alike, however late."""
         self.counters.refused += 1
         if datagram.type == CON:
             code = Code.SERVICE_UNAVAILABLE
-            self._send(encode(ACK, code, datagram.messageID, datagram.token, _BUSY), peer, local)
+            reply = encode(ACK, code, datagram.messageID, datagram.token, _BUSY)
+            self._duplicates.settle(key, datagram.code, reply)
+            self._send(reply, peer, local)
 
     # What peers asked
 
