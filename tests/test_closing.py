@@ -7,12 +7,12 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from tests.wire import CLIENT, SERVER, ServerTestCase
+from tests.wire import CLIENT, SERVER, Answering, ServerTestCase
 from txcoap.client import Agent
 from txcoap.errors import SocketClosed
 from txcoap.observe import ObservableResource
 from txcoap.protocol import CoAPProtocol
-from txcoap.request import Request
+from txcoap.request import NOT_DONE_YET, Request
 
 
 class Clock(ObservableResource):
@@ -71,3 +71,35 @@ class ClosingTests(ServerTestCase):
         self.assertIsInstance(self.successResultOf(self.observation.notifyEnd()), SocketClosed)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
         self.assertNotIn(SERVER, self.wire.sockets)
+
+
+class ReopeningTests(ServerTestCase):
+    """A protocol that is given another socket after its first was closed."""
+
+    def test_forgets(self) -> None:
+        """Nothing of what the first socket left undone goes on; what peers ask anew is answered."""
+        requests: list[Request] = []
+
+        def keep(request: Request) -> int:
+            requests.append(request)
+            return NOT_DONE_YET
+
+        self.serve(Answering(keep))
+        self.ask(token=b"1")
+        self.reactor.advance(0.05)
+        requests[0].write(b"never acknowledged")
+        requests[0].finish()
+        self.ask(token=b"2")
+        self.socket.stopListening()
+        self.peer.take()
+        requests[1].acknowledge()
+        requests[1].finish()
+        self.wire.open(self.protocol, SERVER)
+        self.assertEqual(set(self.protocol.sizes().values()), {0})
+        self.assertEqual(self.protocol.counters.received, 0)
+        self.ask(token=b"3")
+        requests[2].finish()
+        self.assertEqual(self.peer.takeOne().token, b"3")
+        self.reactor.elapse(300)
+        self.assertEqual(self.peer.take(), [])
+        self.assertEqual(set(self.protocol.sizes().values()), {0})

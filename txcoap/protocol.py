@@ -9,6 +9,7 @@ machines want sent, and keeps one delayed call for whatever is due next.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from functools import partial
 from random import SystemRandom
 from typing import Any, Protocol
 
@@ -35,6 +36,7 @@ from .sansio.events import (
     PingAnswered,
     PingFailed,
     Progress,
+    Reception,
     RelationEnded,
     RequestFailed,
     RequestForgotten,
@@ -98,7 +100,9 @@ class CoAPProtocol(DatagramProtocol):
         self.trace = trace
         self.isOpen = False
         self.chance: Chance = chance or SystemRandom()
-        self._exchanges = Exchanges(self.chance, parameters, limits)
+        self._newExchanges = partial(Exchanges, self.chance, parameters, limits)
+        self._exchanges = self._newExchanges()
+        self._wasOpen = False
         # Those of our requests and pings that are under way.
         self._asked: dict[OutgoingRequest, Deferred[Datagram | None]] = {}
         self._pings: dict[Transmission, Deferred[None]] = {}
@@ -164,8 +168,11 @@ class CoAPProtocol(DatagramProtocol):
     # The transport's side
 
     def startProtocol(self) -> None:
-        """The socket is open."""
+        """The socket is open; if there was another before, nothing is known of its peers."""
         self.isOpen = True
+        if self._wasOpen:
+            self._exchanges = self._newExchanges()
+        self._wasOpen = True
         transport: Any = self.transport
         if ITransport.providedBy(transport):
             self._send = transport.send
@@ -199,7 +206,9 @@ class CoAPProtocol(DatagramProtocol):
             self._observers.pop().failed(error)
         self._exchanges.transfers.forgetAll()
         while self._served:
-            self._served.popitem()[1](error)
+            served, tell = self._served.popitem()
+            served.state = Reception.FORGOTTEN
+            tell(error)
         for relation in self._exchanges.notifier.endAll(now):
             relation.owner.observerLeft(relation, error)
         # Those that waited for their turn had it by then.
@@ -312,9 +321,6 @@ class CoAPProtocol(DatagramProtocol):
             tell(RequestError("the request was not answered within EXCHANGE_LIFETIME"))
 
     def _responseFailed(self, event: ResponseFailed) -> None:
-        tell = self._served.pop(event.exchange, None)
-        if tell is not None:
-            tell(event.error)
         relation = self.findRelation(event.exchange.peer, event.exchange.token)
         if relation is not None and relation.messageID == event.exchange.messageID:
             # The response that began it came apart: it is a notification like any other (RFC 7641 3.6).
