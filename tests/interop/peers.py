@@ -271,6 +271,8 @@ class Query:
     @ivar blockSize: Bytes in the largest block, of 16 to 1024 (RFC 7959); 0 to leave it to the client.
     @ivar vary: Whether each of the repeated requests has a body of its own: its index is added to each
         byte. Not with libcoap.
+    @ivar linger: Whether to stay after the last answer, and an observation's end, until the input ends. Not
+        with libcoap.
     """
 
     methods: str
@@ -282,6 +284,7 @@ class Query:
     observe: int = 0
     blockSize: int = 0
     vary: bool = False
+    linger: bool = False
 
 
 def libcoapClient(query: Query) -> list[str]:
@@ -305,6 +308,7 @@ def scriptedClient(command: list[str], query: Query) -> list[str]:
     words += ["--observe", str(query.observe)] if query.observe else []
     words += ["--block-size", str(query.blockSize)] if query.blockSize else []
     words += ["--vary"] if query.vary else []
+    words += ["--linger"] if query.linger else []
     for number, value in query.options:
         words += ["--option", f"{number}={value.hex()}"]
     return [*command, *words]

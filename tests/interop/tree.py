@@ -14,9 +14,10 @@ more, so that the tests of all of them can be alike:
   - C{/store}: GET, PUT and DELETE of one representation, with ETag, If-Match and If-None-Match.
   - C{/large?65536}: GET gives L{large} bytes of that length, 65,536 by default, with an ETag.
   - C{/upload}: POST and PUT give the body's L{summary}, and GET that of the last one.
+  - C{/obs}: GET gives what was PUT, and can be observed; DELETE ends that.
 
-There is also C{/small}, which is as C{/upload} and takes at most L{SMALL} bytes. The scripts have besides
-C{/obs} (changes every second).
+There is also C{/small}, which is as C{/upload} and takes at most L{SMALL} bytes. C{/obs} of
+the scripts changes every second by itself, and takes neither PUT nor DELETE.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from typing import Any
 
 from twisted.internet import task
 
-from txcoap import Code, Request, Resource, Response
+from txcoap import Code, ObservableResource, Request, Resource, Response
 from txcoap.errors import NotFound
 
 HELLO = b"Hello, world!"
@@ -216,6 +217,31 @@ class Small(Upload):
     maximumBody = SMALL
 
 
+class Observed(ObservableResource):
+    """What was put; notifications are of the request's type."""
+
+    attributes = {"rt": "state"}
+    contentFormat = "text/plain"
+    state = b"first"
+
+    def render_GET(self, request: Request) -> bytes:
+        """The state."""
+        return self.state
+
+    def render_PUT(self, request: Request) -> None:
+        """Tell the observers."""
+        self.change(request.payload)
+
+    def render_DELETE(self, request: Request) -> None:
+        """Tell the observers that it is gone; it is there again at once."""
+        self.dismissObservers()
+
+    def change(self, state: bytes) -> None:
+        """The state is this from now on."""
+        self.state = state
+        self.notifyObservers()
+
+
 class Broken(Resource):
     """Fails."""
 
@@ -243,6 +269,7 @@ def makeTree(reactor: Any) -> Resource:
         "large": Large(),
         "upload": Upload(),
         "small": Small(),
+        "obs": Observed(),
         "broken": Broken(),
     }.items():
         root.putChild(segment, resource)

@@ -2,10 +2,11 @@
 aiocoap's client: requests to one URI, and a line of JSON for each response.
 
 Usage: C{python aiocoap_client.py METHOD[,METHOD...] URI [--non] [--stdin] [--option NUMBER=HEX]
-[--repeat COUNT] [--vary] [--observe COUNT] [--block-size BYTES]}. Of several methods each waits for the
-response to the one before. C{--stdin} takes the payload from standard input, C{--repeat} asks several
-times at once, C{--vary} adds its index to each byte of the payload of each of them, C{--observe} ends
-after as many notifications, and C{--block-size} sets the largest block both ways.
+[--repeat COUNT] [--vary] [--observe COUNT] [--linger] [--block-size BYTES]}. Of several methods each
+waits for the response to the one before. C{--stdin} takes the payload from standard input, C{--repeat}
+asks several times at once, C{--vary} adds its index to each byte of the payload of each of them,
+C{--observe} ends after as many notifications, C{--linger} waits for the end of the input then, and
+C{--block-size} sets the largest block both ways.
 """
 
 from __future__ import annotations
@@ -91,6 +92,9 @@ async def main(arguments: argparse.Namespace) -> None:
             show(response)
         if arguments.observe > 1:
             await follow(requests[0].observation, arguments.observe - 1)
+            requests[0].observation.cancel()
+    if arguments.linger:
+        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
     await context.shutdown()
 
 
@@ -104,5 +108,6 @@ if __name__ == "__main__":
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--vary", action="store_true")
     parser.add_argument("--observe", type=int, default=0)
+    parser.add_argument("--linger", action="store_true")
     parser.add_argument("--block-size", type=int, default=0)
     asyncio.run(main(parser.parse_args()))

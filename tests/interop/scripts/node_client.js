@@ -1,9 +1,9 @@
 // node-coap's client: requests to one URI, and a line of JSON for each response.
 // Usage: node node_client.js METHOD[,METHOD...] URI [--non] [--stdin] [--option NUMBER=HEX]
-//        [--repeat COUNT] [--vary] [--observe COUNT] [--block-size BYTES]
+//        [--repeat COUNT] [--vary] [--observe COUNT] [--linger] [--block-size BYTES]
 // Of several methods each waits for the response to the one before. --stdin takes the payload from standard
 // input, --repeat asks several times at once, --vary adds its index to each byte of the payload of each of
-// them, --observe ends after as many notifications, --block-size sets the largest block both ways.
+// them, --observe ends after as many notifications, --linger waits for the end of the input then, --block-size sets the largest block both ways.
 'use strict'
 
 const { readFileSync } = require('fs')
@@ -19,6 +19,7 @@ const { values, positionals: [methods, uri] } = parseArgs({
     repeat: { type: 'string', default: '1' },
     vary: { type: 'boolean' },
     observe: { type: 'string', default: '0' },
+    linger: { type: 'boolean' },
     'block-size': { type: 'string', default: '0' }
   }
 })
@@ -88,6 +89,7 @@ const main = async () => {
   for (const method of methods.split(',')) {
     await Promise.all(Array.from({ length: Number(values.repeat) }, (_, index) => ask(method, index)))
   }
+  if (values.linger) await new Promise((resolve) => process.stdin.on('end', resolve).resume())
   // A pipe is written to as its reader reads: wait for that.
   process.stdout.write('', () => process.exit(0))
 }
