@@ -715,6 +715,20 @@ class StreamTests(BlockwiseTestCase):
         self.peer.sendEmpty(ACK, go.messageID)
         self.assertEqual(consumer.data, bytes(16) + b"1" * 16)
 
+    def test_impatient(self) -> None:
+        """Hostile: while it is held back no block is taken: 4.08, and the body is abandoned."""
+        for more in (True, False):
+            taker = Taker()
+            taker.each = lambda taker=taker: taker.transport.pauseProducing()  # type: ignore[misc]
+            self.open(taker)
+            self.ask(PUT, "x", bytes(16), block1=Block(0, True, 0))
+            answer = self.put(1, bytes(16), more=more)
+            self.assertEqual(answer.code, Code.REQUEST_ENTITY_INCOMPLETE)
+            self.assertEqual(taker.data, bytes(16))
+            self.assertEqual([each.type for each in taker.reasons], [ConnectionLost])
+            self.assertEqual(self.protocol.sizes()["uploads"], 0)
+            self.socket.stopListening()
+
     def test_abandoned(self) -> None:
         """A body that stays incomplete is told to a protocol, by C{ConnectionLost}; a consumer is let go."""
         taker, consumer = Taker(), Consumer()

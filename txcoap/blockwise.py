@@ -149,6 +149,9 @@ class Blockwise:
                 upload.abandoned = upload.sink.abandon
             sink = upload.sink
             request.consumer = sink.consumer
+            if sink.isHolding and stored is not Stored.AGAIN:
+                # Else a peer that does not wait would fill what has paused.
+                raise RequestEntityIncomplete("a block came before the one before it was answered")
             if stored is not Stored.AGAIN:
                 sink.write(transfers.take(upload))
             if stored is Stored.LAST:
