@@ -20,6 +20,7 @@ from txcoap.codes import Code
 from txcoap.limits import Limits
 from txcoap.options import NO_OPTIONS, Options
 from txcoap.sansio.blocks import Download, Stored, Transfers, Upload, cut, isContinuation, transferKey
+from txcoap.sansio.counters import Counters
 from txcoap.sansio.deadlines import Deadlines
 
 CHECKED = settings(deadline=None, derandomize=True, max_examples=150)
@@ -39,7 +40,8 @@ class Bench:
     def __init__(self, **limits: int) -> None:
         self.now = 0.0
         self.deadlines = Deadlines()
-        self.transfers = Transfers(Limits().evolve(**limits), LIFETIME, self.deadlines)
+        self.counters = Counters()
+        self.transfers = Transfers(Limits().evolve(**limits), LIFETIME, self.deadlines, self.counters)
 
     def put(
         self,

@@ -9,6 +9,7 @@ from random import Random
 from twisted.trial.unittest import SynchronousTestCase
 
 from txcoap.codes import Code
+from txcoap.sansio.counters import Counters
 from txcoap.sansio.deadlines import Deadlines
 from txcoap.sansio.duplicates import ENTRY_SIZE, RANKS, TRACE_SIZE, Duplicates, Rank
 
@@ -17,7 +18,7 @@ CON, NON = 0, 1
 
 def memory(entries: int = 100, maximumSafeReply: int = 512) -> Duplicates:
     """A memory for so many messages without replies."""
-    return Duplicates(247.0, 145.0, entries * ENTRY_SIZE, maximumSafeReply, Deadlines())
+    return Duplicates(247.0, 145.0, entries * ENTRY_SIZE, maximumSafeReply, Deadlines(), Counters())
 
 
 class RankTests(SynchronousTestCase):
@@ -114,7 +115,7 @@ class DuplicatesTests(SynchronousTestCase):
         self.assertEqual(set(duplicates.replies), {1, 3, 4})
         self.assertTrue(duplicates.add(5, Code.GET, CON, 4.0))
         self.assertEqual(set(duplicates.replies), {3, 4, 5})
-        self.assertEqual(duplicates.evicted, 2)
+        self.assertEqual(duplicates.counters.evicted, 2)
 
     def test_oldestFirst(self) -> None:
         """Among those of a rank the oldest goes."""
@@ -130,7 +131,7 @@ class DuplicatesTests(SynchronousTestCase):
         duplicates.add(2, Code.PATCH, NON, 0.0)
         for code in (Code.GET, Code.PUT, Code.POST):
             self.assertFalse(duplicates.add(3, code, CON, 1.0))
-        self.assertEqual((set(duplicates.replies), duplicates.evicted), ({1, 2}, 0))
+        self.assertEqual((set(duplicates.replies), duplicates.counters.evicted), ({1, 2}, 0))
         duplicates.expire(146.0)
         self.assertTrue(duplicates.add(3, Code.POST, CON, 146.0))
 

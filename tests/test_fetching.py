@@ -18,6 +18,7 @@ from txcoap.limits import Limits
 from txcoap.message import Request, Response
 from txcoap.options import Options
 from txcoap.sansio.blocks import Stored, Transfers, cut, transferKey
+from txcoap.sansio.counters import Counters
 from txcoap.sansio.deadlines import Deadlines
 from txcoap.sansio.fetching import Asking, Stage
 
@@ -514,7 +515,7 @@ class BothTests(SynchronousTestCase):
         self, up: bytes, down: bytes, ours: int, theirs: int, isFed: bool, chance: Random
     ) -> None:
         """Any body, any size on both sides, shrunk at any time: both arrive byte for byte."""
-        transfers = Transfers(Limits(), 247.0, Deadlines())
+        transfers = Transfers(Limits(), 247.0, Deadlines(), Counters())
         arrived: list[bytes] = []
         if isFed:
             asking = Asking(Request(Code.POST), exponent=ours, isWhole=False)

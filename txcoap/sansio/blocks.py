@@ -36,6 +36,7 @@ from ..errors import (
 from ..limits import Limits
 from ..options import Options
 from . import optionlist
+from .counters import Counters
 from .deadlines import Deadline, Deadlines
 
 __all__ = ["Download", "Stored", "Transfers", "Upload", "cut", "isContinuation", "transferKey"]
@@ -208,7 +209,8 @@ class Transfers:
     @param deadlines: Where to note when that is over.
     """
 
-    def __init__(self, limits: Limits, lifetime: float, deadlines: Deadlines) -> None:
+    def __init__(self, limits: Limits, lifetime: float, deadlines: Deadlines, counters: Counters) -> None:
+        self._counters = counters
         self._limits = limits
         self._lifetime = lifetime
         self._deadlines = deadlines
@@ -266,7 +268,7 @@ class Transfers:
             raise RequestEntityIncomplete(f"the block at byte {upload.received} is missing")
         if upload.limit is not None and upload.received + len(payload) > upload.limit:
             self.forget(upload)
-            raise _tooLarge(upload.limit)
+            raise self._tooLarge(upload.limit)
         self._keepPart(upload, payload, now)
         if block.more:
             return upload, Stored.NEXT
@@ -311,7 +313,7 @@ class Transfers:
         if old is not None:
             self.forget(old)
         if limit is not None and announced is not None and announced > limit:
-            raise _tooLarge(limit)
+            raise self._tooLarge(limit)
         if len(self._uploadsByAge) >= self._limits.uploads:
             self._makeRoom(None)
         upload = Upload(key, token, limit, now)
@@ -364,6 +366,10 @@ class Transfers:
         self.uploadBytes += len(payload)
         self._uploadsByAge.move_to_end(upload)
 
+    def _tooLarge(self, limit: int) -> RequestEntityTooLarge:
+        self._counters.bodiesRefused += 1
+        return RequestEntityTooLarge(f"at most {limit} bytes", size1=limit)
+
     def _makeRoom(self, wanting: Upload | None) -> None:
         """
         Forget the oldest upload that consists of a first block only, which anybody can send from a
@@ -375,9 +381,11 @@ class Transfers:
             if upload.isYoung and upload is not wanting:
                 self.forget(upload)
                 self._remember(hash(upload.key))
+                self._counters.uploadsEvicted += 1
                 return
         if wanting is not None:
             self.forget(wanting)
+        self._counters.uploadsRefused += 1
         raise ServiceUnavailable("too many uploads at once", maxAge=_BUSY)
 
     # Bodies that go
@@ -403,6 +411,7 @@ class Transfers:
             or len(self._downloadsByAge) > self._limits.downloads
         ):
             self.withdraw(next(iter(self._downloadsByAge)))
+            self._counters.downloadsEvicted += 1
         self._watch()
         return download
 
@@ -461,7 +470,3 @@ class Transfers:
                 break
             self.forget(upload)
         self._watch()
-
-
-def _tooLarge(limit: int) -> RequestEntityTooLarge:
-    return RequestEntityTooLarge(f"at most {limit} bytes", size1=limit)

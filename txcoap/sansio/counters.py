@@ -24,8 +24,16 @@ class Counters:
     @ivar resetsSent: Messages rejected with a Reset.
     @ivar timeouts: Confirmable messages given up.
     @ivar refused: Requests answered 5.03 because a limit was reached.
+    @ivar evicted: Messages forgotten before their time, to make room for others.
+    @ivar peersRefused: Times that there was no place for one more peer.
+    @ivar bodiesRefused: Bodies answered 4.13.
+    @ivar uploadsRefused: Bodies in blocks answered 5.03 because a limit was reached.
+    @ivar uploadsEvicted: Bodies of which only a first block came, forgotten to make room for others.
+    @ivar downloadsEvicted: Bodies that were being fetched in blocks, forgotten to make room for others.
+    @ivar observersRefused: Requests to observe answered without, because a limit was reached.
     @ivar unanswered: Requests forgotten, since their handler did not answer within EXCHANGE_LIFETIME.
-    @ivar unsent: Responses not sent for lack of a message ID or of a place for the peer.
+    @ivar unsent: Responses not sent, and notifications that had to wait, for lack of a message ID or of a
+        place for the peer.
     """
 
     received: int = 0
@@ -38,5 +46,12 @@ class Counters:
     resetsSent: int = 0
     timeouts: int = 0
     refused: int = 0
+    evicted: int = 0
+    peersRefused: int = 0
+    bodiesRefused: int = 0
+    uploadsRefused: int = 0
+    uploadsEvicted: int = 0
+    downloadsEvicted: int = 0
+    observersRefused: int = 0
     unanswered: int = 0
     unsent: int = 0

@@ -15,6 +15,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from ..codes import Code
+from .counters import Counters
 from .deadlines import NEVER, Ages, Deadline, Deadlines
 
 __all__ = ["Duplicates", "Rank"]
@@ -48,7 +49,7 @@ class Duplicates:
 
     @ivar replies: The reply to repeat for each message by its key; empty if there is none to repeat.
     @ivar size: Bytes in use.
-    @ivar evicted: How many went before their time.
+    @ivar counters: What counts those that went before their time.
     """
 
     def __init__(
@@ -58,10 +59,11 @@ class Duplicates:
         maximum: int,
         maximumSafeReply: int,
         deadlines: Deadlines,
+        counters: Counters,
     ) -> None:
         self.replies: dict[int, bytes] = {}
         self.size = 0
-        self.evicted = 0
+        self.counters = counters
         self._maximum = maximum
         self._maximumSafeReply = maximumSafeReply
         self._deadlines = deadlines
@@ -133,5 +135,5 @@ class Duplicates:
                     if key is None:
                         break
                     self._remove(key)
-                    self.evicted += 1
+                    self.counters.evicted += 1
         return self.size + ENTRY_SIZE <= self._maximum

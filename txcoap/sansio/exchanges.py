@@ -70,7 +70,9 @@ class Exchanges:
         self._chance = chance
         self._messaging = Messaging(parameters, limits, chance)
         self._transmissions = self._messaging.transmissions
-        self.transfers = Transfers(limits, parameters.EXCHANGE_LIFETIME, self._transmissions.deadlines)
+        self.transfers = Transfers(
+            limits, parameters.EXCHANGE_LIFETIME, self._transmissions.deadlines, self._messaging.counters
+        )
         self.notifier = Notifier(self._transmissions, limits.observers)
         self._open: dict[tuple[Hashable, bytes], OutgoingRequest] = {}
         # The rest of the face is that of the layers below.

@@ -77,6 +77,7 @@ class Notifier:
         if old is not None:
             self.end(old, now)
         elif len(self._relations) >= self._maximum:
+            self._transmissions.counters.observersRefused += 1
             return None
         relation = Relation(request.peer, request.local, request.token, confirmable, confirmEvery, now)
         relation.messageID = request.messageID

@@ -108,8 +108,6 @@ class Peer:
 class Peers:
     """
     The peers by address, those used longest ago first; at most C{maximum} of them.
-
-    @ivar turnedAway: How often there was no place for one more.
     """
 
     # How many busy ones are passed over in the search for one that can go.
@@ -120,7 +118,6 @@ class Peers:
         self._maximum = maximum
         self._random = random
         self._peers: OrderedDict[Hashable, Peer] = OrderedDict()
-        self.turnedAway = 0
 
     def get(self, address: Hashable) -> Peer | None:
         """The peer of an address, if it is remembered."""
@@ -131,7 +128,6 @@ class Peers:
         peer = self._peers.get(address)
         if peer is None:
             if len(self._peers) >= self._maximum and not self._makeRoom():
-                self.turnedAway += 1
                 return None
             ids = MessageIDs(self._random.getrandbits(16), self._parameters.EXCHANGE_LIFETIME)
             peer = self._peers[address] = Peer(address, ids, now, self._parameters.PROBING_ALLOWANCE)

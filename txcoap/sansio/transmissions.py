@@ -163,6 +163,8 @@ class Transmissions:
     def use(self, address: Hashable, now: float) -> Peer | None:
         """A peer that is about to be sent something; None if there is no place for it."""
         peer = self._peers.use(address, now)
+        if peer is None:
+            self.counters.peersRefused += 1
         if self._sweep is None and len(self._peers):
             self._sweep = self.deadlines.set(self._peers.next(), self._forgetIdle, None)
         return peer
