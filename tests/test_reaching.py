@@ -132,6 +132,16 @@ class SocketTests(AgentTestCase):
         self.failureResultOf(waiting, errors.SocketClosed)
         self.assertEqual(self.ours(), [])
 
+    def test_closeWhileLookingUp(self) -> None:
+        """C{close} fails requests whose host is being looked up too: they open no socket afterwards."""
+        self.reactor.nameResolver.isSlow = True
+        waiting = self.agent.get("coap://server.example/x")
+        self.successResultOf(self.agent.close())
+        self.failureResultOf(waiting, errors.SocketClosed)
+        self.reactor.nameResolver.answer()
+        self.assertEqual(self.ours(), [])
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
     def test_bindAddress(self) -> None:
         """C{bindAddress} says what to send from."""
         agent = self.newAgent(bindAddress=("192.0.2.44", 4444))

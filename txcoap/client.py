@@ -18,7 +18,7 @@ from zope.interface import implementer
 from .block import exponentFor
 from .bodies import Manner, Progress, StreamedResponse, converse
 from .codes import Code
-from .errors import CoAPError, Unreachable, UnsupportedScheme
+from .errors import CoAPError, SocketClosed, Unreachable, UnsupportedScheme
 from .formats import LINK_FORMAT
 from .interfaces import IAgent
 from .limits import DEFAULT_LIMITS, Limits
@@ -101,6 +101,8 @@ class Agent:
         )
         self._ports: dict[str, IListeningPort] = {}
         self._freshPorts: set[IListeningPort] = set()
+        self._lookups: set[Deferred[Any]] = set()
+        self._closings = 0
 
     def get(self, uri: str | URI, **how: Any) -> Deferred[Any]:
         """GET; see L{request}."""
@@ -282,6 +284,10 @@ class Agent:
 
         @return: A Deferred that fires with None when they are closed.
         """
+        if self._given is None:
+            self._closings += 1
+            for looking in list(self._lookups):
+                looking.cancel()
         ports = [*self._ports.values(), *self._freshPorts]
         self._ports.clear()
         self._freshPorts.clear()
@@ -307,7 +313,15 @@ class Agent:
             left = None if timeout is None else max(0.0, timeout - (self._reactor.seconds() - began))
             return self._tryAll(families, hosts, target.port, left, ask)
 
-        return resolve(self._reactor, target.host, timeout).addCallback(resolved)
+        looking = resolve(self._reactor, target.host, timeout)
+        self._lookups.add(looking)
+        return looking.addBoth(self._lookedUp, looking, self._closings).addCallback(resolved)
+
+    def _lookedUp(self, result: Any, looking: Deferred[Any], closings: int) -> Any:
+        self._lookups.discard(looking)
+        if closings != self._closings:
+            raise SocketClosed("the agent was closed while the name was looked up")
+        return result
 
     def _tryAll(
         self,
