@@ -220,6 +220,8 @@ class MistakeTests(AgentTestCase):
 
     def test_unserializable(self) -> None:
         """A value that JSON does not have fails the Deferred too."""
+        self.assertRefused(self.agent.put(TEXT, b"x", json=1), TypeError)
+        self.assertRefused(self.agent.put(TEXT, "x", json=1), TypeError)
         self.assertRefused(self.agent.put(TEXT, json={1, 2}), TypeError)
 
     def test_token(self) -> None:
@@ -235,6 +237,16 @@ class MistakeTests(AgentTestCase):
         """So do options that fit no datagram."""
         waiting = self.agent.put(TEXT, params=[("x", "y" * 250)] * 300)
         self.assertRefused(waiting, errors.MessageTooLarge)
+
+    def test_uri(self) -> None:
+        """A URI is text: C{bytes}, as C{twisted.web} has them, are refused with a word on that."""
+        uri: Any = TEXT.encode()
+        for ask in (self.agent.get, self.agent.observe, self.agent.ping, self.agent.discover):
+            self.assertRefused(ask(uri), TypeError)
+
+    def test_observe(self) -> None:
+        """Only GET and FETCH can observe (RFC 7641 2, RFC 8132 2.4)."""
+        self.assertRefused(self.agent.observe(TEXT, method="PUT"), ValueError)
 
 
 class FailureTests(AgentTestCase):

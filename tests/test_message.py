@@ -89,6 +89,18 @@ class ResponseTests(SynchronousTestCase):
         """C{phrase} is the code's words."""
         self.assertEqual(Response(Code.NOT_FOUND).phrase, "Not Found")
 
+    def test_code(self) -> None:
+        """Whatever makes a code will do, but it has to be one of a response."""
+        self.assertIs(Response("4.04").code, Code.NOT_FOUND)
+        self.assertIs(Response(205, b"x").code, Code.CONTENT)
+        for wrong in (Code.GET, "PUT", 1, Code.EMPTY, Code.PING, "nonsense"):
+            self.assertRaises(ValueError, Response, wrong)
+
+    def test_payload(self) -> None:
+        """A body is bytes; of anything else it is told where the response is made."""
+        for wrong in ("text", None, bytearray(b"x")):
+            self.assertRaises(TypeError, Response, Code.CONTENT, wrong)
+
     def test_notARequest(self) -> None:
         """Requests and responses differ in their codes, and so are never equal."""
         self.assertNotEqual(Response(Code.CONTENT), Request(Code.GET))

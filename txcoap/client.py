@@ -226,6 +226,8 @@ class Agent:
         try:
             target = _targetOf(uri)
             request, _ = makeRequest(method, target, payload, params, None, options, values)
+            if request.code not in (Code.GET, Code.FETCH):
+                raise ValueError(f"only GET and FETCH can observe, not {request.code.phrase}")
             manner = self._manner.evolve(confirmable=confirmable, token=token, parameters=parameters)
         except (CoAPError, TypeError, ValueError):
             return fail()
@@ -246,7 +248,7 @@ class Agent:
         """
         try:
             target = _targetOf(uri)
-        except CoAPError:
+        except (CoAPError, TypeError):
             return fail()
 
         def ping(protocol: CoAPProtocol, peer: Any, remaining: float | None) -> Deferred[None]:
@@ -266,8 +268,8 @@ class Agent:
             <txcoap.errors.ResponseError>}, or with L{LinkFormatError<txcoap.errors.LinkFormatError>}.
         """
         try:
-            base = uri if isinstance(uri, URI) else URI.fromText(uri)
-        except CoAPError:
+            base = _uriOf(uri)
+        except (CoAPError, TypeError):
             return fail()
         core = URI(base.scheme, base.host, base.port, (".well-known", "core"), queries)
 
@@ -414,7 +416,13 @@ def _targetOf(uri: str | URI) -> URI:
     @raise UnsupportedScheme: for a scheme that is not served here; never is a URI asked over a transport
         weaker than it says (RFC 7252 6.2).
     """
-    target = uri if isinstance(uri, URI) else URI.fromText(uri)
+    target = _uriOf(uri)
     if target.scheme != "coap":
         raise UnsupportedScheme(f"{target.scheme} is not served here, only coap; {target} was not asked")
     return target
+
+
+def _uriOf(uri: str | URI) -> URI:
+    if not isinstance(uri, (str, URI)):
+        raise TypeError(f"a URI is text (str) in CoAP; got {uri!r}")
+    return uri if isinstance(uri, URI) else URI.fromText(uri)

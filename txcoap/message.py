@@ -92,18 +92,22 @@ class Response(Message):
     """
     A response: C{Response(Code.CONTENT, b"21.5", contentFormat="text/plain", maxAge=30)}.
 
-    @param code: The response code.
+    @param code: The response code, or what makes one: C{"4.04"}.
     @param payload: The body.
     @param options: Options to start from.
     @param values: More options by accessor name, as for L{Options}.
+    @raise ValueError: if the code is none of a response.
+    @raise TypeError: if the body is not C{bytes}.
     """
 
     __slots__ = ()
 
     def __init__(
-        self, code: Code, payload: bytes = b"", options: Options = NO_OPTIONS, **values: object
+        self, code: Code | str | int, payload: bytes = b"", options: Options = NO_OPTIONS, **values: object
     ) -> None:
-        self.code = code
+        # Most are right; what is wrong has to show where it was written, not when it is sent.
+        isCode = code.__class__ is Code and 0x40 <= code < 0xC0
+        self.code = code if isCode and payload.__class__ is bytes else _checked(code, payload)  # type: ignore[assignment]
         self.payload = payload
         self.options = options.evolve(**values) if values else options
 
@@ -148,3 +152,13 @@ class Response(Message):
         """
         if not self.code.isSuccess:
             raise ResponseError.forCode(self.code, self.payload.decode("utf-8", "replace"))
+
+
+def _checked(code: Code | str | int, payload: object) -> Code:
+    """The code of a response, having seen that it is one and that its body is bytes."""
+    known = Code(code)
+    if not known.isResponse:
+        raise ValueError(f"{known} is no response code")
+    if not isinstance(payload, bytes):
+        raise TypeError(f"a body is bytes; got {payload!r}")
+    return known

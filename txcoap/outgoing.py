@@ -36,6 +36,8 @@ def makeRequest(
     """
     producer = None
     if json is not None:
+        if not isinstance(payload, bytes) or payload:
+            raise TypeError("give a body as payload or as json, not both")
         payload = jsonlib.dumps(json).encode("utf-8")
         values = {"contentFormat": JSON, **values}
     elif isinstance(payload, str):

@@ -272,8 +272,9 @@ class Request(Message):
         Answer with this code, where the method returns no L{Response}.
 
         @param code: Whatever makes a L{Code}.
+        @raise ValueError: if that is none of a response.
         """
-        self._code = code if isinstance(code, Code) else Code(code)
+        self._code = Response(code).code
 
     def setOption(self, **values: object) -> None:
         """Answer with these options, where the method returns no L{Response}; by accessor name."""
