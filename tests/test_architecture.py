@@ -37,6 +37,10 @@ INSIDE_FUNCTIONS = {
     ("*", "twisted.internet.reactor"): "importing the reactor installs it",
     ("txcoap.cli.progress", "rich.console"): "an extra, and slow to import; few commands take long",
     ("txcoap.cli.progress", "rich.progress"): "likewise",
+    ("txcoap.cli.plot", "rich.console"): "likewise; it is asked for by a flag",
+    ("txcoap.cli.plot", "rich.live"): "likewise",
+    ("txcoap.cli.plot", "rich.text"): "likewise",
+    ("txcoap.cli.plot", "sparklines.sparklines"): "likewise",
 }
 
 

@@ -28,8 +28,10 @@ from txcoap import Code, ObservableResource, Request, Resource, Response, Site
 from txcoap.cli.arguments import parse
 from txcoap.cli.commands import perform
 from txcoap.cli.console import Console
+from txcoap.cli.display import describeState
 from txcoap.cli.failures import Exit
-from txcoap.cli.observing import describeState, jsonOf, numberOf
+from txcoap.cli.observing import jsonOf
+from txcoap.cli.plot import numberOf
 from txcoap.endpoints import serverFromString
 from txcoap.errors import Forbidden
 

@@ -2,7 +2,7 @@
 The command C{txcoap}: ask CoAP servers from a shell (C{txcoap --help}).
 
 C{arguments} reads the command line, C{console} has the streams and files, C{commands} asks, C{display}
-puts messages and links into words, C{failures} what went wrong.
+puts messages and links into words, C{failures} what went wrong; C{observing} watches, and C{plot} draws.
 """
 
 from __future__ import annotations

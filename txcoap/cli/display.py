@@ -21,9 +21,11 @@ __all__ = [
     "codeLine",
     "describeMessage",
     "describeOption",
+    "describeState",
     "isDiagnostic",
     "printable",
     "table",
+    "textOf",
 ]
 
 SHOWN_BYTES = 64
@@ -101,6 +103,22 @@ def codeLine(response: Response, size: int) -> str:
     if response.location:
         line += f", at {response.location}"
     return printable(line)
+
+
+def textOf(state: Response) -> str | None:
+    """A state as text; None if it is no text."""
+    try:
+        return state.payload.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def describeState(state: Response) -> str:
+    """A state for people: text without what a terminal would act on, or hexadecimal digits."""
+    text = textOf(state)
+    if text is None:
+        return f"0x{state.payload.hex()}"
+    return "\n".join(map(printable, text.rstrip("\r\n").splitlines()))
 
 
 class MessageLog:

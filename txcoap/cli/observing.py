@@ -5,9 +5,7 @@ C{txcoap observe}: the states of a resource as they come (RFC 7641), as lines, a
 from __future__ import annotations
 
 import json
-import re
 from base64 import b64encode
-from collections import deque
 from datetime import datetime, timezone
 from typing import Any
 
@@ -22,16 +20,14 @@ from ..observation import Observation
 from ..options import Options
 from .arguments import Arguments
 from .console import Console
-from .display import codeLine, printable
+from .display import codeLine, describeState, textOf
 from .failures import Exit, exitFor
+from .plot import Plot
 
-__all__ = ["describeState", "jsonOf", "numberOf", "observe"]
+__all__ = ["jsonOf", "observe"]
 
 GRACE = 2.0
 """Seconds that telling the server of the end may take."""
-
-_NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
-_KEPT = 1000
 
 
 async def observe(reactor: Any, agent: Agent, arguments: Arguments, console: Console) -> Exit:
@@ -46,7 +42,7 @@ async def observe(reactor: Any, agent: Agent, arguments: Arguments, console: Con
         console.complain("--plot draws on the standard error, which is no terminal")
         return Exit.USAGE
     try:
-        plot = _Plot(console) if arguments.plot else None
+        plot = Plot(console) if arguments.plot else None
     except ImportError:
         console.complain("--plot needs more packages: pip install 'txcoap[cli]'")
         return Exit.USAGE
@@ -104,7 +100,7 @@ class _Visit:
 
 
 async def _follow(
-    observation: Observation, arguments: Arguments, console: Console, plot: _Plot | None
+    observation: Observation, arguments: Arguments, console: Console, plot: Plot | None
 ) -> Response | None:
     """Show states as they come; what the server ended it with, None if there were enough."""
     shown = 0
@@ -123,7 +119,7 @@ async def _follow(
     return None if observation.reason is None else state
 
 
-def _show(state: Response, arguments: Arguments, console: Console, plot: _Plot | None) -> None:
+def _show(state: Response, arguments: Arguments, console: Console, plot: Plot | None) -> None:
     if arguments.showCode:
         console.note(codeLine(state, len(state.payload)))
     if plot is not None:
@@ -134,7 +130,7 @@ def _show(state: Response, arguments: Arguments, console: Console, plot: _Plot |
         console.writeLine(json.dumps(jsonOf(state, datetime.now(timezone.utc)), ensure_ascii=False))
         return
     time = datetime.now().astimezone().isoformat(" ", "milliseconds") if arguments.timestamps else ""
-    if time or console.stdout.isatty() or _textOf(state) is not None:
+    if time or console.stdout.isatty() or textOf(state) is not None:
         console.writeLine(f"{time} {describeState(state)}".lstrip())
     else:
         console.writeBody(state.payload)
@@ -150,22 +146,6 @@ def _conclude(last: Response, arguments: Arguments, console: Console) -> Exit:
     return exitFor(last.code) if last.code.isError else Exit.FAILURE
 
 
-def _textOf(state: Response) -> str | None:
-    """A state as text, if it is text."""
-    try:
-        return state.payload.decode("utf-8")
-    except UnicodeDecodeError:
-        return None
-
-
-def describeState(state: Response) -> str:
-    """A state for people: text without what a terminal would act on, or hexadecimal digits."""
-    text = _textOf(state)
-    if text is None:
-        return f"0x{state.payload.hex()}"
-    return "\n".join(map(printable, text.rstrip("\r\n").splitlines()))
-
-
 def jsonOf(state: Response, time: datetime) -> dict[str, Any]:
     """
     A state for programs.
@@ -175,7 +155,7 @@ def jsonOf(state: Response, time: datetime) -> dict[str, Any]:
     """
     number = state.contentFormat
     name = None if number is None else formatName(number)
-    text = _textOf(state)
+    text = textOf(state)
     body = {"base64": b64encode(state.payload).decode()} if text is None else {"payload": text}
     return {
         "time": time.isoformat(timespec="milliseconds"),
@@ -183,68 +163,3 @@ def jsonOf(state: Response, time: datetime) -> dict[str, Any]:
         "format": number if name == str(number) else name,
         **body,
     }
-
-
-def numberOf(state: Response) -> float | None:
-    """The number in a state: the first of a text, the newest value of JSON or SenML; None without one."""
-    text = (_textOf(state) or "").strip()
-    if text[:1] in ("{", "["):
-        try:
-            return _numberIn(json.loads(text))
-        except (ValueError, RecursionError):
-            return None
-    found = _NUMBER.search(text)
-    return None if found is None else float(found[0])
-
-
-def _numberIn(value: Any) -> float | None:
-    while isinstance(value, list) and value:
-        value = value[-1]
-    if isinstance(value, dict):
-        # "v" is SenML's name for it (RFC 8428 4.3).
-        candidates = [value["v"]] if "v" in value else value.values()
-        value = next((each for each in candidates if isinstance(each, (int, float))), None)
-    isNumber = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if isNumber else None
-
-
-class _Plot:
-    """
-    Draws the numbers on the standard error, the newest at the right, on one line that stays.
-
-    @raise ImportError: without rich and sparklines.
-    """
-
-    def __init__(self, streams: Console) -> None:
-        from rich import console, live
-        from sparklines import sparklines
-
-        self._draw = sparklines
-        self._console = console.Console(file=streams.stderr)
-        # Without a refresh of its own: that would be a thread.
-        self._live = live.Live(console=self._console, auto_refresh=False)
-        self._numbers: deque[float] = deque(maxlen=_KEPT)
-        self._live.start()
-
-    def add(self, state: Response) -> None:
-        """Draw one more; of a state without a number, its text."""
-        from rich.text import Text
-
-        number = numberOf(state)
-        if number is not None:
-            self._numbers.append(number)
-        caption = self._caption() if number is not None else describeState(state).partition("\n")[0]
-        room = max(8, self._console.width - len(caption) - 3)
-        shown = list(self._numbers)[-room:]
-        # From the lowest on: below zero the library would draw on a second line.
-        low = min(shown, default=0.0)
-        [line] = self._draw([each - low for each in shown]) if shown else [""]
-        self._live.update(Text(f"{line}  {caption}", no_wrap=True), refresh=True)
-
-    def _caption(self) -> str:
-        low, high = min(self._numbers), max(self._numbers)
-        return f"{self._numbers[-1]:g} (from {low:g} to {high:g})"
-
-    def close(self) -> None:
-        """What is drawn stays."""
-        self._live.stop()
