@@ -303,6 +303,19 @@ class ProbingTests(SynchronousTestCase):
                 return count
         raise AssertionError("never refused")
 
+    def test_cancelledWhenItsTurnCame(self) -> None:
+        """One that may not go when its turn comes, and is cancelled, says nothing of the next of its token."""
+        machine = Machine(self.parameters.evolve(NSTART=1))
+        ask = machine.request
+        first = ask(Request(Code.PUT, bytes(80)), PEER, machine.now)
+        second = ask(Request(Code.PUT, bytes(80)), PEER, machine.now, token=b"t")
+        machine.cancel(first, machine.now)
+        machine.cancel(second, machine.now)
+        third = ask(Request(Code.GET), PEER, machine.now, token=b"t")
+        self.assertEqual(machine.advance(0), [])
+        machine.receive(NON, Code.CONTENT, 1, b"t")
+        self.assertIs(third.progress, Progress.DONE)
+
     def test_exceeded(self) -> None:
         """After the allowance, requests fail at once with an error of their own."""
         for confirmable in (True, False):

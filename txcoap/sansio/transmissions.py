@@ -273,9 +273,9 @@ class Transmissions:
                 self.deadlines.set(now, self._overdrawn, waiting[0])
             del waiting[0]
 
-    def _overdrawn(self, request: OutgoingRequest, now: float) -> Ended:
-        """It was a request's turn, but its peer is silent."""
-        return Ended(request, _tooMuch(request))
+    def _overdrawn(self, request: OutgoingRequest, now: float) -> Ended | None:
+        """It was a request's turn, but its peer is silent; unless it was cancelled since."""
+        return None if request.progress is Progress.DONE else Ended(request, _tooMuch(request))
 
     def _resumeAgain(self, peer: Peer, now: float) -> None:
         """A message ID is free again."""
