@@ -4,6 +4,8 @@ Tests for L{txcoap.bodies}: bodies of any length, as an agent sends and fetches 
 
 from __future__ import annotations
 
+import gc
+import weakref
 from io import BytesIO
 from random import Random
 from typing import Any
@@ -33,6 +35,7 @@ from txcoap.parameters import Parameters
 from txcoap.protocol import CoAPProtocol
 from txcoap.request import Request
 from txcoap.sansio.datagrams import ACK, CON, NON, Datagram
+from txcoap.resource import Resource
 from txcoap.server import Site
 from txcoap.testing import MemoryNetwork, StubAgent
 
@@ -934,3 +937,25 @@ class BothTests(SynchronousTestCase):
         agent.advance(1)
         self.assertEqual(self.successResultOf(reading), body(20_000))
         self.assertEqual(agent.serverPort.protocol.sizes()["downloadBytes"], 0)
+
+    def test_noCycles(self) -> None:
+        """A body that was delivered leaves nothing to the collector of cycles; it is delivered once."""
+        root = Resource()
+        root.putChild("x", Store(lambda request: body(5000)))
+        agent = StubAgent(root)
+        response: Any = self.successResultOf(agent.get("coap://test/x", stream=True))
+        reading = readBody(response)
+        agent.flush()
+        self.assertEqual(self.successResultOf(reading), body(5000))
+        self.assertRaises(RuntimeError, readBody, response)
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        taker = Taker()
+        response = self.successResultOf(agent.get("coap://test/x", stream=True))
+        response.deliverBody(taker)
+        agent.flush()
+        self.assertEqual(len(taker.data), 5000)
+        seen = weakref.ref(taker)
+        del response, taker
+        self.assertIsNone(seen())

@@ -22,8 +22,7 @@ RFC_6690 = [
     ),
     ("</sensors>;ct=40", (Link("/sensors", (("ct", "40"),)),)),
     (
-        '</sensors/temp>;rt="temperature-c";if="sensor",\n'
-        '</sensors/light>;rt="light-lux";if="sensor"',
+        '</sensors/temp>;rt="temperature-c";if="sensor",\n</sensors/light>;rt="light-lux";if="sensor"',
         (
             Link("/sensors/temp", (("rt", "temperature-c"), ("if", "sensor"))),
             Link("/sensors/light", (("rt", "light-lux"), ("if", "sensor"))),

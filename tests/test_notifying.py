@@ -548,7 +548,7 @@ class ClientTests(SynchronousTestCase):
         relations = [bench.observer(b"%d" % n) for n in range(5)]
         for relation in relations:
             bench.notify(relation, b"1")
-        ended = []
+        ended: list[Any] = []
         for _ in range(100):
             ended += bench.advance(1)
         self.assertEqual({relation.token for relation in relations}, {each.relation.token for each in ended})

@@ -185,6 +185,14 @@ class EndTests(TellerTestCase):
         self.failureResultOf(self.reading(observation), StopAsyncIteration)
         self.assertIsInstance(self.ended(observation), ObservationEnded)
 
+    def test_notTakenIsKnownAtOnce(self) -> None:
+        """Who is given the only state can see at once why there will be no other."""
+        observing, request = self.ask()
+        reasons = []
+        observing.addCallback(lambda observation: reasons.append(observation.reason))
+        self.server.answer(request, b"0")
+        self.assertIsInstance(reasons[0], ObservationEnded)
+
     def test_notTakenWithError(self) -> None:
         """Its one response may be an error."""
         observing, request = self.ask()

@@ -304,7 +304,7 @@ class ProbingTests(SynchronousTestCase):
         raise AssertionError("never refused")
 
     def test_cancelledWhenItsTurnCame(self) -> None:
-        """One that may not go when its turn comes, and is cancelled, says nothing of the next of its token."""
+        """One that may not go when its turn comes, and is cancelled, is not the next of its token."""
         machine = Machine(self.parameters.evolve(NSTART=1))
         ask = machine.request
         first = ask(Request(Code.PUT, bytes(80)), PEER, machine.now)

@@ -400,9 +400,7 @@ class ToTextTests(SynchronousTestCase):
         """
         In an argument, the ampersand is encoded and the question mark is not (step 8).
         """
-        self.assertEqual(
-            URI("coap", "h", 0, (), ("a=&b?", "c#")).toText(), "coap://h/?a=%26b?&c%23"
-        )
+        self.assertEqual(URI("coap", "h", 0, (), ("a=&b?", "c#")).toText(), "coap://h/?a=%26b?&c%23")
 
     def test_host(self) -> None:
         """
@@ -455,9 +453,7 @@ class OptionsTests(SynchronousTestCase):
         """
         An address makes a Uri-Host if the request goes to another, without its zone.
         """
-        self.assertEqual(
-            URI("coap", "2001:db8::1").toOptions("2001:db8::2").uriHost, "[2001:db8::1]"
-        )
+        self.assertEqual(URI("coap", "2001:db8::1").toOptions("2001:db8::2").uriHost, "[2001:db8::1]")
         self.assertEqual(URI("coap", "fe80::1%eth0").toOptions("::1").uriHost, "[fe80::1]")
         self.assertEqual(URI("coap", "192.0.2.1").toOptions("192.0.2.2").uriHost, "192.0.2.1")
         self.assertIsNone(URI("coap", "2001:db8::1").toOptions("2001:DB8:0::1").uriHost)
@@ -491,13 +487,9 @@ class OptionsTests(SynchronousTestCase):
         Host and port are those of the options, else the given ones, else the scheme's (6.5).
         """
         self.assertEqual(URI.fromOptions(Options(), "coaps", "::1").toText(), "coaps://[::1]/")
-        self.assertEqual(
-            URI.fromOptions(Options(), "coap", "::1", 61616).toText(), "coap://[::1]:61616/"
-        )
+        self.assertEqual(URI.fromOptions(Options(), "coap", "::1", 61616).toText(), "coap://[::1]:61616/")
         options = Options(uriHost="example.net", uriPort=99)
-        self.assertEqual(
-            URI.fromOptions(options, "coap", "::1", 61616).toText(), "coap://example.net:99/"
-        )
+        self.assertEqual(URI.fromOptions(options, "coap", "::1", 61616).toText(), "coap://example.net:99/")
 
     def test_fromOptionsWithBrackets(self) -> None:
         """

@@ -173,7 +173,7 @@ class Observation:
         if self._hasEnded:
             return
         self._hasEnded = True
-        self.reason = reason
+        self.reason = reason or self.reason
         self._quieten()
         self._protocol.unobserve(self)
         exchange, self._exchange = self._exchange, None
@@ -285,6 +285,8 @@ class Observation:
         if block is not None and block.more:
             self._fetchRest(response, reason)
         else:
+            # Who is told of this state may ask at once why there will be no other.
+            self.reason = reason
             self._take(response)
             self._end(reason)
 
@@ -301,6 +303,7 @@ class Observation:
 
         def fetched(whole: ReceivedResponse) -> None:
             self._fetching = None
+            self.reason = reason
             self._take(whole)
             if reason is not None:
                 self._end(reason)
