@@ -34,8 +34,8 @@ from txcoap.options import Options
 from txcoap.parameters import Parameters
 from txcoap.protocol import CoAPProtocol
 from txcoap.request import Request
-from txcoap.sansio.datagrams import ACK, CON, NON, Datagram
 from txcoap.resource import Resource
+from txcoap.sansio.datagrams import ACK, CON, NON, Datagram
 from txcoap.server import Site
 from txcoap.testing import MemoryNetwork, StubAgent
 

@@ -218,6 +218,9 @@ class Conversation:
         return self._peer.carrying(Response(head.code, payload, head.options))
 
 
+_DELIVERED = object()
+
+
 @implementer(IPushProducer)
 class StreamedResponse(ReceivedResponse):
     """
@@ -306,7 +309,9 @@ class StreamedResponse(ReceivedResponse):
         self._delivering = None
         if not self.whenOver.called:
             self.whenOver.callback(None)
-        self._protocol.connectionLost(reason)
+        # The protocol holds this, its transport: no cycle is to stay.
+        protocol, self._protocol = self._protocol, _DELIVERED
+        protocol.connectionLost(reason)
 
     def pauseProducing(self) -> None:
         """Ask for no more blocks."""
