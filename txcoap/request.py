@@ -113,7 +113,7 @@ class Request(Message):
     block1: Block | None = None
     _code: Code | None = None
     _options = NO_OPTIONS
-    _chunks: tuple[bytes, ...] = ()
+    _chunks: list[bytes] | None = None
     _notifications: tuple[Deferred[None], ...] = ()
     _rendering: Deferred[Any] | None = None
     _relation: Relation | None = None
@@ -292,8 +292,10 @@ class Request(Message):
             raise RuntimeError("the request is finished; write before calling finish")
         if self._produced is not None:
             self._produced.write(data)
+        elif self._chunks is None:
+            self._chunks = [data]
         else:
-            self._chunks += (data,)
+            self._chunks.append(data)
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """
@@ -310,7 +312,7 @@ class Request(Message):
             producer.stopProducing()
             return
         self._produced = ProducedBody(self, producer, streaming)
-        for chunk in self._chunks:
+        for chunk in self._chunks or ():
             self._produced.write(chunk)
         self._produced.begin()
 
@@ -339,7 +341,7 @@ class Request(Message):
             assert state is not None
             self._tell(self._relation, state, isLast=True)
             return
-        self.respond(self.toResponse(b"".join(self._chunks)))
+        self.respond(self.toResponse(b"".join(self._chunks or ())))
 
     def respond(self, response: Response) -> None:
         """Answer, for good."""
