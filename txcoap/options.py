@@ -243,8 +243,8 @@ class Repeated(OptionDefinition, Generic[T]):
     def __get__(self, options: Options | None, owner: type) -> Repeated[T] | tuple[T, ...]:
         if options is None:
             return self
-        value: tuple[T, ...] = self.valueIn(options)
-        return value
+        value: tuple[T, ...] | None = options._values.get(self.number)
+        return self.valueIn(options) if value is None else value
 
     def _read(self, options: Options) -> tuple[T, ...]:
         decode, number = self.decode, self.number

@@ -226,7 +226,6 @@ class CoAPProtocol(DatagramProtocol):
                 self.site.requestReceived(self, event)
         elif event is not None:
             self._deliver(event)
-        self._flush()
         if not self._endsTurns:
             self.turnEnded()
 
@@ -235,10 +234,16 @@ class CoAPProtocol(DatagramProtocol):
         event = self._exchanges.receiveUnreachable(data, peer, error, self.now())
         if event is not None:
             self._deliver(event)
-        self._flush()
 
     def turnEnded(self) -> None:
-        """See that the next deadline is met."""
+        """Send what is to be sent, and see that the next deadline is met; see L{IDatagramReceiver}."""
+        try:
+            self._flush()
+        finally:
+            # Whatever fails, a trace say, time goes on for the rest.
+            self._schedule()
+
+    def _schedule(self) -> None:
         due = self._exchanges.next()
         if due < self._callAt and self.isOpen:
             if self._call is not None:
@@ -254,9 +259,7 @@ class CoAPProtocol(DatagramProtocol):
         try:
             for event in self._exchanges.expire(now):
                 self._deliver(event)
-            self._flush()
         finally:
-            # Whatever fails, a trace say, time goes on for the rest.
             self.turnEnded()
 
     def _flush(self) -> None:
@@ -348,7 +351,6 @@ class CoAPProtocol(DatagramProtocol):
         """
         taken = self._exchanges.respond(exchange, code, options, payload, self.now())
         if self._served and self._served.pop(exchange, None) is not None:
-            self._flush()
             self.turnEnded()
         return taken
 
@@ -359,7 +361,6 @@ class CoAPProtocol(DatagramProtocol):
     def acknowledge(self, exchange: IncomingRequest) -> None:
         """Acknowledge a request now; its response comes apart."""
         self._exchanges.acknowledge(exchange, self.now())
-        self._flush()
         self.turnEnded()
 
     def silence(self, exchange: IncomingRequest) -> None:
@@ -412,7 +413,6 @@ class CoAPProtocol(DatagramProtocol):
 
     def settle(self) -> None:
         """Send what is to be sent, and see that the next deadline is met."""
-        self._flush()
         self.turnEnded()
 
     # What we ask: for Agent
@@ -529,7 +529,6 @@ class CoAPProtocol(DatagramProtocol):
         ping = self._exchanges.ping(peer, self.now(), parameters, timeout)
         waiting: Deferred[None] = Deferred(lambda _: self._cancelPing(ping))
         self._pings[ping] = waiting
-        self._flush()
         self.turnEnded()
         return waiting
 

@@ -29,6 +29,8 @@ class Rank(IntEnum):
     OTHER = 2
 
 
+SAFE = Rank.SAFE
+
 _IDEMPOTENT = {Code.PUT, Code.DELETE, Code.IPATCH}
 _OTHER = {Code.POST, Code.PATCH}
 RANKS = tuple(
@@ -98,7 +100,7 @@ class Duplicates:
         old = None if key is None else self.replies.get(key)
         if key is None or old is None:
             return
-        if len(reply) > self._maximumSafeReply and RANKS[code] is Rank.SAFE:
+        if len(reply) > self._maximumSafeReply and RANKS[code] is SAFE:
             del self.replies[key]
             self.size -= ENTRY_SIZE - TRACE_SIZE + len(old)
         else:

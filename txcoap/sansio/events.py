@@ -46,6 +46,10 @@ class Reception(Enum):
     FORGOTTEN = "no longer waited for"
 
 
+# To look a member up in its class takes longer than most of what is done for a datagram.
+UNANSWERED, ACKNOWLEDGED, ANSWERED, FORGOTTEN = Reception
+
+
 class IncomingRequest:
     """
     A request that a peer sent, to be answered once.
@@ -85,7 +89,7 @@ class IncomingRequest:
         self.options = datagram.options
         self.payload = datagram.payload
         self.key = key
-        self.state = Reception.UNANSWERED
+        self.state = UNANSWERED
 
 
 class Progress(Enum):

@@ -48,7 +48,7 @@ from .counters import Counters
 from .datagrams import ACK, CON, NON, RST, Datagram, Type, decode, empty, encode
 from .deadlines import Deadline
 from .duplicates import Duplicates
-from .events import IncomingRequest, Reception, RequestForgotten
+from .events import ACKNOWLEDGED, ANSWERED, FORGOTTEN, UNANSWERED, IncomingRequest, RequestForgotten
 from .transmissions import MAX_DATAGRAM, Chance, Ended, Transmission, Transmissions
 
 __all__ = ["Arrival", "Messaging"]
@@ -246,12 +246,12 @@ class Messaging:
         @raise MessageTooLarge: if it does not fit a datagram.
         """
         state = request.state
-        if state is not Reception.UNANSWERED or not request.confirmable:
+        if state is not UNANSWERED or not request.confirmable:
             return self._respondApart(request, code, options, payload, now, confirmable)
         data = encode(ACK, code, request.messageID, request.token, options, payload)
         if len(data) > MAX_DATAGRAM:
             raise MessageTooLarge(f"{len(data)} bytes do not fit a datagram")
-        request.state = Reception.ANSWERED
+        request.state = ANSWERED
         self._toAnswer -= 1
         self._duplicates.settle(request.key, request.code, data)
         self._send(data, request.peer, request.local)
@@ -266,7 +266,7 @@ class Messaging:
         now: float,
         confirmable: bool | None,
     ) -> bool:
-        if request.state is Reception.ANSWERED or request.state is Reception.FORGOTTEN:
+        if request.state is ANSWERED or request.state is FORGOTTEN:
             return False
         if 5 + len(request.token) + len(optionlist.encode(options)) + len(payload) > MAX_DATAGRAM:
             raise MessageTooLarge(f"a body of {len(payload)} bytes does not fit a datagram")
@@ -288,9 +288,9 @@ class Messaging:
 
     def acknowledge(self, request: IncomingRequest, now: float) -> None:
         """Acknowledge a confirmable request now; the response comes apart."""
-        if request.state is not Reception.UNANSWERED:
+        if request.state is not UNANSWERED:
             return
-        request.state = Reception.ACKNOWLEDGED
+        request.state = ACKNOWLEDGED
         self._pending[request] = deadline = now + self.parameters.EXCHANGE_LIFETIME
         if self._forgetting is None:
             self._forgetting = self._deadlines.set(deadline, self._forget, None)
@@ -304,22 +304,22 @@ class Messaging:
         @return: False if it was answered or forgotten before.
         """
         state = request.state
-        if state is Reception.ANSWERED or state is Reception.FORGOTTEN:
+        if state is ANSWERED or state is FORGOTTEN:
             return False
-        if state is Reception.UNANSWERED and request.confirmable:
+        if state is UNANSWERED and request.confirmable:
             self._sendEmpty(ACK, request)
         self._answered(request)
         return True
 
     def resetRequest(self, request: IncomingRequest) -> None:
         """Reject a request with a Reset (RFC 7252 4.2, 4.3); nothing if it was acknowledged or answered."""
-        if request.state is Reception.UNANSWERED:
+        if request.state is UNANSWERED:
             self.counters.resetsSent += 1
             self._sendEmpty(RST, request)
             self._answered(request)
 
     def _answered(self, request: IncomingRequest) -> None:
-        request.state = Reception.ANSWERED
+        request.state = ANSWERED
         self._toAnswer -= 1
         self._pending.pop(request, None)
 
@@ -337,7 +337,7 @@ class Messaging:
             break
         if forgotten is not None:
             del self._pending[forgotten.exchange]
-            forgotten.exchange.state = Reception.FORGOTTEN
+            forgotten.exchange.state = FORGOTTEN
             self._toAnswer -= 1
             self.counters.unanswered += 1
         for deadline in self._pending.values():
@@ -377,7 +377,7 @@ class Messaging:
     def next(self) -> float:
         """When L{expire} has something to do, or infinity."""
         due = self._due
-        while due and due[0][1].state is not Reception.UNANSWERED:
+        while due and due[0][1].state is not UNANSWERED:
             due.popleft()
         soonest = self._deadlines.next()
         return min(soonest, due[0][0]) if due else soonest
