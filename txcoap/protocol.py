@@ -1,34 +1,25 @@
 """
-L{CoAPProtocol}: the machines of L{txcoap.sansio} driven by a reactor.
+L{CoAPProtocol}: CoAP over one socket, in both roles.
 
-One protocol serves one socket, in both roles. It gives the machines each datagram with the time, hands
-requests to a L{Site<txcoap.server.Site>}, fires the Deferreds of our own requests, sends what the
-machines want sent, and keeps one delayed call for whatever is due next.
+What peers ask goes to a L{Site<txcoap.server.Site>}, and its answers back; what we ask becomes Deferreds,
+and what is observed, calls. The machines are driven by L{txcoap.driver}.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from functools import partial
-from random import SystemRandom
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import MessageLengthError
-from twisted.internet.interfaces import IAddress, IDelayedCall
-from twisted.internet.protocol import DatagramProtocol
-from zope.interface import implementer
 
+from .driver import Driver, Trace
 from .errors import RequestError, SocketClosed
-from .interfaces import IDatagramReceiver, ISite, ITransport
+from .interfaces import ISite
 from .limits import DEFAULT_LIMITS, Limits
 from .message import Request
 from .options import Options
 from .parameters import DEFAULT_PARAMETERS, Parameters
-from .sansio.blocks import Transfers
-from .sansio.counters import Counters
 from .sansio.datagrams import Datagram
-from .sansio.deadlines import NEVER
 from .sansio.events import (
     Event,
     IncomingRequest,
@@ -43,14 +34,10 @@ from .sansio.events import (
     ResponseFailed,
     ResponseReceived,
 )
-from .sansio.exchanges import Exchanges
 from .sansio.observations import Relation
 from .sansio.transmissions import Chance, Transmission
 
-__all__ = ["CoAPProtocol", "Trace"]
-
-Trace = Callable[[str, bytes, Hashable], None]
-"""Is called with C{"received"} or C{"sent"}, a datagram's bytes and the peer's address."""
+__all__ = ["CoAPProtocol", "Observer", "Trace"]
 
 
 class Observer(Protocol):
@@ -63,8 +50,7 @@ class Observer(Protocol):
         """There will be none."""
 
 
-@implementer(IDatagramReceiver)
-class CoAPProtocol(DatagramProtocol):
+class CoAPProtocol(Driver):
     """
     CoAP over one socket: C{reactor.listenUDP(5683, CoAPProtocol(Site(root)))}.
 
@@ -77,10 +63,7 @@ class CoAPProtocol(DatagramProtocol):
     @param limits: The bounds of what peers can make grow.
     @param chance: For message IDs, tokens and time-outs; not guessable, but in tests.
     @param trace: Sees every datagram.
-    @ivar now: Gives the time by which the machines go, in seconds.
     """
-
-    noisy = False
 
     def __init__(
         self,
@@ -94,15 +77,7 @@ class CoAPProtocol(DatagramProtocol):
     ) -> None:
         if reactor is None:
             from twisted.internet import reactor
-        self.site = site
-        self.reactor = reactor
-        self.now: Callable[[], float] = reactor.seconds
-        self.trace = trace
-        self.isOpen = False
-        self.chance: Chance = chance or SystemRandom()
-        self._newExchanges = partial(Exchanges, self.chance, parameters, limits)
-        self._exchanges = self._newExchanges()
-        self._wasOpen = False
+        super().__init__(site, reactor, parameters, limits, chance, trace)
         # Those of our requests and pings that are under way.
         self._asked: dict[OutgoingRequest, Deferred[Datagram | None]] = {}
         self._pings: dict[Transmission, Deferred[None]] = {}
@@ -112,81 +87,10 @@ class CoAPProtocol(DatagramProtocol):
         self._observers: set[Observer] = set()
         # Whom to tell when a peer's request, not answered at once, no longer needs an answer.
         self._served: dict[IncomingRequest, Callable[[RequestError], None]] = {}
-        self._send: Callable[[bytes, Any, Any], int | None] = self._write
-        self._endsTurns = False
-        self._call: IDelayedCall | None = None
-        self._callAt = NEVER
-
-    @property
-    def parameters(self) -> Parameters:
-        """The transmission parameters."""
-        return self._exchanges.parameters
-
-    @property
-    def counters(self) -> Counters:
-        """What was counted since the socket was opened."""
-        return self._exchanges.counters
-
-    @property
-    def transfers(self) -> Transfers:
-        """The bodies that peers send and fetch in blocks."""
-        return self._exchanges.transfers
-
-    def freeTag(self) -> bytes:
-        """A Request-Tag that no request under way is likely to have (RFC 9175 3)."""
-        return self._exchanges.freeTag()
-
-    def freeToken(self, peer: Hashable) -> bytes:
-        """A token that no open request to a peer has."""
-        return self._exchanges.freeToken(peer)
-
-    def sizes(self) -> dict[str, int]:
-        """How much is in each table."""
-        return self._exchanges.sizes()
-
-    def getHost(self) -> IAddress:
-        """The address of the socket."""
-        address: IAddress = self._open.getHost()
-        return address
-
-    def toPeer(self, host: str, port: int) -> Any:
-        """
-        An address as L{request} and L{ping} take it.
-
-        @param host: A literal, or a path where the socket is a Unix socket.
-        @raise ValueError: if this socket cannot reach it.
-        """
-        toPeer = getattr(self._open, "toPeer", None)
-        return (host, port) if toPeer is None else toPeer(host, port)
-
-    @property
-    def _open(self) -> Any:
-        if self.transport is None:
-            raise SocketClosed("the socket is not open")
-        return self.transport
-
-    # The transport's side
-
-    def startProtocol(self) -> None:
-        """The socket is open; if there was another before, nothing is known of its peers."""
-        self.isOpen = True
-        if self._wasOpen:
-            self._exchanges = self._newExchanges()
-        self._wasOpen = True
-        transport: Any = self.transport
-        if ITransport.providedBy(transport):
-            self._send = transport.send
-            self._endsTurns = True
 
     def stopProtocol(self) -> None:
         """The socket is closed: what waits for anything fails."""
-        self.isOpen = False
-        self._endsTurns = False
-        self._send = self._write
-        if self._call is not None and self._call.active():
-            self._call.cancel()
-        self._call = None
-        self._callAt = NEVER
+        super().stopProtocol()
         now = self.now()
         error = SocketClosed("the socket was closed")
         # What is told may answer by cancelling others: each is taken out before it hears.
@@ -213,79 +117,6 @@ class CoAPProtocol(DatagramProtocol):
             relation.owner.observerLeft(relation, error)
         # Those that waited for their turn had it by then.
         self._exchanges.datagramsToSend()
-
-    def datagramReceived(self, data: bytes, peer: Any, local: Any = None) -> None:
-        """A datagram came; see L{IDatagramReceiver}."""
-        if self.trace is not None:
-            self.trace("received", data, peer)
-        event = self._exchanges.receiveDatagram(data, peer, local, self.now())
-        if isinstance(event, IncomingRequest):
-            if self.site is None:
-                self._exchanges.resetRequest(event)
-            else:
-                self.site.requestReceived(self, event)
-        elif event is not None:
-            self._deliver(event)
-        if not self._endsTurns:
-            self.turnEnded()
-
-    def datagramUnreachable(self, data: bytes, peer: Any, error: int) -> None:
-        """The network returned a datagram of ours; see L{IDatagramReceiver}."""
-        event = self._exchanges.receiveUnreachable(data, peer, error, self.now())
-        if event is not None:
-            self._deliver(event)
-
-    def turnEnded(self) -> None:
-        """Send what is to be sent, and see that the next deadline is met; see L{IDatagramReceiver}."""
-        try:
-            self._flush()
-        finally:
-            # Whatever fails, a trace say, time goes on for the rest.
-            self._schedule()
-
-    def _schedule(self) -> None:
-        due = self._exchanges.next()
-        if due < self._callAt and self.isOpen:
-            if self._call is not None:
-                self._call.cancel()
-            self._callAt = due
-            self._call = self.reactor.callLater(max(0.0, due - self.now()), self._expire)
-
-    def _expire(self) -> None:
-        # A call can come a rounding error early; the machines must not find that nothing is due.
-        now = max(self._callAt, self.now())
-        self._call = None
-        self._callAt = NEVER
-        try:
-            for event in self._exchanges.expire(now):
-                self._deliver(event)
-        finally:
-            self.turnEnded()
-
-    def _flush(self) -> None:
-        """Send what the machines want sent."""
-        for data, peer, local in self._exchanges.datagramsToSend():
-            if self.trace is not None:
-                self.trace("sent", data, peer)
-            error = self._send(data, peer, local)
-            if error is not None:
-                event = self._exchanges.receiveUnreachable(data, peer, error, self.now())
-                if event is not None:
-                    self._deliver(event)
-                    self._flush()
-
-    def _write(self, data: bytes, peer: Any, local: Any) -> int | None:
-        """Send by a transport of Twisted's own; see L{ITransport.send}."""
-        if self.transport is not None:
-            try:
-                self.transport.write(data, peer)
-            except BlockingIOError:
-                return None
-            except OSError as e:
-                return e.errno
-            except (MessageLengthError, ValueError):
-                return 1
-        return None
 
     # What happened
 
