@@ -104,7 +104,7 @@ class Driver(DatagramProtocol):
 
     def toPeer(self, host: str, port: int) -> Any:
         """
-        An address as L{request} and L{ping} take it.
+        An address as the transport takes and gives it.
 
         @param host: A literal, or a path where the socket is a Unix socket.
         @raise ValueError: if this socket cannot reach it.
