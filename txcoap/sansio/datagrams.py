@@ -153,10 +153,11 @@ def encode(
     tokenLength = len(token)
     if tokenLength > MAX_TOKEN_LENGTH:
         raise ValueError(f"a token has at most {MAX_TOKEN_LENGTH} bytes, not {tokenLength}")
-    head = _packHeader(0x40 | type << 4 | tokenLength, code, messageID) + token
-    if options is not NO_OPTIONS:
-        head += optionlist.encode(options)
-    return head + b"\xff" + payload if payload else head
+    head = _packHeader(0x40 | type << 4 | tokenLength, code, messageID)
+    wire = options.wire
+    if wire is None:
+        wire = optionlist.encode(options)
+    return b"".join((head, token, wire, b"\xff", payload) if payload else (head, token, wire))
 
 
 def empty(type: int, messageID: int) -> bytes:
