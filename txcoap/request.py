@@ -446,6 +446,30 @@ class Request(Message):
     def _isForgotten(self) -> bool:
         return self.finished and self.exchange.state is not Reception.ANSWERED
 
+    def answersAtOnce(self, result: Any) -> bool:
+        """
+        Answer with a small body, if that is all there is to it: the request asks for nothing else, and
+        nothing was set for the response. What most requests come to goes this short way; it must give
+        what L{Site.rendered} gives.
+
+        @return: Whether it did.
+        """
+        if result.__class__ is str:
+            body, options = result.encode("utf-8"), _TEXT
+        elif result.__class__ is bytes:
+            form = getattr(self.resource, "contentFormat", None) if result else None
+            body, options = result, NO_OPTIONS if form is None else _formatOptions(form)
+        else:
+            return False
+        site = self.site
+        isBare = self._options is NO_OPTIONS and self._code is None and self.block1 is None
+        isQuiet = not self._notifications and site.accessLog is None and not self.finished
+        if not (isBare and isQuiet and self.options.isPlain) or len(body) > site.blockwise.size:
+            return False
+        self.protocol.respond(self.exchange, DEFAULT_CODES[self.code], options, body)
+        self.finished = True
+        return True
+
     def toResponse(self, body: bytes) -> Response:
         """A body as a response, with the code and options that were set, or that go without saying."""
         options = self._options

@@ -93,7 +93,9 @@ class Site:
             request.resource = resource = self.getResourceFor(request)
             isWhole = isPlain and not exchange.payload and getattr(resource, "openBody", None) is None
             if isWhole or self.blockwise.admit(request, resource):
-                self.rendered(resource.render(request), request)
+                result = resource.render(request)
+                if not request.answersAtOnce(result):
+                    self.rendered(result, request)
         except Exception:
             self.failed(Failure(), request)
         if not request.finished and not request.isLasting:
