@@ -102,29 +102,45 @@ class Ages(Generic[T]):
 
     They lie in buckets, each for a thousandth of the lifetime: eight bytes for a thing, and no object
     of its own. None is due before its lifetime is over, nor later than a thousandth of it after that.
+
+    @ivar closes: Until when the newest bucket takes things; after that L{open} makes another.
+    @ivar newest: That bucket.
     """
 
-    __slots__ = ("_buckets", "_closes", "_grain", "_lifetime", "_newest")
+    __slots__ = ("_buckets", "_grain", "_lifetime", "closes", "newest")
+
+    closes: float
+    newest: list[T]
 
     def __init__(self, lifetime: float) -> None:
         self._lifetime = lifetime
         self._grain = lifetime / 1000
         self._buckets: deque[tuple[float, list[T]]] = deque()
-        self._newest: list[T] = []
-        self._closes = -NEVER
+        self._close()
 
     def add(self, thing: T, now: float) -> None:
         """Keep a thing from now on."""
-        if now > self._closes or not self._buckets:
-            self._closes = now + self._grain
-            self._newest = []
-            self._buckets.append((self._closes + self._lifetime, self._newest))
-        self._newest.append(thing)
+        if now > self.closes:
+            self.open(now)
+        self.newest.append(thing)
+
+    def open(self, now: float) -> None:
+        """Begin a bucket."""
+        self.closes = now + self._grain
+        self.newest = []
+        self._buckets.append((self.closes + self._lifetime, self.newest))
+
+    def _close(self) -> None:
+        self.closes = -NEVER
+        self.newest = []
 
     def expire(self, now: float) -> Iterator[T]:
         """Those whose lifetime is over; they are kept no longer."""
         while self._buckets and self._buckets[0][0] <= now:
-            yield from self._buckets.popleft()[1]
+            _, things = self._buckets.popleft()
+            if not self._buckets:
+                self._close()
+            yield from things
 
     def popOldest(self) -> T | None:
         """One of the oldest, kept no longer; None if there is none."""
@@ -134,6 +150,7 @@ class Ages(Generic[T]):
             if things:
                 return things.pop()
             buckets.popleft()
+        self._close()
         return None
 
     def next(self) -> float:

@@ -75,8 +75,8 @@ class Duplicates:
         self._ages: list[list[Ages[int]]] = [
             [Ages(lifetime) for _ in Rank] for lifetime in (exchangeLifetime, nonLifetime)
         ]
-        # The same by type and code: what is to be called for a message.
-        self._remember = [[ages[rank].add for rank in RANKS] for ages in self._ages]
+        # The same by type and code.
+        self._agesOf = [[ages[rank] for rank in RANKS] for ages in self._ages]
 
     def add(self, key: int, code: int, type: int, now: float) -> bool:
         """
@@ -90,7 +90,11 @@ class Duplicates:
             return False
         self.replies[key] = b""
         self.size += ENTRY_SIZE
-        self._remember[type][code](key, now)
+        # As ages.add does; this is done for every message.
+        ages = self._agesOf[type][code]
+        if now > ages.closes:
+            ages.open(now)
+        ages.newest.append(key)
         if self._sweep is None:
             self._sweep = self._deadlines.set(now + self._shorterLifetime, self._forgetOld, None)
         return True

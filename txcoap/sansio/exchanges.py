@@ -256,6 +256,8 @@ class Exchanges:
         """
         if token is None:
             token = self.freeToken(peer)
+        elif not isinstance(token, bytes):
+            raise TypeError(f"a token is bytes; got {token!r}")
         elif len(token) > MAX_TOKEN_LENGTH:
             raise ValueError(f"a token has at most {MAX_TOKEN_LENGTH} bytes; got {token.hex()!r}")
         elif (peer, token) in self._open:

@@ -104,7 +104,6 @@ class Messaging:
         self.transmissions = Transmissions(parameters, limits, chance, self.counters)
         self._deadlines = self.transmissions.deadlines
         self._send = self.transmissions.send
-        self._limits = limits
         self._piggybackDelay = parameters.PIGGYBACK_DELAY
         self._duplicates = Duplicates(
             parameters.EXCHANGE_LIFETIME,
@@ -120,6 +119,7 @@ class Messaging:
         self._forgetting: Deadline | None = None
         # With the responses that are not acknowledged yet, what Limits.pendingRequests counts.
         self._toAnswer = 0
+        self._maximumToAnswer = limits.pendingRequests
 
     # What comes
 
@@ -150,7 +150,7 @@ class Messaging:
             self._repeat(key, datagram.type, peer, local)
             return None
         isKnown = key is None or self._duplicates.add(key, datagram.code, datagram.type, now)
-        if not isKnown or self._toAnswer + self.transmissions.separate >= self._limits.pendingRequests:
+        if not isKnown or self._toAnswer + self.transmissions.separate >= self._maximumToAnswer:
             self._refuse(datagram, key, peer, local)
             return None
         request = IncomingRequest(datagram, peer, local, key)
