@@ -8,13 +8,19 @@ The machines of one socket stand on each other::
                         ^                                               |
                         |                                               v
     exchanges   which response belongs to which request; what cannot be understood
+                (beside it blocks, the bodies that peers send and fetch, and notifying, who observes)
                         ^                                               |
                         |                                               v
-    messaging   acknowledgement, retransmission, duplicates, IDs, whose turn it is
-                (on duplicates, peers, deadlines)
+    messaging   what comes: requests, responses, acknowledgements  (on duplicates)
+                        ^                                               |
+                        |                                               v
+    transmissions   what goes: retransmission, IDs, whose turn it is  (on peers, deadlines)
                         ^                                               |
                         |                                               v
     datagrams   one message to and from bytes  (on optionlist)
+
+Two more are for whoever asks, one for each request or relation: L{txcoap.sansio.fetching}, a request and a
+response with bodies of any length, and L{txcoap.sansio.observations}, which notification is news.
 
 Whoever drives them calls, on L{Exchanges<txcoap.sansio.exchanges.Exchanges>}:
 
