@@ -11,10 +11,11 @@ from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.wire import CLIENT, SERVER, ServerTestCase
+from txcoap.addresses import addressOf, describeAddress
 from txcoap.codes import Code
 from txcoap.errors import MalformedOption
 from txcoap.options import Options
-from txcoap.request import Request, addressOf, describeAddress
+from txcoap.request import Request
 from txcoap.resource import Resource
 from txcoap.sansio.datagrams import CON, NON, Datagram
 

@@ -14,249 +14,27 @@ L{Options.unrecognized} names those of them that are critical.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from operator import itemgetter
-from typing import Any, Generic, NamedTuple, TypeVar, overload
+from typing import Any
 
 from .block import Block
+from .definitions import (
+    BLOCK,
+    EMPTY,
+    FORMAT,
+    OPAQUE,
+    STRING,
+    UINT,
+    Flag,
+    OptionDefinition,
+    Pair,
+    Repeated,
+    Single,
+)
 from .errors import MalformedOption
-from .formats import contentFormat
 
 __all__ = ["DEFINITIONS", "NO_OPTIONS", "OptionDefinition", "Options", "definitionOf"]
-
-T = TypeVar("T")
-Pair = tuple[int, bytes]
-
-
-class ValueFormat(NamedTuple):
-    """
-    How an option's value is written (RFC 7252 3.2).
-
-    @ivar name: The RFC's word.
-    @ivar encode: A user's value to bytes; C{ValueError} or C{TypeError} if it is no such value.
-    @ivar decode: A peer's bytes to a value; C{ValueError} if they are none.
-    """
-
-    name: str
-    encode: Callable[[Any], bytes]
-    decode: Callable[[bytes], Any]
-
-
-def _encodeUint(value: Any) -> bytes:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(f"expected a whole number from 0 up, got {value!r}")
-    return value.to_bytes((value.bit_length() + 7) // 8, "big")
-
-
-def _decodeUint(data: bytes) -> int:
-    return int.from_bytes(data, "big")
-
-
-def _encodeString(value: Any) -> bytes:
-    if not isinstance(value, str):
-        raise ValueError(f"expected text (str), got {value!r}")
-    return value.encode("utf-8")
-
-
-def _decodeString(data: bytes) -> str:
-    return data.decode("utf-8")
-
-
-def _encodeOpaque(value: Any) -> bytes:
-    if not isinstance(value, (bytes, bytearray, memoryview)):
-        raise ValueError(f"expected bytes, got {value!r}")
-    return bytes(value)
-
-
-def _encodeFormat(value: int | str) -> bytes:
-    return _encodeUint(contentFormat(value))
-
-
-def _encodeEmpty(value: bool) -> bytes:
-    if value is not True:
-        raise ValueError(f"expected True (or None to leave it out), got {value!r}")
-    return b""
-
-
-def _encodeBlock(value: Any) -> bytes:
-    if isinstance(value, tuple):
-        value = Block(*value).toUint()
-    return _encodeUint(value)
-
-
-def _decodeBlock(data: bytes) -> Block:
-    return Block.fromUint(int.from_bytes(data, "big"))
-
-
-EMPTY = ValueFormat("empty", _encodeEmpty, lambda data: True)
-OPAQUE = ValueFormat("opaque", _encodeOpaque, bytes)
-UINT = ValueFormat("uint", _encodeUint, _decodeUint)
-STRING = ValueFormat("string", _encodeString, _decodeString)
-FORMAT = ValueFormat("uint", _encodeFormat, _decodeUint)
-BLOCK = ValueFormat("uint", _encodeBlock, _decodeBlock)
-
-
-# What no option's value is: it was not looked for yet.
-_UNREAD = object()
-
-
-class OptionDefinition:
-    """
-    What is known of one option number.
-
-    @ivar number: 1 to 65535.
-    @ivar name: The registry's name: C{"Uri-Path"}.
-    @ivar format: A L{ValueFormat}.
-    @ivar minimum: The least length of the value in bytes.
-    @ivar maximum: The greatest length of the value in bytes.
-    @ivar repeatable: Whether a message may carry it more than once.
-    @ivar recognized: Whether this implementation knows what to do with it. One that it does not
-        recognize is refused where it is critical, whether the registry names it or not.
-    """
-
-    repeatable = False
-
-    def __init__(
-        self,
-        number: int,
-        name: str,
-        format: ValueFormat,
-        minimum: int,
-        maximum: int,
-        recognized: bool = True,
-    ) -> None:
-        self.number = number
-        self.name = name
-        self.format = format
-        self.minimum = minimum
-        self.maximum = maximum
-        self.recognized = recognized
-        self.attribute = ""
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.attribute = name
-
-    @property
-    def isCritical(self) -> bool:
-        """Whether a message must be refused where this is not understood (RFC 7252 5.4.1)."""
-        return self.number & 1 == 1
-
-    @property
-    def isUnsafe(self) -> bool:
-        """Whether a proxy that does not know it may not forward the message (RFC 7252 5.4.2)."""
-        return self.number & 2 == 2
-
-    @property
-    def isNoCacheKey(self) -> bool:
-        """Whether two requests that differ in this alone share a cache entry (RFC 7252 5.4.2)."""
-        return self.number & 0x1E == 0x1C
-
-    def allows(self, value: bytes) -> bool:
-        """Whether the value has a length that the option's definition allows."""
-        return self.minimum <= len(value) <= self.maximum
-
-    def encode(self, value: object) -> bytes:
-        """
-        One value as bytes.
-
-        @raise ValueError: if it is no value of this option; the text says why.
-        """
-        try:
-            data = self.format.encode(value)
-        except ValueError as e:
-            raise ValueError(f"{self.name}: {e}") from None
-        if not self.allows(data):
-            raise ValueError(
-                f"{self.name} takes {self.minimum} to {self.maximum} bytes; {value!r} needs {len(data)}"
-            )
-        return data
-
-    def decode(self, data: bytes) -> Any:
-        """
-        One value from a peer's bytes.
-
-        @raise MalformedOption: if they are none, as with text that is no UTF-8.
-        """
-        try:
-            return self.format.decode(data)
-        except ValueError:
-            raise MalformedOption(f"{self.name} is not valid {self.format.name}") from None
-
-    def encodeAll(self, value: object) -> list[Pair]:
-        """A user's value for this option as pairs of number and bytes."""
-        return [(self.number, self.encode(value))]
-
-    def valueIn(self, options: Options) -> Any:
-        """The value that a message's options give this one."""
-        value = options._values.get(self.number, _UNREAD)
-        if value is _UNREAD:
-            value = options._values[self.number] = self._read(options)
-        return value
-
-    def _read(self, options: Options) -> Any:
-        wanted = self.number
-        for number, data in options.pairs:
-            if number == wanted and self.minimum <= len(data) <= self.maximum:
-                return self.decode(data)
-        return None
-
-    def __repr__(self) -> str:
-        return (
-            f"<OptionDefinition {self.number} {self.name} {self.format.name} {self.minimum}-{self.maximum}>"
-        )
-
-
-class Single(OptionDefinition, Generic[T]):
-    """An option that a message carries at most once."""
-
-    @overload
-    def __get__(self, options: None, owner: type) -> Single[T]: ...
-    @overload
-    def __get__(self, options: Options, owner: type) -> T | None: ...
-    def __get__(self, options: Options | None, owner: type) -> Single[T] | T | None:
-        return self if options is None else self.valueIn(options)
-
-
-class Flag(OptionDefinition):
-    """An option without a value: there or not."""
-
-    @overload
-    def __get__(self, options: None, owner: type) -> Flag: ...
-    @overload
-    def __get__(self, options: Options, owner: type) -> bool: ...
-    def __get__(self, options: Options | None, owner: type) -> Flag | bool:
-        return self if options is None else bool(self.valueIn(options))
-
-    def encodeAll(self, value: object) -> list[Pair]:
-        return [] if value is False else super().encodeAll(value)
-
-
-class Repeated(OptionDefinition, Generic[T]):
-    """An option that a message may carry several times; its value is a tuple, empty without any."""
-
-    repeatable = True
-
-    @overload
-    def __get__(self, options: None, owner: type) -> Repeated[T]: ...
-    @overload
-    def __get__(self, options: Options, owner: type) -> tuple[T, ...]: ...
-    def __get__(self, options: Options | None, owner: type) -> Repeated[T] | tuple[T, ...]:
-        if options is None:
-            return self
-        value: tuple[T, ...] | None = options._values.get(self.number)
-        return self.valueIn(options) if value is None else value
-
-    def _read(self, options: Options) -> tuple[T, ...]:
-        decode, number = self.decode, self.number
-        return tuple([decode(data) for found, data in options.pairs if found == number and self.allows(data)])
-
-    def encodeAll(self, value: object) -> list[Pair]:
-        if isinstance(value, bytes):
-            value = (value,)
-        if isinstance(value, str) or not isinstance(value, Iterable):
-            raise ValueError(f'{self.attribute} takes a sequence, such as ("a", "b"); got {value!r}')
-        return [(self.number, self.encode(each)) for each in value]
-
 
 _OBSERVE = 6
 _BLOCK2 = 23

@@ -10,8 +10,8 @@ from twisted.internet.interfaces import IAddress, IProtocol
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 
+from .addresses import addressOf
 from .message import Response
-from .request import addressOf
 from .sansio.datagrams import Datagram
 
 __all__ = ["ReceivedResponse"]

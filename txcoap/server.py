@@ -12,6 +12,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from .addresses import describeAddress
+from .answered import DEFAULT_CODES
 from .blockwise import Blockwise
 from .codes import Code
 from .discovery import WELL_KNOWN_CORE, WellKnownCore
@@ -30,7 +32,7 @@ from .message import Response
 from .options import NO_OPTIONS
 from .parameters import DEFAULT_PARAMETERS, Parameters
 from .protocol import CoAPProtocol
-from .request import DEFAULT_CODES, NOT_DONE_YET, Request, describeAddress
+from .request import NOT_DONE_YET, Request
 from .resource import getChildForRequest
 from .sansio.events import IncomingRequest
 

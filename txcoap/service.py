@@ -16,9 +16,9 @@ from twisted.internet.interfaces import IAddress, IListeningPort
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from .addresses import describeAddress
 from .endpoints import serverFromString
 from .interfaces import IResource, ISite
-from .request import describeAddress
 from .server import Site
 
 __all__ = ["CoAPService", "makeRoot"]

@@ -13,8 +13,9 @@ from typing import Any, NoReturn, TypeVar
 from .. import __version__
 from ..block import MAX_EXPONENT
 from ..codes import Code
+from ..definitions import BLOCK, EMPTY, FORMAT, OPAQUE, STRING, UINT, Pair, ValueFormat
 from ..formats import contentFormat
-from ..options import BLOCK, EMPTY, FORMAT, OPAQUE, STRING, UINT, Pair, ValueFormat, definitionOf
+from ..options import definitionOf
 from ..uri import URI
 from .display import printable
 from .failures import EXITS, Exit

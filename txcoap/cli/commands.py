@@ -10,6 +10,7 @@ from typing import Any
 from twisted.internet.error import CannotListenError
 from twisted.internet.task import deferLater
 
+from ..addresses import addressOf, describeAddress
 from ..client import Agent
 from ..codes import Code
 from ..discovery import WELL_KNOWN_CORE
@@ -26,7 +27,6 @@ from ..linkformat import parse
 from ..message import Response
 from ..options import Options
 from ..protocol import Trace
-from ..request import addressOf, describeAddress
 from ..uri import URI
 from .arguments import METHODS, Arguments
 from .console import Console, OutputError, OutputFile

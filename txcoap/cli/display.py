@@ -7,13 +7,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Hashable, Iterable, Iterator
 
+from ..addresses import addressOf, describeAddress
 from ..block import Block
+from ..definitions import FORMAT, OPAQUE, STRING, Pair
 from ..errors import FormatError, MalformedOption
 from ..formats import formatName
 from ..linkformat import Link
 from ..message import Response
-from ..options import DEFINITIONS, FORMAT, OPAQUE, STRING, Pair
-from ..request import addressOf, describeAddress
+from ..options import DEFINITIONS
 from ..sansio.datagrams import decode
 
 __all__ = [

@@ -18,8 +18,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from ..definitions import Pair
 from ..errors import FormatError
-from ..options import NO_OPTIONS, Options, Pair
+from ..options import NO_OPTIONS, Options
 
 __all__ = ["decode", "encode", "encodeOne"]
 

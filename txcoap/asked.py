@@ -1,0 +1,152 @@
+"""
+L{AskedRequest}: what is asked, and by whom; what stands below L{Request<txcoap.request.Request>}.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from twisted.internet.interfaces import IAddress
+
+from .addresses import addressOf, describeAddress
+from .errors import PreconditionFailed, UnsupportedContentFormat
+from .formats import contentFormat, formatName
+from .message import Message
+from .options import Options
+from .sansio.events import IncomingRequest
+
+if TYPE_CHECKING:
+    from .protocol import CoAPProtocol
+    from .server import Site
+
+__all__ = ["AskedRequest"]
+
+# What need not be percent-encoded in path and query alike (RFC 3986 3.3, 3.4).
+_SAFE = "!$'()*+,;=:@"
+
+
+class AskedRequest(Message):
+    """
+    What a request asks; see L{Request<txcoap.request.Request>} for the attributes.
+    """
+
+    def __init__(self, site: Site, protocol: CoAPProtocol, exchange: IncomingRequest) -> None:
+        self.site = site
+        self.protocol = protocol
+        self.exchange = exchange
+        self.code = exchange.code
+        self.options = exchange.options
+        self.payload = exchange.payload
+        self.prepath: list[str] = []
+        self.postpath: list[str] = []
+
+    @property
+    def method(self) -> str:
+        """The method's name, such as C{"GET"}."""
+        return self.code.phrase
+
+    @property
+    def path(self) -> str:
+        """The path, its segments joined by slashes, decoded: C{"/sensors/1"}."""
+        return "/" + "/".join(self.options.uriPath)
+
+    @property
+    def query(self) -> tuple[str, ...]:
+        """The query's arguments as they came, decoded: C{("unit=c", "raw")}."""
+        return self.options.uriQuery
+
+    @property
+    def uri(self) -> str:
+        """Path and query, decoded: C{"/sensors/1?unit=c"}."""
+        query = self.query
+        return f"{self.path}?{'&'.join(query)}" if query else self.path
+
+    @property
+    def reference(self) -> str:
+        """Path and query, percent-encoded, for logs: a single line of ASCII, whatever a peer sends."""
+        raw = self.options.get
+        path = "".join("/" + quote(each, safe=_SAFE) for each in raw(Options.uriPath.number)) or "/"
+        query = "&".join(quote(each, safe=_SAFE) for each in raw(Options.uriQuery.number))
+        return f"{path}?{query}" if query else path
+
+    @property
+    def args(self) -> dict[str, list[str]]:
+        """The query's arguments by name, each with its values; C{""} for one without a value."""
+        args: dict[str, list[str]] = {}
+        for each in self.query:
+            name, _, value = each.partition("=")
+            args.setdefault(name, []).append(value)
+        return args
+
+    @property
+    def content(self) -> BytesIO:
+        """The body as a file."""
+        return BytesIO(self.payload)
+
+    @property
+    def accept(self) -> int | None:
+        """The content format that the client asks for, by number; None if any will do."""
+        return self.options.accept
+
+    @property
+    def isConfirmable(self) -> bool:
+        """Whether the request came in a confirmable message."""
+        return self.exchange.confirmable
+
+    @property
+    def token(self) -> bytes:
+        """The request's token."""
+        return self.exchange.token
+
+    @property
+    def messageID(self) -> int:
+        """The ID of the message that the request came in."""
+        return self.exchange.messageID
+
+    @property
+    def peer(self) -> Any:
+        """Who asks, as the transport writes it."""
+        return self.exchange.peer
+
+    def getClientAddress(self) -> IAddress:
+        """Who asks, as a Twisted address."""
+        return addressOf(self.exchange.peer)
+
+    def getHost(self) -> IAddress:
+        """The address that the server listens at."""
+        return self.protocol.getHost()
+
+    # Whether it can be served
+
+    def requireFormat(self, *formats: int | str) -> int:
+        """
+        See that the body is in a format that the resource takes.
+
+        @param formats: What it takes, by name or number.
+        @return: The number of the body's format.
+        @raise UnsupportedContentFormat: if it is in none of them, or none is given.
+        """
+        numbers = [contentFormat(each) for each in formats]
+        given = self.contentFormat
+        if given is None or given not in numbers:
+            raise UnsupportedContentFormat(f"give {' or '.join(map(formatName, numbers))}")
+        return given
+
+    def checkPreconditions(self, etag: bytes | None) -> None:
+        """
+        Judge If-Match and If-None-Match, before anything is changed (RFC 7252 5.10.8).
+
+        @param etag: The entity tag of the resource as it is, C{b""} if it has none; None if the
+            resource does not exist.
+        @raise PreconditionFailed: if they do not hold.
+        """
+        wanted = self.options.ifMatch
+        if wanted and (etag is None or not (b"" in wanted or etag in wanted)):
+            raise PreconditionFailed("If-Match does not hold")
+        if self.options.ifNoneMatch and etag is not None:
+            raise PreconditionFailed("If-None-Match does not hold: it exists")
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {self.reference} from {describeAddress(self.getClientAddress())}>"
