@@ -18,12 +18,9 @@ from zope.interface import implementer
 from .block import exponentFor
 from .bodies import Manner, Progress, StreamedResponse, converse
 from .codes import Code
-from .errors import CoAPError, SocketClosed, Unreachable, UnsupportedScheme
-from .formats import LINK_FORMAT
+from .errors import CoAPError, SocketClosed, Unreachable
 from .interfaces import IAgent
 from .limits import DEFAULT_LIMITS, Limits
-from .linkformat import Link, parse
-from .message import Response
 from .names import resolve
 from .observation import Observation
 from .options import NO_OPTIONS, Options
@@ -34,6 +31,7 @@ from .received import ReceivedResponse
 from .sansio.transmissions import Chance
 from .transports import udp, unix
 from .uri import URI
+from .verbs import Verbs, targetOf
 
 __all__ = ["Agent", "ReceivedResponse"]
 
@@ -43,7 +41,7 @@ _NO_SUCH_FAMILY = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPOR
 
 
 @implementer(IAgent)
-class Agent:
+class Agent(Verbs):
     """
     Asks CoAP servers: C{response = await Agent(reactor).get("coap://localhost/light")}.
 
@@ -86,7 +84,7 @@ class Agent:
         trace: Trace | None = None,
         chance: Chance | None = None,
     ) -> None:
-        self._reactor = reactor
+        self.reactor = reactor
         self._manner = Manner(
             exponent=exponentFor(blockSize),
             maximum=maximumBody,
@@ -103,34 +101,6 @@ class Agent:
         self._freshPorts: set[IListeningPort] = set()
         self._lookups: set[Deferred[Any]] = set()
         self._closings = 0
-
-    def get(self, uri: str | URI, **how: Any) -> Deferred[Any]:
-        """GET; see L{request}."""
-        return self.request(Code.GET, uri, **how)
-
-    def post(self, uri: str | URI, payload: Any = b"", **how: Any) -> Deferred[Any]:
-        """POST; see L{request}."""
-        return self.request(Code.POST, uri, payload, **how)
-
-    def put(self, uri: str | URI, payload: Any = b"", **how: Any) -> Deferred[Any]:
-        """PUT; see L{request}."""
-        return self.request(Code.PUT, uri, payload, **how)
-
-    def delete(self, uri: str | URI, **how: Any) -> Deferred[Any]:
-        """DELETE; see L{request}."""
-        return self.request(Code.DELETE, uri, **how)
-
-    def fetch(self, uri: str | URI, payload: Any = b"", **how: Any) -> Deferred[Any]:
-        """FETCH (RFC 8132 2); see L{request}."""
-        return self.request(Code.FETCH, uri, payload, **how)
-
-    def patch(self, uri: str | URI, payload: Any = b"", **how: Any) -> Deferred[Any]:
-        """PATCH (RFC 8132 3); see L{request}."""
-        return self.request(Code.PATCH, uri, payload, **how)
-
-    def iPatch(self, uri: str | URI, payload: Any = b"", **how: Any) -> Deferred[Any]:
-        """The idempotent PATCH, iPATCH (RFC 8132 3); see L{request}."""
-        return self.request(Code.IPATCH, uri, payload, **how)
 
     def request(
         self,
@@ -185,7 +155,7 @@ class Agent:
             request back: nothing more is sent.
         """
         try:
-            target = _targetOf(uri)
+            target = targetOf(uri)
             request, producer = makeRequest(method, target, payload, params, json, options, values)
             manner = self._manner.evolve(
                 confirmable=confirmable,
@@ -224,7 +194,7 @@ class Agent:
             L{request} does when there is no response. Cancelling it takes the request back.
         """
         try:
-            target = _targetOf(uri)
+            target = targetOf(uri)
             request, _ = makeRequest(method, target, payload, params, None, options, values)
             if request.code not in (Code.GET, Code.FETCH):
                 raise ValueError(f"only GET and FETCH can observe, not {request.code.phrase}")
@@ -247,7 +217,7 @@ class Agent:
             L{RequestError<txcoap.errors.RequestError>}.
         """
         try:
-            target = _targetOf(uri)
+            target = targetOf(uri)
         except (CoAPError, TypeError):
             return fail()
 
@@ -255,29 +225,6 @@ class Agent:
             return protocol.ping(peer, timeout=remaining)
 
         return self._withPeer(target, timeout, ping)
-
-    def discover(self, uri: str | URI, *queries: str, **how: Any) -> Deferred[tuple[Link, ...]]:
-        """
-        Ask a server what it has (RFC 6690, RFC 7252 7.2).
-
-        @param uri: The server's URI; its path and query do not matter.
-        @param queries: What to ask for, such as C{"rt=temperature*"} (RFC 6690 4.1).
-        @param how: As for L{request}.
-        @return: A Deferred of a tuple of L{Link}, whose targets are percent-encoded, also where the server
-            left that out; it fails as L{request} does, with a L{ResponseError
-            <txcoap.errors.ResponseError>}, or with L{LinkFormatError<txcoap.errors.LinkFormatError>}.
-        """
-        try:
-            base = _uriOf(uri)
-        except (CoAPError, TypeError):
-            return fail()
-        core = URI(base.scheme, base.host, base.port, (".well-known", "core"), queries)
-
-        def read(response: Response) -> tuple[Link, ...]:
-            response.raiseForCode()
-            return parse(response.payload.decode("utf-8", "replace"), lenient=True)
-
-        return self.get(core, **{"accept": LINK_FORMAT, **how}).addCallback(read)
 
     def close(self) -> Deferred[None]:
         """
@@ -308,14 +255,14 @@ class Agent:
         if target.isLiteral:
             family = "IPv6" if ":" in target.host else "IPv4"
             return self._tryAll([family], [target.host], target.port, timeout, ask)
-        began = self._reactor.seconds()
+        began = self.reactor.seconds()
 
         def resolved(hosts: list[str]) -> Deferred[Any]:
             families = ["IPv6" if ":" in host else "IPv4" for host in hosts]
-            left = None if timeout is None else max(0.0, timeout - (self._reactor.seconds() - began))
+            left = None if timeout is None else max(0.0, timeout - (self.reactor.seconds() - began))
             return self._tryAll(families, hosts, target.port, left, ask)
 
-        looking = resolve(self._reactor, target.host, timeout)
+        looking = resolve(self.reactor, target.host, timeout)
         self._lookups.add(looking)
         return looking.addBoth(self._lookedUp, looking, self._closings).addCallback(resolved)
 
@@ -389,12 +336,12 @@ class Agent:
     def _open(self, family: str) -> IListeningPort:
         protocol = self._newProtocol()
         if family == "unix":
-            return unix.openClient(self._reactor, protocol)
+            return unix.openClient(self.reactor, protocol)
         host, port = self._bindAddress
         interface = host or _WILDCARDS[family]
         try:
             # Whoever asks does not care at which address the answer comes.
-            return udp.listenUDP(self._reactor, port, protocol, interface, tellLocal=False)
+            return udp.listenUDP(self.reactor, port, protocol, interface, tellLocal=False)
         except CannotListenError as e:
             number = getattr(e.socketError, "errno", None)
             if number not in _NO_SUCH_FAMILY:
@@ -407,22 +354,3 @@ class Agent:
             return result
         self._freshPorts.discard(port)
         return maybeDeferred(port.stopListening).addCallback(lambda _: result)
-
-
-def _targetOf(uri: str | URI) -> URI:
-    """
-    Whom to ask for what.
-
-    @raise UnsupportedScheme: for a scheme that is not served here; never is a URI asked over a transport
-        weaker than it says (RFC 7252 6.2).
-    """
-    target = _uriOf(uri)
-    if target.scheme != "coap":
-        raise UnsupportedScheme(f"{target.scheme} is not served here, only coap; {target} was not asked")
-    return target
-
-
-def _uriOf(uri: str | URI) -> URI:
-    if not isinstance(uri, (str, URI)):
-        raise TypeError(f"a URI is text (str) in CoAP; got {uri!r}")
-    return uri if isinstance(uri, URI) else URI.fromText(uri)

@@ -183,8 +183,10 @@ class IRange(Interface):
 class IAgent(Interface):
     """
     What asks. L{txcoap.Agent} implements it, and so do agents that stand around another: each adds one
-    thing, and passes on the rest.
+    thing, and passes on the rest. L{txcoap.verbs.Verbs} makes C{get}, C{put} and so on of it.
     """
+
+    reactor = Attribute("What tells the time and calls later: an C{IReactorTime}.")
 
     def request(method: Any, uri: Any, payload: bytes = b"", **how: Any) -> Deferred[Any]:
         """
@@ -196,4 +198,31 @@ class IAgent(Interface):
         @param how: as for L{txcoap.Agent.request}.
         @return: a Deferred of a L{Response<txcoap.Response>} of whatever code; it fails with a
             L{RequestError<txcoap.errors.RequestError>}. Cancelling it takes the request back.
+        """
+
+    def observe(uri: Any, payload: bytes = b"", **how: Any) -> Deferred[Any]:
+        """
+        Observe a resource.
+
+        @param uri: text, or a L{URI<txcoap.uri.URI>}.
+        @param payload: the body of a FETCH.
+        @param how: as for L{txcoap.Agent.observe}.
+        @return: a Deferred of something like an L{Observation<txcoap.observation.Observation>}, which
+            fires when its first state is here. Cancelling it takes the request back.
+        """
+
+    def ping(uri: Any, *, timeout: float | None = None) -> Deferred[None]:
+        """
+        Ask whether a peer is there.
+
+        @param uri: its URI.
+        @param timeout: seconds.
+        @return: a Deferred that fires with None, or fails with a L{RequestError<txcoap.errors.RequestError>}.
+        """
+
+    def close() -> Deferred[None]:
+        """
+        Close what the agent opened, and let go of what is under way.
+
+        @return: a Deferred that fires with None when that is done.
         """
