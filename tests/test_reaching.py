@@ -92,7 +92,7 @@ class SocketTests(AgentTestCase):
         reading = readBody(self.successResultOf(streaming))
         self.wire.settle()
         self.assertEqual(self.successResultOf(reading), bytes(5000))
-        self.assertFalse(agent._freshPorts)
+        self.assertEqual(agent.getHosts(), [])
 
     def test_freshStreamOfOneBlock(self) -> None:
         """One that is here as a whole needs none."""
@@ -101,7 +101,7 @@ class SocketTests(AgentTestCase):
         streaming = agent.get(uri, stream=True)
         self.wire.settle()
         response = self.successResultOf(streaming)
-        self.assertFalse(agent._freshPorts)
+        self.assertEqual(agent.getHosts(), [])
         self.assertEqual(self.successResultOf(readBody(response)), b"all")
 
     def test_freshObservation(self) -> None:
@@ -118,11 +118,11 @@ class SocketTests(AgentTestCase):
         self.wire.settle()
         self.assertEqual(states, [b"0", b"1"])
         cancelling = observation.cancel()
-        self.assertTrue(agent._freshPorts)
+        self.assertEqual(len(agent.getHosts()), 1)
         self.wire.settle()
         self.successResultOf(cancelling)
         self.assertEqual(counter.observerCount, 0)
-        self.assertFalse(agent._freshPorts)
+        self.assertEqual(agent.getHosts(), [])
 
     def test_freshClose(self) -> None:
         """C{close} closes those too."""
@@ -281,6 +281,21 @@ class NameTests(AgentTestCase):
             protocol.datagramUnreachable(data, whereto, errno.ECONNREFUSED)
         self.reply()
         self.successResultOf(waiting)
+
+    def test_oneTimeout(self) -> None:
+        """The time of a request is for all addresses together, not for each anew."""
+        self.wire.loses = lambda whence, whereto, data: True
+        waiting = self.agent.get("coap://many.example/", timeout=10)
+        self.reactor.elapse(4)
+        for protocol in [self.wire.sockets[address].protocol for address in self.ours()]:
+            _, whereto, data = self.wire.sent[-1]
+            protocol.datagramUnreachable(data, whereto, errno.EHOSTUNREACH)
+            protocol.turnEnded()
+        self.assertEqual(self.wire.sent[-1][1][0], "192.0.2.52")
+        self.reactor.elapse(5.9)
+        self.assertNoResult(waiting)
+        self.reactor.elapse(0.2)
+        self.failureResultOf(waiting, errors.NoAcknowledgement)
 
     def test_noAddressLeft(self) -> None:
         """Where none can be reached, the last one's failure stands."""

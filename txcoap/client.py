@@ -4,40 +4,32 @@ L{Agent}: from a URI to a response.
 
 from __future__ import annotations
 
-import errno
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail, gatherResults, maybeDeferred
-from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort
-from twisted.python.failure import Failure
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IAddress
 from zope.interface import implementer
 
 from .block import exponentFor
-from .bodies import Manner, Progress, StreamedResponse, converse
+from .bodies import Manner, Progress, converse
 from .codes import Code
-from .errors import CoAPError, SocketClosed, Unreachable
+from .errors import CoAPError
 from .interfaces import IAgent
 from .limits import DEFAULT_LIMITS, Limits
-from .names import resolve
 from .observation import Observation
 from .options import NO_OPTIONS, Options
 from .outgoing import makeRequest
 from .parameters import DEFAULT_PARAMETERS, Parameters
 from .protocol import CoAPProtocol, Trace
+from .reaching import Reach
 from .received import ReceivedResponse
 from .sansio.transmissions import Chance
-from .transports import udp, unix
 from .uri import URI
 from .verbs import Verbs, targetOf
 
 __all__ = ["Agent", "ReceivedResponse"]
-
-# What an Agent opens for each kind of address: the wildcard of the family, or a Unix socket.
-_WILDCARDS = {"IPv4": "0.0.0.0", "IPv6": "::"}  # noqa: S104
-_NO_SUCH_FAMILY = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT}
 
 
 @implementer(IAgent)
@@ -46,7 +38,7 @@ class Agent(Verbs):
     Asks CoAP servers: C{response = await Agent(reactor).get("coap://localhost/light")}.
 
     By default all requests go out by one socket for each address family, opened when first needed.
-    L{close} closes what it opened.
+    L{close} closes what it opened, and so does C{async with Agent(reactor) as agent:} at its end.
 
     @param reactor: The reactor.
     @param protocol: Ask through this L{CoAPProtocol}, with its parameters and limits, instead of
@@ -55,6 +47,9 @@ class Agent(Verbs):
     @param freshSockets: Open a socket for each request, and close it with the response: the last of an
         observation, and the end of a body that is streamed, which has to be taken.
     @param bindAddress: C{(host, port)} to send from: the address of an interface, or a fixed port.
+    @param idleTimeout: Seconds after which a socket is closed through which nothing is under way: no request,
+        observation, or body that is streamed. 0 for at once, None for never. What was known of peers goes
+        with it, and what they send late finds a closed port.
     @param parameters: Transmission parameters, for requests that do not say otherwise.
     @param limits: The bounds of what peers can make grow.
     @param blockSize: Bytes in the largest block of a body: 16 to 1024, a power of two.
@@ -75,6 +70,7 @@ class Agent(Verbs):
         protocol: CoAPProtocol | None = None,
         freshSockets: bool = False,
         bindAddress: tuple[str, int] = ("", 0),
+        idleTimeout: float | None = None,
         parameters: Parameters = DEFAULT_PARAMETERS,
         limits: Limits = DEFAULT_LIMITS,
         blockSize: int = 1024,
@@ -91,16 +87,10 @@ class Agent(Verbs):
             sendRequestTag=sendRequestTag,
             freshTokens=freshTokens,
         )
-        self._given = protocol
-        self._freshSockets = freshSockets
-        self._bindAddress = bindAddress
-        self._newProtocol = partial(
+        newProtocol = partial(
             CoAPProtocol, None, reactor, parameters=parameters, limits=limits, chance=chance, trace=trace
         )
-        self._ports: dict[str, IListeningPort] = {}
-        self._freshPorts: set[IListeningPort] = set()
-        self._lookups: set[Deferred[Any]] = set()
-        self._closings = 0
+        self._reach = Reach(reactor, protocol, newProtocol, bindAddress, freshSockets, idleTimeout)
 
     def request(
         self,
@@ -168,7 +158,7 @@ class Agent(Verbs):
             )
         except (CoAPError, TypeError, ValueError):
             return fail()
-        return self._withPeer(target, timeout, partial(converse, request, producer, manner))
+        return self._reach.ask(target, timeout, partial(converse, request, producer, manner))
 
     def observe(
         self,
@@ -205,7 +195,7 @@ class Agent(Verbs):
         def begin(protocol: CoAPProtocol, peer: Any, timeout: float | None) -> Deferred[Observation]:
             return Observation(request, manner, protocol, peer).begin()
 
-        return self._withPeer(target, None, begin)
+        return self._reach.ask(target, None, begin)
 
     def ping(self, uri: str | URI, *, timeout: float | None = None) -> Deferred[None]:
         """
@@ -224,133 +214,26 @@ class Agent(Verbs):
         def ping(protocol: CoAPProtocol, peer: Any, remaining: float | None) -> Deferred[None]:
             return protocol.ping(peer, timeout=remaining)
 
-        return self._withPeer(target, timeout, ping)
+        return self._reach.ask(target, timeout, ping)
 
-    def close(self) -> Deferred[None]:
+    def getHosts(self) -> list[IAddress]:
+        """The addresses of the sockets that are open now, as Twisted's address objects, in no order."""
+        return self._reach.getHosts()
+
+    def close(self, *, grace: float | None = 0.0) -> Deferred[None]:
         """
-        Close the sockets that the agent opened; requests under way fail with L{SocketClosed
-        <txcoap.errors.SocketClosed>}. A later request opens them anew.
+        Close the sockets that the agent opened. A later request opens them anew.
 
+        @param grace: For how many seconds requests that are under way may go on; None for as long as they
+            take. Observations are cancelled at once, which the servers are told, and new requests fail.
+            After that, at once by default, what is still under way fails with L{SocketClosed
+            <txcoap.errors.SocketClosed>}.
         @return: A Deferred that fires with None when they are closed.
         """
-        if self._given is None:
-            self._closings += 1
-            for looking in list(self._lookups):
-                looking.cancel()
-        ports = [*self._ports.values(), *self._freshPorts]
-        self._ports.clear()
-        self._freshPorts.clear()
-        return gatherResults([maybeDeferred(port.stopListening) for port in ports]).addCallback(
-            lambda _: None
-        )
+        return self._reach.close(grace)
 
-    # From a URI to a peer
+    async def __aenter__(self) -> Agent:  # noqa: PYI034
+        return self
 
-    def _withPeer(
-        self, target: URI, timeout: float | None, ask: Callable[..., Deferred[Any]]
-    ) -> Deferred[Any]:
-        """Call C{ask(protocol, peer, remaining seconds)} once it is clear whom to ask."""
-        if target.isUnixPath:
-            return self._tryAll(["unix"], [target.host], 0, timeout, ask)
-        if target.isLiteral:
-            family = "IPv6" if ":" in target.host else "IPv4"
-            return self._tryAll([family], [target.host], target.port, timeout, ask)
-        began = self.reactor.seconds()
-
-        def resolved(hosts: list[str]) -> Deferred[Any]:
-            families = ["IPv6" if ":" in host else "IPv4" for host in hosts]
-            left = None if timeout is None else max(0.0, timeout - (self.reactor.seconds() - began))
-            return self._tryAll(families, hosts, target.port, left, ask)
-
-        looking = resolve(self.reactor, target.host, timeout)
-        self._lookups.add(looking)
-        return looking.addBoth(self._lookedUp, looking, self._closings).addCallback(resolved)
-
-    def _lookedUp(self, result: Any, looking: Deferred[Any], closings: int) -> Any:
-        self._lookups.discard(looking)
-        if closings != self._closings:
-            raise SocketClosed("the agent was closed while the name was looked up")
-        return result
-
-    def _tryAll(
-        self,
-        families: list[str],
-        hosts: list[str],
-        port: int,
-        timeout: float | None,
-        ask: Callable[..., Deferred[Any]],
-    ) -> Deferred[Any]:
-        """
-        Ask at the first address; at the next one if the network says that this one cannot be reached, for
-        then nobody was asked.
-        """
-        asking = maybeDeferred(self._tryOne, families[0], hosts[0], port, timeout, ask)
-        if len(hosts) == 1:
-            return asking
-
-        def next_(failure: Failure) -> Deferred[Any]:
-            failure.trap(Unreachable)
-            return self._tryAll(families[1:], hosts[1:], port, timeout, ask)
-
-        return asking.addErrback(next_)
-
-    def _tryOne(
-        self, family: str, host: str, port: int, timeout: float | None, ask: Callable[..., Deferred[Any]]
-    ) -> Deferred[Any]:
-        protocol, opened = self._protocolFor(family)
-        if opened is None:
-            return self._askAt(protocol, host, port, timeout, ask)
-        asking = maybeDeferred(self._askAt, protocol, host, port, timeout, ask)
-        return asking.addBoth(self._closeFresh, opened)
-
-    def _askAt(
-        self,
-        protocol: CoAPProtocol,
-        host: str,
-        port: int,
-        timeout: float | None,
-        ask: Callable[..., Deferred[Any]],
-    ) -> Deferred[Any]:
-        try:
-            peer = protocol.toPeer(host, port)
-        except ValueError as e:
-            raise Unreachable(errno.EAFNOSUPPORT, f"{host} cannot be reached from this socket: {e}") from None
-        return ask(protocol, peer, timeout)
-
-    def _protocolFor(self, family: str) -> tuple[CoAPProtocol, IListeningPort | None]:
-        """The protocol for a family of addresses, and its port if that is to be closed afterwards."""
-        if self._given is not None:
-            return self._given, None
-        own = self._bindAddress[0]
-        if own and family != "unix":
-            family = "IPv6" if ":" in own else "IPv4"
-        if self._freshSockets:
-            port = self._open(family)
-            self._freshPorts.add(port)
-            return port.protocol, port  # type: ignore[attr-defined]
-        shared = self._ports.get(family)
-        if shared is None:
-            shared = self._ports[family] = self._open(family)
-        return shared.protocol, None  # type: ignore[attr-defined]
-
-    def _open(self, family: str) -> IListeningPort:
-        protocol = self._newProtocol()
-        if family == "unix":
-            return unix.openClient(self.reactor, protocol)
-        host, port = self._bindAddress
-        interface = host or _WILDCARDS[family]
-        try:
-            # Whoever asks does not care at which address the answer comes.
-            return udp.listenUDP(self.reactor, port, protocol, interface, tellLocal=False)
-        except CannotListenError as e:
-            number = getattr(e.socketError, "errno", None)
-            if number not in _NO_SUCH_FAMILY:
-                raise
-            raise Unreachable(number, f"this host has no {family}: {e}") from None
-
-    def _closeFresh(self, result: Any, port: IListeningPort) -> Any:
-        if isinstance(result, (Observation, StreamedResponse)) and not result.whenOver.called:
-            result.whenOver.addCallback(self._closeFresh, port)
-            return result
-        self._freshPorts.discard(port)
-        return maybeDeferred(port.stopListening).addCallback(lambda _: result)
+    async def __aexit__(self, *exception: object) -> None:
+        await self.close()
