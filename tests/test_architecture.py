@@ -19,8 +19,8 @@ VALUES, SANSIO, SHELL = 1, 2, 3
 
 # fmt: off
 VALUE_MODULES = frozenset({
-    "block", "codes", "definitions", "errors", "formats", "limits", "linkformat", "message", "options",
-    "parameters", "uri",
+    "block", "codes", "definitions", "errors", "formats", "headers", "limits", "linkformat", "message",
+    "options", "parameters", "registration", "uri",
 })
 # fmt: on
 

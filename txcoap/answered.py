@@ -16,8 +16,10 @@ from .block import Block
 from .codes import Code
 from .errors import NotAcceptable
 from .formats import contentFormat, formatName
+from .headers import fromHeaders, withHeader
 from .message import Response
 from .options import NO_OPTIONS, Options
+from .registration import rereadByRegistration
 
 __all__ = ["DEFAULT_CODES", "AnsweredRequest"]
 
@@ -36,6 +38,7 @@ DEFAULT_CODES: Mapping[int, Code] = {
 _TEXT = Options(contentFormat=0)
 
 
+@rereadByRegistration
 @lru_cache(256)
 def _formatOptions(form: int | str) -> Options:
     return Options(contentFormat=form)
@@ -69,6 +72,27 @@ class AnsweredRequest(AskedRequest):
     def setOption(self, **values: object) -> None:
         """Answer with these options, where the method returns no L{Response}; by accessor name."""
         self._options = self._options.evolve(**values)
+
+    def setHeader(self, name: str | int, value: Any) -> None:
+        """
+        Answer with this option, where the method returns no L{Response}; by name, as in
+        C{setHeader("Content-Type", "application/json")}.
+
+        @param name: See L{withHeader<txcoap.headers.withHeader>}; likewise for the value and errors.
+        """
+        self._options = withHeader(self._options, name, value)
+
+    def writeHead(self, code: Code | int | str, headers: Mapping[str, Any] | None = None) -> None:
+        """
+        Answer with this code and these options, where the method returns no L{Response}.
+
+        @param code: As for L{setResponseCode}: C{"4.04"}, or 404.
+        @param headers: Options by name, as for L{setHeader}. Those set before stay, if they are not named.
+        @raise ValueError: for a code, name or value that is none; then nothing is set.
+        """
+        options = fromHeaders(headers or {}, self._options)
+        self.setResponseCode(code)
+        self._options = options
 
     def negotiate(self, *formats: int | str) -> int:
         """

@@ -90,6 +90,10 @@ class AskedRequest(Message):
         """The content format that the client asks for, by number; None if any will do."""
         return self.options.accept
 
+    def getHeader(self, name: str) -> Any:
+        """An option's value by its name, as L{headers} has it; None if the request has none such."""
+        return self.headers.get(name)
+
     @property
     def isConfirmable(self) -> bool:
         """Whether the request came in a confirmable message."""
@@ -115,8 +119,13 @@ class AskedRequest(Message):
         return addressOf(self.exchange.peer)
 
     def getHost(self) -> IAddress:
-        """The address that the server listens at."""
-        return self.protocol.getHost()
+        """
+        The address that was asked, of all that the server listens at; where the socket cannot tell, the
+        one that it is bound to.
+        """
+        host: Any = self.protocol.getHost()
+        local: Any = self.exchange.local
+        return host if local is None else addressOf((local.address, host.port))
 
     # Whether it can be served
 

@@ -16,6 +16,8 @@ import re
 from difflib import get_close_matches
 from typing import NamedTuple
 
+from .registration import Registration
+
 __all__ = [
     "CBOR",
     "FORMATS",
@@ -207,28 +209,44 @@ def formatName(number: int) -> str:
     return known.name if known else str(number)
 
 
-def registerFormat(number: int, mediaType: str, coding: str = "") -> None:
+def registerFormat(number: int, mediaType: str, coding: str = "") -> Registration:
     """
     Make a content format known by name in this process.
 
     @param number: Its number; 65000 to 65535 are for experiments (RFC 7252 12.3).
     @param mediaType: Its media type, with parameters.
     @param coding: Its content coding, if it has one.
+    @return: What takes it back. What was known before stays known.
     @raise ValueError: if number or name already stand for something else, or are none.
     """
-    new = Format(_checked(number), mediaType, coding)
+    keys = _register(Format(_checked(number), mediaType, coding))
+
+    def undo() -> None:
+        if keys:
+            del FORMATS[number]
+        for key in keys:
+            del _numbers[key]
+
+    return Registration(undo)
+
+
+def _register(new: Format) -> set[str]:
+    """Enter a content format; the names by which it is now found, none if it was known before."""
     key = _key(new.name)
     if "/" not in key:
-        raise ValueError(f"{mediaType!r} is no media type; give one such as 'application/json'")
-    other = FORMATS.get(number)
+        raise ValueError(f"{new.mediaType!r} is no media type; give one such as 'application/json'")
+    other = FORMATS.get(new.number)
     if other is not None and _key(other.name) != key:
-        raise ValueError(f"content format {number} is {other.name} already, so not {new.name}")
-    taken = _numbers.get(key, number)
-    if taken != number:
-        raise ValueError(f"{new.name} is content format {taken} already, so not {number}")
-    if other is None:
-        FORMATS[number] = new
-        _numbers[new.name] = _numbers[key] = number
+        raise ValueError(f"content format {new.number} is {other.name} already, so not {new.name}")
+    taken = _numbers.get(key, new.number)
+    if taken != new.number:
+        raise ValueError(f"{new.name} is content format {taken} already, so not {new.number}")
+    if other is not None:
+        return set()
+    FORMATS[new.number] = new
+    keys = {new.name, key}
+    _numbers.update(dict.fromkeys(keys, new.number))
+    return keys
 
 
 def _checked(number: int) -> int:
@@ -270,4 +288,4 @@ def _withoutParameters(key: str) -> str:
 
 
 for _format in _REGISTRY:
-    registerFormat(*_format)
+    _register(_format)

@@ -13,6 +13,7 @@ from typing import Any
 from .codes import Code
 from .errors import ResponseError
 from .formats import formatName
+from .headers import Headers
 from .options import NO_OPTIONS, Options
 
 __all__ = ["Request", "Response"]
@@ -37,6 +38,11 @@ class Message:
     def contentFormat(self) -> int | None:
         """The payload's content format by number (RFC 7252 5.10.3), or None if none is given."""
         return self.options.contentFormat
+
+    @property
+    def headers(self) -> Headers:
+        """The options by the names that HTTP and node-coap have: C{headers["Content-Type"]}."""
+        return Headers(self.options)
 
     def text(self) -> str:
         """

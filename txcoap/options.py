@@ -14,7 +14,9 @@ L{Options.unrecognized} names those of them that are critical.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
+from keyword import iskeyword
 from operator import itemgetter
 from typing import Any
 
@@ -33,9 +35,13 @@ from .definitions import (
     Single,
 )
 from .errors import MalformedOption
+from .registration import Registration
 
-__all__ = ["DEFINITIONS", "NO_OPTIONS", "OptionDefinition", "Options", "definitionOf"]
+__all__ = ["DEFINITIONS", "NO_OPTIONS", "OptionDefinition", "Options", "definitionOf", "registerOption"]
 
+MAXIMUM_NUMBER = 0xFFFF
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(-[A-Za-z0-9]+)*")
 _OBSERVE = 6
 _BLOCK2 = 23
 
@@ -199,6 +205,75 @@ def definitionOf(option: int | str) -> OptionDefinition | None:
     if isinstance(option, int):
         return DEFINITIONS.get(option)
     return _BY_NAME.get(option.lower()) or _BY_ATTRIBUTE.get(option)
+
+
+def registerOption(definition: OptionDefinition, attribute: str = "") -> Registration:
+    """
+    Make an option known in this process: L{Options} has an accessor for it and takes it by that name,
+    and where it is critical it no longer counts as unrecognized. Messages that were read before keep
+    what they gave::
+
+        registerOption(Single(65000, "Reading-Unit", STRING, 1, 16))
+        Options(readingUnit="celsius").readingUnit
+
+    One that the registry only names (C{recognized} is False) can be registered anew, under its number.
+
+    @param definition: Its line; what L{txcoap.definitions} says, a C{Single}, C{Repeated} or C{Flag}.
+        Numbers from 65000 up are for experiments (RFC 7252 12.2).
+    @param attribute: The accessor's name; by default the option's own, as in C{readingUnit}.
+    @return: What takes it back.
+    @raise ValueError: if number, name or accessor stand for something else, or are none.
+    """
+    old = DEFINITIONS.get(definition.number)
+    attribute = attribute or _accessorFor(definition.name)
+    _checkNew(definition, attribute, old)
+    if old is not None:
+        _withdraw(old)
+    definition.attribute = attribute
+    _enter(definition)
+
+    def undo() -> None:
+        _withdraw(definition)
+        if old is not None:
+            _enter(old)
+
+    return Registration(undo)
+
+
+def _accessorFor(name: str) -> str:
+    first, *others = name.split("-")
+    return first.lower() + "".join(each[:1].upper() + each[1:] for each in others)
+
+
+def _checkNew(new: OptionDefinition, attribute: str, old: OptionDefinition | None) -> None:
+    """See that a definition can be entered in the place of an old one, or of none."""
+    if not 1 <= new.number <= MAXIMUM_NUMBER:
+        raise ValueError(f"an option's number is from 1 to {MAXIMUM_NUMBER}, not {new.number}")
+    if not _NAME.fullmatch(new.name):
+        raise ValueError(f"an option is called as in 'Reading-Unit', not {new.name!r}")
+    if not 0 <= new.minimum <= new.maximum:
+        raise ValueError(f"{new.name} has {new.minimum} to {new.maximum} bytes, which no value has")
+    if old is not None and old.recognized:
+        raise ValueError(f"option {new.number} is {old.name} already, so not {new.name}")
+    named = _BY_NAME.get(new.name.lower(), old)
+    if named is not old:
+        assert named is not None
+        raise ValueError(f"{new.name} is option {named.number} already, so not {new.number}")
+    if not attribute.isidentifier() or iskeyword(attribute):
+        raise ValueError(f"{attribute!r} cannot be an accessor's name; give another as attribute=")
+    if hasattr(Options, attribute) and _BY_ATTRIBUTE.get(attribute, new) is not old:
+        raise ValueError(f"Options.{attribute} is something else already; give another name as attribute=")
+
+
+def _enter(definition: OptionDefinition) -> None:
+    DEFINITIONS[definition.number] = definition
+    _BY_NAME[definition.name.lower()] = _BY_ATTRIBUTE[definition.attribute] = definition
+    setattr(Options, definition.attribute, definition)
+
+
+def _withdraw(definition: OptionDefinition) -> None:
+    del DEFINITIONS[definition.number], _BY_NAME[definition.name.lower()], _BY_ATTRIBUTE[definition.attribute]
+    delattr(Options, definition.attribute)
 
 
 def describe(pair: Pair) -> str:

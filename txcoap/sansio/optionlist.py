@@ -21,6 +21,7 @@ from functools import lru_cache
 from ..definitions import Pair
 from ..errors import FormatError
 from ..options import NO_OPTIONS, Options
+from ..registration import rereadByRegistration
 
 __all__ = ["decode", "encode", "encodeOne"]
 
@@ -64,6 +65,7 @@ def encode(options: Options) -> bytes:
     return wire
 
 
+@rereadByRegistration
 @lru_cache(_CACHED_ENTRIES)
 def _decodeSmall(data: bytes) -> Options | None:
     """The options that the bytes are in whole, or None if they are not."""
