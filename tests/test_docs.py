@@ -25,7 +25,6 @@ from tests.pages import ROOT, blocksOf, pages, runPage
 from tests.test_architecture import PACKAGE
 from txcoap import CoAPProtocol, Limits, Resource, endpoints, errors, tap
 from txcoap.cli import arguments
-from txcoap.sansio.counters import Counters
 
 EXAMPLE_SOCKETS = {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}
 
@@ -160,9 +159,9 @@ class TableTests(SynchronousTestCase):
     def test_counters(self) -> None:
         """So have the counters and the tables of a socket."""
         text = self.page("limits")
-        self.assertEqual(sorted(namesIn(text, "Counter")), sorted(each.name for each in fields(Counters)))
-        sizes = CoAPProtocol(None, task.Clock()).sizes()
-        self.assertEqual(sorted(namesIn(text, "Table")), sorted(sizes))
+        health = CoAPProtocol(None, task.Clock()).health()
+        self.assertEqual(sorted(namesIn(text, "Counter")), sorted(health.counters))
+        self.assertEqual(sorted(namesIn(text, "Table")), sorted(health.tables))
 
     def test_failures(self) -> None:
         """Each failure of a request has its line, and is the exception of Python's that stands with it."""

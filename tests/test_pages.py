@@ -5,7 +5,6 @@ L{tests.test_pages_streams}.
 
 from __future__ import annotations
 
-import json
 from contextlib import redirect_stdout
 from io import StringIO
 from typing import Any
@@ -15,6 +14,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from tests.pages import ROOT, PageCase, runPage
 from txcoap import Agent, Code, Parameters, Resource, Site
+from txcoap.prometheus import metricsText
 
 
 class ReadmeTests(PageCase):
@@ -245,10 +245,24 @@ class LimitsTests(PageCase):
 
     def test_health(self) -> None:
         """Counters and tables, by asking."""
-        self.serve(self.space["Health"]())
-        health = self.answer("GET", "").json()
-        self.assertEqual((health["received"], health["tables"]["observers"]), (1, 0))
-        self.assertEqual(json.loads(json.dumps(health)), health)
+        self.serve(self.space["site"])
+        health = self.answer("GET", "health").json()
+        self.assertEqual(health["tables"]["observers"], {"size": 0, "highest": 0, "limit": 100})
+        (links,) = self.successResultOf(self.agent.discover("coap://test/", "rt=txcoap.health"))
+        self.assertEqual(links.target, "/health")
+
+    def test_prometheus(self) -> None:
+        """The names that are told of are there."""
+        self.serve(self.space["site"])
+        self.answer("GET", "health")
+        text = metricsText(self.space["site"].health())
+        for name in (
+            "txcoap_timeouts_total 0",
+            'txcoap_requests_received_total{method="GET"}',
+            'txcoap_table_size{table="peers"}',
+            "txcoap_round_trip_seconds_count",
+        ):
+            self.assertIn(f"\n{name}", text)
 
 
 class RunningTests(PageCase):

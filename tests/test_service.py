@@ -19,6 +19,7 @@ from tests.wire import SERVER, ServerTestCase
 from txcoap.client import Agent
 from txcoap.endpoints import serverFromString
 from txcoap.errors import Unreachable
+from txcoap.options import Options
 from txcoap.request import Request
 from txcoap.resource import Resource
 from txcoap.sansio.datagrams import CON
@@ -117,6 +118,21 @@ class MemoryTests(ServerTestCase):
         parent.startService()
         self.service(Hello()).setServiceParent(parent)
         self.assertServes()
+
+    def test_metrics(self) -> None:
+        """It shows what was counted where it is told to, also when it is started again."""
+        service = self.service(Resource(), metrics="status/health")
+        for _ in range(2):
+            service.startService()
+            self.peer.send(CON, 1, options=Options(uriPath=("status", "health"), accept=0))
+            self.assertIn(b"received/requests/GET 1\n", self.peer.takeOne().payload)
+            self.assertEqual(service.health().sockets, 1)
+            self.successResultOf(service.stopService())
+
+    def test_metricsWithoutPlace(self) -> None:
+        """Where the tree has a resource already it does not start."""
+        service = self.service(Hello(), metrics="health")
+        self.assertIn("no place", str(self.assertRaises(ValueError, service.startService)))
 
     def test_severalAddresses(self) -> None:
         """It listens wherever it is told to, by text or by endpoint."""

@@ -19,6 +19,7 @@ from twisted.internet.interfaces import IAddress, IDelayedCall
 from twisted.internet.protocol import DatagramProtocol
 from zope.interface import implementer
 
+from .clocks import clockOf
 from .errors import SocketClosed
 from .interfaces import IDatagramReceiver, ISite, ITransport
 from .limits import Limits
@@ -28,9 +29,17 @@ from .sansio.counters import Counters
 from .sansio.deadlines import NEVER
 from .sansio.events import Event, IncomingRequest
 from .sansio.exchanges import Exchanges
+from .sansio.health import Health
 from .sansio.transmissions import Chance
 
 __all__ = ["Driver", "Trace"]
+
+PORT_COUNTERS = ("truncated", "unanswerable", "receiveErrors", "dropped")
+"""What a port counts, as L{Driver.health} names it; 0 where it does not tell."""
+
+# How much too early a call may come, and how often the sizes of the tables are noted, in seconds.
+_EARLY = 0.01
+_NOTE_EVERY = 1.0
 
 Trace = Callable[[str, bytes, Hashable], None]
 """Is called with C{"received"} or C{"sent"}, a datagram's bytes and the peer's address."""
@@ -58,17 +67,20 @@ class Driver(DatagramProtocol):
     ) -> None:
         self.site = site
         self.reactor = reactor
-        self.now: Callable[[], float] = reactor.seconds
+        self.now: Callable[[], float] = clockOf(reactor)
         self.trace = trace
         self.isOpen = False
         self.chance: Chance = chance or SystemRandom()
-        self._newExchanges = partial(Exchanges, self.chance, parameters, limits)
+        self._newExchanges = partial(
+            Exchanges, self.chance, parameters, limits, reactor.seconds() - self.now()
+        )
         self._exchanges = self._newExchanges()
         self._wasOpen = False
         self._send: Callable[[bytes, Any, Any], int | None] = self._write
         self._endsTurns = False
         self._call: IDelayedCall | None = None
         self._callAt = NEVER
+        self._notedAt = 0.0
 
     @property
     def parameters(self) -> Parameters:
@@ -97,6 +109,11 @@ class Driver(DatagramProtocol):
         """How much is in each table."""
         return self._exchanges.sizes()
 
+    def health(self) -> Health:
+        """What was counted since the socket was opened, and how full the tables are."""
+        counted = getattr(self.transport, "counted", dict)
+        return self._exchanges.health().counting({**dict.fromkeys(PORT_COUNTERS, 0), **counted()})
+
     def getHost(self) -> IAddress:
         """The address of the socket."""
         address: IAddress = self._open.getHost()
@@ -123,6 +140,8 @@ class Driver(DatagramProtocol):
     def startProtocol(self) -> None:
         """The socket is open; if there was another before, nothing is known of its peers."""
         self.isOpen = True
+        if self.site is not None:
+            self.site.socketOpened(self)
         if self._wasOpen:
             self._exchanges = self._newExchanges()
         self._wasOpen = True
@@ -134,6 +153,8 @@ class Driver(DatagramProtocol):
     def stopProtocol(self) -> None:
         """The socket is closed."""
         self.isOpen = False
+        if self.site is not None:
+            self.site.socketClosed(self)
         self._endsTurns = False
         self._send = self._write
         if self._call is not None and self._call.active():
@@ -179,10 +200,18 @@ class Driver(DatagramProtocol):
             self._call = self.reactor.callLater(max(0.0, due - self.now()), self._expire)
 
     def _expire(self) -> None:
-        # A call can come a rounding error early; the machines must not find that nothing is due.
-        now = max(self._callAt, self.now())
+        due, now = self._callAt, self.now()
         self._call = None
         self._callAt = NEVER
+        if now < due - _EARLY:
+            # The clock by which the reactor keeps its calls was set forward: no time has passed by that.
+            self._schedule()
+            return
+        # A call can come a rounding error early; the machines must not find that nothing is due.
+        now = max(due, now)
+        if now >= self._notedAt + _NOTE_EVERY:
+            self._notedAt = now
+            self._exchanges.noteSizes()
         try:
             for event in self._exchanges.expire(now):
                 self._deliver(event)

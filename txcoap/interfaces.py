@@ -125,6 +125,18 @@ class ISite(Interface):
         @param exchange: the L{IncomingRequest<txcoap.sansio.events.IncomingRequest>} to answer.
         """
 
+    def socketOpened(protocol: Any) -> None:
+        """
+        A socket was opened whose requests come here.
+
+        @param protocol: the L{CoAPProtocol<txcoap.protocol.CoAPProtocol>} on it.
+        """
+
+    def socketClosed(protocol: Any) -> None:
+        """
+        It was closed.
+        """
+
 
 class IResource(Interface):
     """

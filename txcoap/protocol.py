@@ -85,8 +85,9 @@ class CoAPProtocol(Driver):
         self._observing: dict[OutgoingRequest, Observer] = {}
         # All of them, those too that wait to ask again.
         self._observers: set[Observer] = set()
-        # Whom to tell when a peer's request, not answered at once, no longer needs an answer.
-        self._served: dict[IncomingRequest, Callable[[RequestError], None]] = {}
+        # Whom to tell when a peer's request, not answered at once, no longer needs an answer; and since when
+        # it waits.
+        self._served: dict[IncomingRequest, tuple[Callable[[RequestError], None], float]] = {}
 
     def stopProtocol(self) -> None:
         """The socket is closed: what waits for anything fails."""
@@ -110,7 +111,7 @@ class CoAPProtocol(Driver):
             self._observers.pop().failed(error)
         self._exchanges.transfers.forgetAll()
         while self._served:
-            served, tell = self._served.popitem()
+            served, (tell, _) = self._served.popitem()
             served.state = Reception.FORGOTTEN
             tell(error)
         for relation in self._exchanges.notifier.endAll(now):
@@ -150,8 +151,9 @@ class CoAPProtocol(Driver):
         event.relation.owner.observerLeft(event.relation, event.error)
 
     def _requestForgotten(self, event: RequestForgotten) -> None:
-        tell = self._served.pop(event.exchange, None)
-        if tell is not None:
+        waiting = self._served.pop(event.exchange, None)
+        if waiting is not None:
+            tell, _ = waiting
             tell(RequestError("the request was not answered within EXCHANGE_LIFETIME"))
 
     def _responseFailed(self, event: ResponseFailed) -> None:
@@ -180,14 +182,18 @@ class CoAPProtocol(Driver):
         @return: Whether it took the answer: one that is answered or forgotten does not.
         @raise MessageTooLarge: if it does not fit a datagram.
         """
-        taken = self._exchanges.respond(exchange, code, options, payload, self.now())
-        if self._served and self._served.pop(exchange, None) is not None:
-            self.turnEnded()
+        now = self.now()
+        taken = self._exchanges.respond(exchange, code, options, payload, now)
+        if self._served:
+            waiting = self._served.pop(exchange, None)
+            if waiting is not None:
+                self.counters.answerTimes.add(now - waiting[1])
+                self.turnEnded()
         return taken
 
     def awaitAnswer(self, exchange: IncomingRequest, tell: Callable[[RequestError], None]) -> None:
         """A request is not answered at once: tell this if nobody waits for the answer any more."""
-        self._served[exchange] = tell
+        self._served[exchange] = tell, self.now()
 
     def acknowledge(self, exchange: IncomingRequest) -> None:
         """Acknowledge a request now; its response comes apart."""

@@ -35,6 +35,7 @@ from .protocol import CoAPProtocol
 from .request import NOT_DONE_YET, Request
 from .resource import getChildForRequest
 from .sansio.events import IncomingRequest
+from .sansio.health import Health
 
 __all__ = ["NOT_DONE_YET", "Request", "Site"]
 
@@ -58,6 +59,7 @@ class Site:
     @param blockSize: Bytes in the largest block of a body: 16 to 1024, a power of two.
     @param accessLog: Called with each L{Request} and its L{Response} once that is sent;
         L{logAccess} writes a line to Twisted's log.
+    @ivar protocols: Those of the open sockets that this site serves.
     """
 
     _log = Logger()
@@ -76,11 +78,24 @@ class Site:
         self.limits = limits
         self.accessLog = accessLog
         self.blockwise = Blockwise(blockSize)
+        self.protocols: list[CoAPProtocol] = []
         self._wellKnownCore = WellKnownCore(root)
 
     def buildProtocol(self, reactor: Any) -> CoAPProtocol:
         """A protocol that serves this site, for one socket."""
         return CoAPProtocol(self, reactor, parameters=self.parameters, limits=self.limits)
+
+    def health(self) -> Health:
+        """What was counted at the open sockets, all together, and how full their tables are."""
+        return Health.ofAll(protocol.health() for protocol in self.protocols)
+
+    def socketOpened(self, protocol: CoAPProtocol) -> None:
+        """It serves a socket more; see L{ISite}."""
+        self.protocols.append(protocol)
+
+    def socketClosed(self, protocol: CoAPProtocol) -> None:
+        """It serves a socket less; see L{ISite}."""
+        self.protocols.remove(protocol)
 
     def requestReceived(self, protocol: CoAPProtocol, exchange: IncomingRequest) -> None:
         """A peer asks for something; see L{ISite}."""

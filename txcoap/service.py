@@ -12,13 +12,17 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, gatherResults, maybeDeferred
+from twisted.internet.endpoints import serverFromString as streamServer
 from twisted.internet.interfaces import IAddress, IListeningPort
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from twisted.web import server as http
 
 from .addresses import describeAddress
 from .endpoints import serverFromString
+from .health import Health, HealthResource, putResource
 from .interfaces import IResource, ISite
+from .prometheus import PrometheusResource
 from .server import Site
 
 __all__ = ["CoAPService", "makeRoot"]
@@ -50,6 +54,9 @@ class CoAPService(Service):
         endpoints.
     @param reactor: By default the installed one.
     @param logAccess: Whether to log a line for each request.
+    @param metrics: The path of a L{HealthResource<txcoap.health.HealthResource>} to add to the tree.
+    @param prometheus: Where to serve the same to Prometheus, by HTTP at any path: a stream endpoint of
+        Twisted's, or its description, such as C{"tcp:9100:interface=127.0.0.1"}.
     @ivar ports: What is listening.
     """
 
@@ -62,6 +69,8 @@ class CoAPService(Service):
         reactor: Any = None,
         *,
         logAccess: bool = False,
+        metrics: str | None = None,
+        prometheus: Any = None,
     ) -> None:
         if reactor is None:
             from twisted.internet import reactor
@@ -72,6 +81,11 @@ class CoAPService(Service):
             serverFromString(reactor, each) if isinstance(each, str) else each for each in listen
         ]
         self._logAccess = logAccess
+        self._metrics = metrics
+        isText = isinstance(prometheus, str)
+        self._prometheus = streamServer(reactor, prometheus) if isText else prometheus
+        self._webPorts: list[IListeningPort] = []
+        self._hasMetrics = False
         self._starting: Deferred[None] | None = None
 
     def getHosts(self) -> list[IAddress]:
@@ -109,10 +123,20 @@ class CoAPService(Service):
             site = Site(root)
             if self._logAccess:
                 site.accessLog = site.logAccess
+        if self._metrics is not None and not self._hasMetrics:
+            putResource(site.resource, self._metrics, HealthResource())
+            self._hasMetrics = True
         for endpoint in self._endpoints:
             port = await endpoint.listen(site)
             self.ports.append(port)
             self._log.info("serving CoAP at {address}", address=describeAddress(port.getHost()))
+        if self._prometheus is not None:
+            figures = http.Site(PrometheusResource(self.health))
+            self._webPorts.append(await self._prometheus.listen(figures))
+
+    def health(self) -> Health:
+        """What was counted at the ports since they were opened, all together."""
+        return Health.ofAll(port.protocol.health() for port in self.ports)  # type: ignore[attr-defined]
 
     def _endProcess(self, failures: list[Failure]) -> None:
         """A server that cannot serve ends, with the exit status 1."""
@@ -131,7 +155,8 @@ class CoAPService(Service):
         return self._close()
 
     def _close(self) -> Deferred[None]:
-        ports, self.ports = self.ports, []
+        ports = [*self.ports, *self._webPorts]
+        self.ports, self._webPorts = [], []
         return gatherResults([maybeDeferred(port.stopListening) for port in ports]).addCallback(
             lambda _: None
         )

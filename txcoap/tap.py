@@ -8,11 +8,14 @@ import os
 import sys
 from typing import Any
 
+from twisted.internet.endpoints import serverFromString as streamServer
 from twisted.python import reflect, usage
 
 from . import __version__
 from .endpoints import serverFromString
+from .health import putResource
 from .interfaces import IResource
+from .resource import Resource
 from .service import CoAPService
 from .static import File
 from .writable import WritableFile
@@ -36,6 +39,8 @@ class Options(usage.Options):
         ["resources", "r", None, "What to serve, as a module (mymod) or an object in one (mymod.tree)."],
         ["path", "p", None, "Serve this directory, or file, instead."],
         ["maximum-body", None, None, "Bytes of the largest file that --writable takes (default: 64 MiB)."],
+        ["metrics", None, None, "Show what is counted at this path, such as health; to everybody."],
+        ["prometheus", None, None, "Show it to Prometheus, by HTTP, at tcp:9100:interface=127.0.0.1 or so."],
     ]
 
     optFlags = [
@@ -97,6 +102,16 @@ class Options(usage.Options):
             ]
         except ValueError as e:
             raise usage.UsageError(f"--listen: {e}") from None
+        where = self["prometheus"]
+        try:
+            self["prometheus"] = None if where is None else streamServer(reactor, where)
+        except (TypeError, ValueError) as e:
+            raise usage.UsageError(f"--prometheus {where}: {e}; give tcp:9100 or so") from None
+        if self["metrics"] is not None:
+            try:
+                putResource(Resource(), self["metrics"], Resource())
+            except ValueError as e:
+                raise usage.UsageError(f"--metrics: {e}") from None
         limit = self["maximum-body"]
         self["root"] = findFiles(path, self["writable"], limit) if path else findResources(resources)
 
@@ -148,4 +163,10 @@ def findResources(name: str) -> Any:
 
 def makeService(config: Options) -> CoAPService:
     """The service that C{twistd coap} runs."""
-    return CoAPService(config["root"], config["endpoints"], logAccess=bool(config["access-log"]))
+    return CoAPService(
+        config["root"],
+        config["endpoints"],
+        logAccess=bool(config["access-log"]),
+        metrics=config["metrics"],
+        prometheus=config["prometheus"],
+    )

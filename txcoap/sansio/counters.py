@@ -1,12 +1,73 @@
 """
 What a socket's machines counted: plain numbers, always on.
+
+What every datagram adds to is kept in the form that costs least, and put in order on reading; see
+L{Health<txcoap.sansio.health.Health>}.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from bisect import bisect_left
+from dataclasses import dataclass, field
 
-__all__ = ["Counters"]
+__all__ = ["BOUNDS", "Counters", "Histogram", "Traffic"]
+
+BOUNDS = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+    25.0,
+    50.0,
+    100.0,
+    250.0,
+)
+"""The upper bounds of a histogram's buckets, in seconds: from a network nearby to EXCHANGE_LIFETIME."""
+
+
+class Traffic:
+    """
+    Messages that went one way.
+
+    @ivar heads: How many began with each byte, which holds the type (RFC 7252 3).
+    @ivar codes: How many had each code.
+    """
+
+    __slots__ = ("codes", "heads")
+
+    def __init__(self) -> None:
+        self.heads = [0] * 256
+        self.codes = [0] * 256
+
+
+class Histogram:
+    """
+    How long something took, by buckets.
+
+    @ivar counts: How many took at most each of L{BOUNDS}, and more than the one below; the last, how many
+        took longer than all.
+    @ivar total: How long all took together, in seconds.
+    """
+
+    __slots__ = ("counts", "total")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BOUNDS) + 1)
+        self.total = 0.0
+
+    def add(self, seconds: float) -> None:
+        """One took so long."""
+        self.counts[bisect_left(BOUNDS, seconds)] += 1
+        self.total += seconds
 
 
 @dataclass(slots=True)
@@ -14,8 +75,11 @@ class Counters:
     """
     Counts since the socket was opened.
 
-    @ivar received: Datagrams that came.
-    @ivar sent: Datagrams handed to the transport, repeated ones too.
+    @ivar incoming: Messages that came, copies too.
+    @ivar outgoing: Messages handed to the transport, repeated ones too.
+    @ivar roundTrips: From when a request of ours was submitted until its response came.
+    @ivar answerTimes: From when a request was rendered until it was answered, of those that were not
+        answered at once.
     @ivar retransmissions: Confirmable messages sent once more.
     @ivar duplicates: Messages that had come before.
     @ivar formatErrors: Datagrams that are no CoAP messages.
@@ -36,8 +100,10 @@ class Counters:
         place for the peer.
     """
 
-    received: int = 0
-    sent: int = 0
+    incoming: Traffic = field(default_factory=Traffic)
+    outgoing: Traffic = field(default_factory=Traffic)
+    roundTrips: Histogram = field(default_factory=Histogram)
+    answerTimes: Histogram = field(default_factory=Histogram)
     retransmissions: int = 0
     duplicates: int = 0
     formatErrors: int = 0
@@ -55,3 +121,13 @@ class Counters:
     observersRefused: int = 0
     unanswered: int = 0
     unsent: int = 0
+
+    @property
+    def received(self) -> int:
+        """Datagrams that came."""
+        return sum(self.incoming.heads) + self.formatErrors
+
+    @property
+    def sent(self) -> int:
+        """Datagrams handed to the transport."""
+        return sum(self.outgoing.heads)

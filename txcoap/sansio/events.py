@@ -116,9 +116,11 @@ class OutgoingRequest:
     @ivar renewing: Whether it asks again for what is observed by its token: notifications may come before
         its own response.
     @ivar progress: A L{Progress}.
+    @ivar began: When it was submitted.
     """
 
     __slots__ = (
+        "began",
         "confirmable",
         "deadline",
         "lasting",
@@ -154,6 +156,7 @@ class OutgoingRequest:
         self.timed = False
         self.lasting = False
         self.renewing = False
+        self.began = 0.0
 
 
 class Event:

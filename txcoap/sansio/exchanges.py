@@ -37,6 +37,7 @@ from .events import (
     ResponseFailed,
     ResponseReceived,
 )
+from .health import Health, healthOf
 from .messaging import Arrival, Messaging, Report
 from .notifying import Notifier
 from .observations import Relation
@@ -58,6 +59,7 @@ class Exchanges:
     @param chance: C{random.SystemRandom()}, or in tests a seeded C{random.Random}.
     @param parameters: For requests that do not say otherwise, and all that peers ask.
     @param limits: The bounds of what peers can make grow.
+    @param epoch: Seconds to add to C{now} for the time of day.
     """
 
     def __init__(
@@ -65,15 +67,18 @@ class Exchanges:
         chance: Chance,
         parameters: Parameters = DEFAULT_PARAMETERS,
         limits: Limits = DEFAULT_LIMITS,
+        epoch: float = 0.0,
     ) -> None:
         self.parameters = parameters
+        self.limits = limits
         self._chance = chance
+        self._highest: dict[str, int] = {}
         self._messaging = Messaging(parameters, limits, chance)
         self._transmissions = self._messaging.transmissions
         self.transfers = Transfers(
             limits, parameters.EXCHANGE_LIFETIME, self._transmissions.deadlines, self._messaging.counters
         )
-        self.notifier = Notifier(self._transmissions, limits.observers)
+        self.notifier = Notifier(self._transmissions, limits.observers, epoch)
         self._open: dict[tuple[Hashable, bytes], OutgoingRequest] = {}
         # The rest of the face is that of the layers below.
         self.datagramsToSend = self._transmissions.datagramsToSend
@@ -95,6 +100,18 @@ class Exchanges:
             **self.transfers.sizes(),
             "observers": len(self.notifier),
         }
+
+    def noteSizes(self) -> None:
+        """Remember for L{health} how large the tables are; to be called now and then."""
+        highest = self._highest
+        for name, size in self.sizes().items():
+            if size > highest.get(name, 0):
+                highest[name] = size
+
+    def health(self) -> Health:
+        """What was counted, and the tables, as they are now."""
+        self.noteSizes()
+        return healthOf(self.counters, self.sizes(), self._highest, self.limits)
 
     # What comes
 
@@ -178,6 +195,8 @@ class Exchanges:
             and datagram.type != ACK
         ):
             return ResponseReceived(exchange, datagram)
+        if exchange.progress is not Progress.LASTING:
+            self.counters.roundTrips.add(now - exchange.began)
         self._close(exchange, now)
         if isNotification:
             exchange.progress = Progress.LASTING
@@ -266,6 +285,7 @@ class Exchanges:
         exchange = OutgoingRequest(request, peer, local, confirmable, token, parameters)
         exchange.lasting = lasting
         exchange.renewing = renewing
+        exchange.began = now
         self._transmissions.submit(exchange, now)
         self._open[peer, token] = exchange
         if timeout is not None:

@@ -100,6 +100,7 @@ class Messaging:
 
     def __init__(self, parameters: Parameters, limits: Limits, chance: Chance) -> None:
         self.counters = Counters()
+        self._heads, self._codes = self.counters.incoming.heads, self.counters.incoming.codes
         self.parameters = parameters
         self.transmissions = Transmissions(parameters, limits, chance, self.counters)
         self._deadlines = self.transmissions.deadlines
@@ -131,7 +132,6 @@ class Messaging:
         @param local: At which of our addresses, for the transport to answer from; None if it is clear.
         @return: What it means, if anything.
         """
-        self.counters.received += 1
         try:
             datagram = decode(data)
         except FormatError as e:
@@ -139,6 +139,8 @@ class Messaging:
             if e.messageType == CON and e.messageID is not None:
                 self._reset(e.messageID, peer, local)
             return None
+        self._heads[data[0]] += 1
+        self._codes[data[1]] += 1
         return _RULES[datagram.type][datagram.code](self, datagram, data, peer, local, now)
 
     def _request(

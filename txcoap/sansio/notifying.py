@@ -48,10 +48,12 @@ class Notifier:
 
     @param transmissions: What sends.
     @param maximum: How many there can be.
+    @param epoch: Seconds to add to C{now} for the time of day, from which notifications are numbered.
     """
 
-    def __init__(self, transmissions: Transmissions, maximum: int) -> None:
+    def __init__(self, transmissions: Transmissions, maximum: int, epoch: float = 0.0) -> None:
         self._transmissions = transmissions
+        self._epoch = epoch
         self._maximum = maximum
         self._relations: dict[tuple[Hashable, bytes], Relation] = {}
         self._turns: dict[Hashable, _Turns] = {}
@@ -81,8 +83,7 @@ class Notifier:
             return None
         relation = Relation(request.peer, request.local, request.token, confirmable, confirmEvery, now)
         relation.messageID = request.messageID
-        if old is not None:
-            relation.sequence = sequenceAt(now, old.sequence)
+        relation.sequence = sequenceAt(now + self._epoch, None if old is None else old.sequence)
         self._relations[key] = relation
         return relation
 
@@ -268,7 +269,7 @@ class Notifier:
         relation.waiting = None
         if not relation.isLast:
             last = relation.sequence if now < relation.sentAt + _COUNTING_TIME else None
-            relation.sequence = number = sequenceAt(now, last)
+            relation.sequence = number = sequenceAt(now + self._epoch, last)
             known, knownNumber, numbered = self._last
             if known is not options or knownNumber != number:
                 value = number.to_bytes((number.bit_length() + 7) // 8, "big")

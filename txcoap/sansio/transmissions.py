@@ -127,6 +127,7 @@ class Transmissions:
     def __init__(self, parameters: Parameters, limits: Limits, chance: Chance, counters: Counters) -> None:
         self.parameters = parameters
         self.counters = counters
+        self._heads, self._codes = counters.outgoing.heads, counters.outgoing.codes
         self.deadlines = Deadlines()
         self.separate = 0
         self._limits = limits
@@ -145,7 +146,10 @@ class Transmissions:
         outbox = self._outbox
         if outbox:
             self._outbox = []
-            self.counters.sent += len(outbox)
+            heads, codes = self._heads, self._codes
+            for data, _, _ in outbox:
+                heads[data[0]] += 1
+                codes[data[1]] += 1
         return outbox
 
     def find(self, peer: Hashable, messageID: int) -> Transmission | None:

@@ -26,6 +26,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from txcoap.interfaces import ITransport
+from txcoap.transports import sockets
 from txcoap.transports.ancillary import LocalAddress
 
 #: The longest payload that is accepted; UDP carries no longer one.
@@ -86,6 +87,17 @@ class DatagramPort(udp.Port):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {type(self.protocol).__name__} on {self._where}>"
+
+    def counted(self) -> dict[str, int]:
+        """
+        @return: what was counted, by name; C{"dropped"} is how many datagrams the kernel had no room for.
+        """
+        return {
+            "truncated": self.truncated,
+            "unanswerable": self.unanswerable,
+            "receiveErrors": self.receiveErrors,
+            "dropped": sockets.dropped(self.socket),
+        }
 
     # Opening
 

@@ -8,8 +8,13 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
 
 from txcoap.transports import ancillary
+
+# linux/sock_diag.h: the socket's memory, nine numbers of 32 bits, and which of them counts drops.
+_SO_MEMINFO = 55
+_DROPS = 8
 
 #: The addresses that stand for every address of the host.
 WILDCARDS = ("0.0.0.0", "::")  # noqa: S104
@@ -91,6 +96,20 @@ def growReceiveBuffer(skt: socket.socket, octets: int) -> None:
     """
     if skt.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) < octets:
         skt.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, octets)
+
+
+def dropped(skt: socket.socket) -> int:
+    """
+    @return: how many datagrams were lost because the receive buffer was full; 0 where the system does not
+        tell.
+    """
+    if not ancillary.IS_LINUX:
+        return 0
+    try:
+        memory = skt.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 4 * (_DROPS + 1))
+    except OSError:
+        return 0
+    return int.from_bytes(memory[4 * _DROPS :], sys.byteorder)
 
 
 def _switchOn(skt: socket.socket, option4: int | None, option6: int | None) -> bool:

@@ -1,0 +1,114 @@
+"""
+Tests for L{txcoap.prometheus}.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from twisted.internet import reactor as _reactor
+from twisted.trial.unittest import SkipTest, SynchronousTestCase, TestCase
+from twisted.web.client import Agent as WebAgent
+from twisted.web.client import readBody
+
+from tests.wire import ServerTestCase
+from txcoap.client import Agent
+from txcoap.codes import Code
+from txcoap.prometheus import metricsText
+from txcoap.resource import Resource
+from txcoap.sansio.health import Health, Table, Times
+from txcoap.service import CoAPService
+
+parser: Any
+try:
+    parser = import_module("prometheus_client.parser")
+except ImportError:
+    parser = None
+
+
+def samplesIn(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    """What Prometheus' own client makes of it: each sample by its name and labels."""
+    if parser is None:
+        raise SkipTest("prometheus_client is not installed")
+    return {
+        (sample.name, tuple(sample.labels.items())): sample.value
+        for family in parser.text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+class TextTests(ServerTestCase):
+    """L{metricsText}."""
+
+    def test_figures(self) -> None:
+        """Each figure is a sample with the name that is documented."""
+        self.serve(Resource())
+        self.ask(Code.PUT, "nowhere")
+        samples = samplesIn(metricsText(self.site.health()))
+        for name, labels, value in (
+            ("txcoap_sockets", (), 1),
+            ("txcoap_messages_received_total", (("type", "CON"),), 1),
+            ("txcoap_requests_received_total", (("method", "PUT"),), 1),
+            ("txcoap_responses_sent_total", (("code", "4.04"),), 1),
+            ("txcoap_datagrams_received_total", (), 1),
+            ("txcoap_format_errors_total", (), 0),
+            ("txcoap_table_size", (("table", "remembered"),), 1),
+            ("txcoap_table_limit", (("table", "peers"),), 50000),
+        ):
+            self.assertEqual(samples[name, labels], value, name)
+        self.assertNotIn(("txcoap_table_limit", (("table", "remembered"),)), samples)
+
+    def test_histogram(self) -> None:
+        """Buckets are cumulative, and the last of them holds all."""
+        counts = (3, 0, 2) + (0,) * 14 + (1,)
+        samples = samplesIn(metricsText(Health(roundTrips=Times(counts, 1.5))))
+        buckets = {labels[0][1]: value for (name, labels), value in samples.items() if "bucket" in name}
+        self.assertEqual((buckets["0.001"], buckets["0.005"], buckets["+Inf"]), (0, 0, 0))
+        found = [
+            samples["txcoap_round_trip_seconds_bucket", (("le", bound),)]
+            for bound in ("0.001", "0.0025", "0.005", "250.0", "+Inf")
+        ]
+        self.assertEqual(found, [3, 3, 5, 5, 6])
+        self.assertEqual(samples["txcoap_round_trip_seconds_count", ()], 6)
+        self.assertEqual(samples["txcoap_round_trip_seconds_sum", ()], 1.5)
+
+    def test_form(self) -> None:
+        """Each metric is described once, and every line ends."""
+        text = metricsText(Health(1, tables={"peers": Table(1, 2, 3)}))
+        helps = [line.split()[2] for line in text.splitlines() if line.startswith("# HELP")]
+        self.assertEqual(len(helps), len(set(helps)))
+        self.assertTrue(text.endswith("\n"))
+
+
+class OverLoopbackTests(TestCase):
+    """A service that shows its figures by HTTP."""
+
+    async def test_scraped(self) -> None:
+        """What Prometheus would fetch counts what was asked by CoAP; stopping closes both."""
+        reactor: Any = _reactor
+        service = CoAPService(
+            Resource(), ["udp:0:interface=127.0.0.1"], reactor, prometheus="tcp:0:interface=127.0.0.1"
+        )
+        service.startService()
+        self.addCleanup(service.stopService)
+        (host,) = service.getHosts()
+        agent = Agent(reactor)
+        self.addCleanup(agent.close)
+        await agent.get(f"coap://127.0.0.1:{host.port}/nowhere")  # type: ignore[attr-defined]
+        (port,) = service._webPorts
+        where = f"http://127.0.0.1:{port.getHost().port}/metrics"  # type: ignore[attr-defined]
+        response = await WebAgent(reactor).request(b"GET", where.encode())
+        self.assertEqual(response.code, 200)
+        types = response.headers.getRawHeaders(b"content-type")
+        self.assertEqual(types, [b"text/plain; version=0.0.4; charset=utf-8"])
+        samples = samplesIn((await readBody(response)).decode())
+        self.assertEqual(samples["txcoap_responses_sent_total", (("code", "4.04"),)], 1)
+
+
+class UnusedTests(SynchronousTestCase):
+    """Where nobody asks for it."""
+
+    def test_none(self) -> None:
+        """A service without it listens nowhere else."""
+        self.assertEqual(CoAPService(Resource(), [], object())._webPorts, [])
