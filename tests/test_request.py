@@ -49,6 +49,33 @@ class RequestTestCase(ServerTestCase):
         return answer
 
 
+class BodyTests(RequestTestCase):
+    """L{Request.text} and L{Request.json}."""
+
+    def test_text(self) -> None:
+        """A body that is not UTF-8 is the client's fault: 4.00, and nothing is logged."""
+        self.assertEqual(self.doing(Request.text, Code.POST, payload=b"\xc3\xa9").payload, b"\xc3\xa9")
+        answer = self.doing(Request.text, Code.POST, payload=b"\xff")
+        self.assertEqual((answer.code, answer.payload), (Code.BAD_REQUEST, b"the body is not UTF-8"))
+
+    def test_json(self) -> None:
+        """Neither is one that is no JSON, or is nested without end; a resource may catch it as C{ValueError}."""
+        read: list[Any] = []
+        self.doing(lambda request: read.append(request.json()), Code.POST, payload=b'{"a": 1}')
+        self.assertEqual(read, [{"a": 1}])
+        for payload in (b"{", b"\xff", b"", b"[" * 1000):
+            answer = self.doing(lambda request: str(request.json()), Code.POST, payload=payload)
+            self.assertEqual((answer.code, answer.payload), (Code.BAD_REQUEST, b"the body is not JSON"))
+
+        def catch(request: Request) -> str:
+            try:
+                return str(request.json())
+            except ValueError:
+                return "none"
+
+        self.assertEqual(self.doing(catch, Code.POST, payload=b"{").payload, b"none")
+
+
 class QuestionTests(RequestTestCase):
     """What a request tells."""
 

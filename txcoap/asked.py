@@ -11,7 +11,7 @@ from urllib.parse import quote
 from twisted.internet.interfaces import IAddress
 
 from .addresses import addressOf, describeAddress
-from .errors import PreconditionFailed, UnsupportedContentFormat
+from .errors import PreconditionFailed, UnreadableBody, UnsupportedContentFormat
 from .formats import contentFormat, formatName
 from .message import Message
 from .options import Options
@@ -41,6 +41,28 @@ class AskedRequest(Message):
         self.payload = exchange.payload
         self.prepath: list[str] = []
         self.postpath: list[str] = []
+
+    def text(self) -> str:
+        """
+        The body as text.
+
+        @raise UnreadableBody: if it is not UTF-8; not caught, it is answered 4.00.
+        """
+        try:
+            return super().text()
+        except ValueError:
+            raise UnreadableBody("the body is not UTF-8") from None
+
+    def json(self) -> Any:
+        """
+        The body read as JSON.
+
+        @raise UnreadableBody: if it is none, or nested too deeply; not caught, it is answered 4.00.
+        """
+        try:
+            return super().json()
+        except (ValueError, RecursionError):
+            raise UnreadableBody("the body is not JSON") from None
 
     @property
     def method(self) -> str:

@@ -55,6 +55,7 @@ __all__ = [
     "Unauthorized",
     "UnprocessableEntity",
     "Unreachable",
+    "UnreadableBody",
     "UnsupportedContentFormat",
     "UnsupportedScheme",
 ]
@@ -244,6 +245,10 @@ class BadRequest(ResponseError):
     """4.00: the request was not understood."""
 
     code = Code.BAD_REQUEST
+
+
+class UnreadableBody(BadRequest, ValueError):
+    """4.00: the request's body is not what its resource reads it as."""
 
 
 class Unauthorized(ResponseError):
