@@ -22,13 +22,16 @@ from txcoap.codes import Code
 from txcoap.errors import CoAPError, RequestError
 from txcoap.limits import Limits
 from txcoap.message import Request
-from txcoap.options import DEFINITIONS, NO_OPTIONS, Options
+from txcoap.options import DEFINITIONS, Options
 from txcoap.parameters import DEFAULT_PARAMETERS
-from txcoap.sansio.datagrams import ACK, CON, NON, RST, Datagram, decode, empty, encode
+from txcoap.sansio.datagrams import Datagram, decode
 from txcoap.sansio.events import IncomingRequest, OutgoingRequest
 from txcoap.sansio.exchanges import Exchanges
 
-__all__ = ["Fuzzer", "main"]
+from .soundness import SENDABLE, Unsound
+from .spoiling import Spoiler, corpus
+
+__all__ = ["Fuzzer", "Unsound", "main"]
 
 LIMITS = Limits(
     rememberedBytes=50_000,
@@ -49,15 +52,6 @@ PEERS = [("192.0.2.1", port) for port in range(40)]
 OURS = 30
 LARGEST_REPLY = 1200
 
-# What each type may carry; codes by class, an empty message being -1 (RFC 7252 table 1).
-SENDABLE = {CON: {-1, 0, 2, 3, 4, 5}, NON: {0, 2, 3, 4, 5}, ACK: {-1, 2, 3, 4, 5}, RST: {-1}}
-
-INTERESTING = (0x00, 0x0D, 0x0E, 0x0F, 0x40, 0x48, 0x49, 0x4F, 0xD0, 0xDD, 0xE0, 0xEE, 0xF0, 0xFE, 0xFF)
-
-
-class Unsound(Exception):
-    """The invariant does not hold."""
-
 
 class Fuzzer:
     """
@@ -72,7 +66,8 @@ class Fuzzer:
         self.machine = Exchanges(Random(seed + 1), PARAMETERS, LIMITS)
         self.now = 0.0
         self.counts: Counter[str] = Counter()
-        self._corpus = _corpus(self.chance)
+        self._corpus = corpus(self.chance)
+        self._spoiler = Spoiler(self.chance, self._corpus)
         self._recent: deque[tuple[Datagram, object]] = deque(maxlen=50)
         self._unanswered: deque[IncomingRequest] = deque(maxlen=5)
         self._asked: deque[OutgoingRequest] = deque()
@@ -190,96 +185,11 @@ class Fuzzer:
         chance = self.chance
         if self._recent and chance.random() < 0.3:
             sent, peer = chance.choice(self._recent)
-            data = self._reply(sent)
+            data = self._spoiler.reply(sent)
         else:
             peer = chance.choice(PEERS)
             data = chance.choice(self._corpus)
-        for _ in range(chance.choice((0, 1, 1, 2, 5))):
-            data = chance.choice(_MUTATIONS)(self, data)
-        return data, peer
-
-    def _reply(self, sent: Datagram) -> bytes:
-        """What a peer could say to something that it was sent."""
-        chance = self.chance
-        type = chance.choice((ACK, ACK, CON, NON, RST))
-        if type == RST or chance.random() < 0.2:
-            return empty(type, sent.messageID)
-        messageID = sent.messageID if type == ACK else chance.getrandbits(16)
-        options = Options(maxAge=5) if chance.random() < 0.5 else NO_OPTIONS
-        code = chance.choice((Code.CONTENT, Code.NOT_FOUND))
-        return encode(type, code, messageID, sent.token, options, b"x")
-
-    def _flip(self, data: bytes) -> bytes:
-        if not data:
-            return data
-        at = self.chance.randrange(len(data))
-        return data[:at] + bytes((data[at] ^ 1 << self.chance.randrange(8),)) + data[at + 1 :]
-
-    def _cut(self, data: bytes) -> bytes:
-        return data[: self.chance.randint(0, len(data))]
-
-    def _splice(self, data: bytes) -> bytes:
-        other = self.chance.choice(self._corpus)
-        return data[: self.chance.randint(0, len(data))] + other[self.chance.randint(0, len(other)) :]
-
-    def _exaggerate(self, data: bytes) -> bytes:
-        """Put a byte that means a length, or a marker, in the place of another."""
-        if not data:
-            return data
-        at = self.chance.randrange(len(data))
-        return data[:at] + bytes((self.chance.choice(INTERESTING),)) + data[at + 1 :]
-
-    def _insert(self, data: bytes) -> bytes:
-        at = self.chance.randint(0, len(data))
-        return data[:at] + self.chance.randbytes(self.chance.randint(1, 20)) + data[at:]
-
-    def _renumber(self, data: bytes) -> bytes:
-        """Another message ID: no copy, but a message of its own."""
-        return data[:2] + self.chance.randbytes(2) + data[4:]
-
-
-_MUTATIONS = (
-    Fuzzer._flip,
-    Fuzzer._cut,
-    Fuzzer._splice,
-    Fuzzer._exaggerate,
-    Fuzzer._insert,
-    Fuzzer._renumber,
-    Fuzzer._renumber,
-)
-
-
-def _corpus(chance: Random) -> list[bytes]:
-    """Valid messages of every type and kind, with every option."""
-    pairs = [
-        (each.number, chance.randbytes(length))
-        for each in DEFINITIONS.values()
-        for length in {each.minimum, min(each.maximum, 20)}
-    ]
-    lists = [
-        NO_OPTIONS,
-        Options(uriPath=("a", "b"), uriQuery=("x=1",), accept=0),
-        Options(uriHost="example.com", uriPort=5683, uriPath=("long" * 10,) * 4, noResponse=26),
-        Options(contentFormat=60, etag=(b"12345678",), maxAge=2**32 - 1, observe=5),
-        Options(proxyUri="coap://example.com/" + "x" * 500),
-        *[Options.fromPairs([pair]) for pair in pairs],
-        *[Options.fromPairs(chance.sample(pairs, 6)) for _ in range(20)],
-    ]
-    codes = [
-        *[code for code in Code if code.isRequest],
-        Code.CONTENT,
-        Code.NOT_FOUND,
-        Code.fromByte(0x20),
-        Code.PING,
-    ]
-    messages = [empty(type, chance.getrandbits(16)) for type in (CON, NON, ACK, RST)]
-    for options in lists:
-        for code in codes:
-            token = chance.randbytes(chance.randint(0, 8))
-            payload = chance.randbytes(chance.choice((0, 0, 5, 40)))
-            type = chance.choice((CON, CON, NON, ACK))
-            messages.append(encode(type, code, chance.getrandbits(16), token, options, payload))
-    return messages
+        return self._spoiler.spoil(data, chance.choice((0, 1, 1, 2, 5))), peer
 
 
 def main(arguments: list[str] | None = None) -> int:
