@@ -23,7 +23,9 @@ ROUND = 20_000
 class Steps(Protocol):
     """A fuzzer."""
 
-    subject: Subject
+    @property
+    def subject(self) -> Subject:
+        """What is tried."""
 
     def step(self) -> None:
         """One datagram, or what else may happen."""

@@ -16,8 +16,10 @@ from tempfile import TemporaryDirectory
 
 from txcoap.block import Block
 from txcoap.codes import Code
+from txcoap.message import Response
 from txcoap.options import Options
 from txcoap.protocol import CoAPProtocol
+from txcoap.request import Request
 from txcoap.sansio.datagrams import ACK, CON, NON, empty, encode
 from txcoap.server import Site
 
@@ -34,6 +36,12 @@ PEERS = [("192.0.2.9", port) for port in range(40)]
 BUSY = 8
 
 
+def _log(request: Request, response: Response) -> None:
+    """As an access log does, which writes requests as text."""
+    repr(request)
+    request.reference.encode("ascii")
+
+
 class Server(Subject):
     """A server."""
 
@@ -43,8 +51,7 @@ class Server(Subject):
         """With the resources behind it."""
         self._directory = TemporaryDirectory()
         self.tree = Tree(self.clock, self._directory.name)
-        # The access log has requests written as text.
-        site = Site(self.tree.root, blockSize=256, accessLog=lambda request, response: str(request))
+        site = Site(self.tree.root, blockSize=256, accessLog=_log)
         return CoAPProtocol(
             site, self.clock, parameters=PARAMETERS, limits=LIMITS, chance=Random(self.chance.random())
         )

@@ -89,16 +89,17 @@ class _Heard:
     """
     What came from a peer under one message ID.
 
-    @ivar count: How many confirmable messages, and others that may be rejected.
+    @ivar count: How many messages that are no replies themselves.
+    @ivar confirmable: How many of these are to be acknowledged or rejected.
     @ivar requests: How many of them were confirmable requests.
     @ivar tokens: The tokens of these.
     @ivar replies: How many acknowledgements and Resets went back.
     """
 
-    __slots__ = ("count", "replies", "requests", "tokens")
+    __slots__ = ("confirmable", "count", "replies", "requests", "tokens")
 
     def __init__(self) -> None:
-        self.count = self.requests = self.replies = 0
+        self.count = self.confirmable = self.requests = self.replies = 0
         self.tokens: set[bytes] = set()
 
 
@@ -124,9 +125,12 @@ class Subject:
         self._heard: defaultdict[tuple[Hashable, int], _Heard] = defaultdict(_Heard)
         self._tokens: set[tuple[Hashable, bytes]] = set()
         self._logged: list[Any] = []
-        globalLogPublisher.addObserver(self._observeLog)
+        observer: Any = self._observeLog
+        self._observer = observer
+        globalLogPublisher.addObserver(observer)
         self.protocol = self.newProtocol()
-        self.protocol.makeConnection(self._socket)
+        transport: Any = self._socket
+        self.protocol.makeConnection(transport)
 
     def newProtocol(self) -> CoAPProtocol:
         """What is tried."""
@@ -179,7 +183,7 @@ class Subject:
 
     def close(self) -> None:
         """Have done with it, sound or not."""
-        globalLogPublisher.removeObserver(self._observeLog)
+        globalLogPublisher.removeObserver(self._observer)
 
     # What must hold
 
@@ -194,12 +198,14 @@ class Subject:
         except FormatError as e:
             if e.messageType == CON and e.messageID is not None:
                 self._heard[peer, e.messageID].count += 1
+                self._heard[peer, e.messageID].confirmable += 1
             return None
         isRequest = 0 < came.code < 0x20
-        if came.type == CON or (came.type == NON and not isRequest):
+        if came.type in (CON, NON):
             heard = self._heard[peer, came.messageID]
             heard.count += 1
-            if isRequest:
+            heard.confirmable += came.type == CON
+            if isRequest and came.type == CON:
                 heard.requests += 1
                 heard.tokens.add(came.token)
         if isRequest:
@@ -232,7 +238,7 @@ class Subject:
 
     def _judgeReply(self, datagram: Datagram, peer: Hashable) -> None:
         heard = self._heard.get((peer, datagram.messageID))
-        if heard is None:
+        if heard is None or (datagram.type == ACK and not heard.confirmable):
             raise Unsound(f"a reply to nothing: {datagram}")
         heard.replies += 1
         if heard.replies > heard.count:

@@ -6,11 +6,16 @@ from __future__ import annotations
 
 import contextlib
 import io
+from random import Random
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from fuzz import datagrams
-from fuzz.datagrams import Fuzzer, Unsound
+from fuzz import client, datagrams, decoder, guided, running, script, server
+from fuzz.datagrams import Fuzzer
+from fuzz.soundness import Subject, Unsound
+from txcoap.options import Options
+from txcoap.protocol import CoAPProtocol
+from txcoap.sansio.datagrams import ACK, CON, NON, RST, empty, encode
 from txcoap.sansio.exchanges import Exchanges
 
 
@@ -61,3 +66,136 @@ class DatagramsTests(SynchronousTestCase):
             self.assertEqual(datagrams.main(["--count", "200"]), 1)
         self.assertIn("200 datagrams", out.getvalue())
         self.assertIn("unsound", err.getvalue())
+
+
+class SubjectTests(SynchronousTestCase):
+    """L{fuzz.server}, L{fuzz.client} and what both stand on."""
+
+    def test_server(self) -> None:
+        """Some thousand datagrams leave a server sound, and reach all of its tables."""
+        subject = running.run(server.Fuzzer, 7, 6000)
+        counters = subject.protocol.counters
+        for name in (
+            "formatErrors",
+            "duplicates",
+            "ignored",
+            "resetsReceived",
+            "downloadsEvicted",
+            "timeouts",
+        ):
+            self.assertTrue(getattr(counters, name) > 3, counters)
+        for type in ("CON", "NON", "ACK", "RST"):
+            self.assertTrue(subject.counts[type] > 100, subject.counts)
+
+    def test_client(self) -> None:
+        """Likewise a client; of its requests of each kind some succeed, and some fail."""
+        subject = running.run(client.Fuzzer, 7, 6000)
+        for name in ("get", "large", "observe", "stream", "ping"):
+            self.assertTrue(subject.counts[f"{name} ended"] > 3, subject.counts)
+        self.assertTrue(subject.counts["large failed"] > 3, subject.counts)
+        self.assertTrue(subject.counts["states"] > 30, subject.counts)
+
+    def test_repeatable(self) -> None:
+        """The same seed gives the same run."""
+        for module in (server, client):
+            first, second = (running.run(module.Fuzzer, 5, 300) for _ in range(2))
+            self.assertEqual((first.counts, first.clock.seconds()), (second.counts, second.clock.seconds()))
+
+    def test_commandLine(self) -> None:
+        """The command lines tell what came, and exit with 0 if all was sound, else with 1."""
+        for module in (server, client, decoder):
+            out, err = io.StringIO(), io.StringIO()
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                self.assertEqual(module.main(["--count", "200", "--seed", "5"]), 0)
+            self.assertIn("sound", out.getvalue())
+            self.assertEqual(err.getvalue(), "")
+        self.patch(CoAPProtocol, "sizes", lambda protocol: {"peers": 10**6})
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            self.assertEqual(server.main(["--count", "200"]), 1)
+        self.assertIn("seed 1, step 0", err.getvalue())
+
+
+class Saying(Subject):
+    """One that says what it is told to, whatever came."""
+
+    says = b""
+
+    def newProtocol(self) -> CoAPProtocol:
+        """A protocol with nothing on it."""
+        protocol = CoAPProtocol(None, self.clock)
+        receive = protocol.datagramReceived
+
+        def speak(data: bytes, peer: object, local: object = None) -> None:
+            receive(data, peer)
+            self._socket.sent.append((self.says, peer))
+
+        protocol.datagramReceived = speak  # type: ignore[method-assign]
+        return protocol
+
+
+class SoundnessTests(SynchronousTestCase):
+    """L{fuzz.soundness}: what it is to notice, it notices."""
+
+    def assertUnsound(self, came: bytes, said: bytes) -> None:
+        """When the one comes, the other must not be said."""
+        subject = Saying(1)
+        self.addCleanup(subject.close)
+        subject.says = said
+        self.assertRaises(Unsound, subject.receive, came, ("192.0.2.9", 5683))
+
+    def test_replies(self) -> None:
+        """Replies to nothing, to other IDs, to acknowledgements, with other tokens, or twice."""
+        ask = encode(CON, 1, 7, b"t")
+        self.assertUnsound(ask, empty(ACK, 8))
+        self.assertUnsound(ask, empty(RST, 7))
+        self.assertUnsound(ask, encode(ACK, 69, 7, b"u"))
+        self.assertUnsound(encode(NON, 1, 7, b"t"), empty(ACK, 7))
+        for type in (ACK, RST):
+            self.assertUnsound(empty(type, 7), empty(RST, 7))
+
+    def test_messages(self) -> None:
+        """Messages that nobody may send, or that nobody asked for."""
+        ask = encode(NON, 1, 7, b"t")
+        self.assertUnsound(ask, encode(ACK, 1, 7, b"t"))
+        self.assertUnsound(ask, encode(CON, 0x20, 8, b"t"))
+        self.assertUnsound(ask, encode(CON, 69, 8, b"u"))
+
+
+class GuidedTests(SynchronousTestCase):
+    """L{fuzz.guided}, less the guide."""
+
+    def test_corpus(self) -> None:
+        """Everything in the corpus is sound: what was found once is not found again."""
+        for name in guided.TARGETS:
+            files = sorted((guided.CORPUS / name).iterdir())
+            self.assertGreater(len(files), 10)
+            for file in files:
+                guided.play(name, file.read_bytes())
+
+    def test_anything(self) -> None:
+        """Every string of bytes is a script."""
+        chance = Random(3)
+        for name in guided.TARGETS:
+            for length in (0, 1, 2, 3, 50, 300):
+                guided.play(name, chance.randbytes(length))
+
+    def test_steps(self) -> None:
+        """A script asks a server; with the ID of what it says, it acknowledges that."""
+        subject = server.Server(1)
+        self.addCleanup(subject.close)
+        ask = encode(CON, 1, 7, b"t", Options(uriPath=("slow",)))
+        script.play(subject, script.receiving([ask]) + bytes((5, 4)) + script.replying(empty(ACK, 0)))
+        self.assertEqual(subject.protocol.counters.timeouts, 0)
+        self.assertEqual((subject.counts["ACK"], subject.counts["CON"]), (1, 1))
+
+    def test_commandLine(self) -> None:
+        """Files are played; a target that is not known is told."""
+        out, err = io.StringIO(), io.StringIO()
+        file = str(sorted((guided.CORPUS / "server").iterdir())[0])
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            self.assertEqual(guided.main(["server", file]), 0)
+            self.assertEqual(guided.main(["nothing"]), 2)
+            self.patch(CoAPProtocol, "sizes", lambda protocol: {"peers": 10**6})
+            self.assertEqual(guided.main(["server", file]), 1)
+        self.assertIn("sound", out.getvalue())
+        self.assertIn("decoder|server|client", err.getvalue())

@@ -59,7 +59,7 @@ class BodyTests(RequestTestCase):
         self.assertEqual((answer.code, answer.payload), (Code.BAD_REQUEST, b"the body is not UTF-8"))
 
     def test_json(self) -> None:
-        """Neither is one that is no JSON, or is nested without end; a resource may catch it as C{ValueError}."""
+        """Likewise one that is no JSON, or nested without end; a resource may catch it as C{ValueError}."""
         read: list[Any] = []
         self.doing(lambda request: read.append(request.json()), Code.POST, payload=b'{"a": 1}')
         self.assertEqual(read, [{"a": 1}])
