@@ -5,6 +5,7 @@ L{tests.test_pages_streams}.
 
 from __future__ import annotations
 
+import json
 from contextlib import redirect_stdout
 from io import StringIO
 from typing import Any
@@ -164,6 +165,21 @@ class ClientTests(PageCase):
         agent = self.server(log=Log())
         self.assertEqual(self.ask(self.space["ask"](agent)), ("/log/1", ["/log"]))
         self.assertEqual(seen, [({"level": 3}, ("source=hall",), 50)])
+
+    def test_measure(self) -> None:
+        """By parts, with headers, and the addresses of both ends."""
+
+        class Sensor(Resource):
+            isLeaf = True
+
+            def render_GET(self, request: Any) -> bytes:
+                return json.dumps([request.uri, request.getHeader("Accept")]).encode()
+
+        asking = self.space["measure"](self.server(hall=Sensor()))
+        body, peer, host = self.ask(asking)
+        self.assertEqual(body, ["/hall/light sensor?unit=lux", "application/json"])
+        self.assertEqual((peer.host, peer.port), ("192.0.2.1", 5683))
+        self.assertNotEqual(host.port, 5683)
 
     def test_codes(self) -> None:
         """C{raiseForCode}, of the class that belongs to the code."""

@@ -391,7 +391,7 @@ def _asker(manner: Manner, protocol: CoAPProtocol, peer: Any, timeout: float | N
             token=token,
             parameters=manner.parameters,
             timeout=None if end is None else max(0.0, end - protocol.now()),
-        ).addCallback(_received, peer)
+        ).addCallback(_received, peer, protocol)
 
     return ask
 
@@ -422,8 +422,8 @@ def askingFor(request: Request, producer: Any, manner: Manner, protocol: CoAPPro
     )
 
 
-def _received(datagram: Datagram | None, peer: Any) -> ReceivedResponse | None:
-    return None if datagram is None else ReceivedResponse(datagram, peer)
+def _received(datagram: Datagram | None, peer: Any, protocol: CoAPProtocol) -> ReceivedResponse | None:
+    return None if datagram is None else ReceivedResponse(datagram, peer, protocol.getHost())
 
 
 def _lengthOf(producer: Any) -> int | None:

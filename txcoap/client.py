@@ -16,6 +16,7 @@ from .block import exponentFor
 from .bodies import Manner, Progress, converse
 from .codes import Code
 from .errors import CoAPError
+from .headers import fromHeaders
 from .interfaces import IAgent
 from .limits import DEFAULT_LIMITS, Limits
 from .observation import Observation
@@ -27,7 +28,7 @@ from .reaching import Reach
 from .received import ReceivedResponse
 from .sansio.transmissions import Chance
 from .uri import URI
-from .verbs import Verbs, targetOf
+from .verbs import Verbs, located, targetOf
 
 __all__ = ["Agent", "ReceivedResponse"]
 
@@ -95,12 +96,17 @@ class Agent(Verbs):
     def request(
         self,
         method: Code | str | int,
-        uri: str | URI,
+        uri: str | URI | None = None,
         payload: Any = b"",
         *,
+        host: str | None = None,
+        port: int = 0,
+        path: str | Iterable[str] = (),
+        query: str | Mapping[str, object] | Iterable[str | tuple[str, object]] = (),
         params: Mapping[str, object] | Iterable[tuple[str, object]] = (),
         json: Any = None,
         options: Options = NO_OPTIONS,
+        headers: Mapping[str, Any] = {},
         confirmable: bool = True,
         token: bytes | None = None,
         parameters: Parameters | None = None,
@@ -117,11 +123,17 @@ class Agent(Verbs):
         @param method: A L{Code}, or what makes one: C{"GET"}.
         @param uri: An absolute URI; of scheme C{coap}. The host of C{coap://%2Frun%2Fx.sock/…} is a Unix
             socket.
+        @param host: Whom to ask, instead of a URI; its parts are as L{URI.fromParts} takes them.
+        @param port: With C{host}; by default 5683.
+        @param path: With C{host}: C{"/a/b"}, or C{("a", "b")}.
+        @param query: With C{host}: C{"x=1&y"}, or C{{"x": 1}}.
         @param payload: The body: C{bytes}; C{str}, which is sent in UTF-8 as C{text/plain}; or an
             C{IBodyProducer}, which is paused between blocks.
         @param params: Arguments to add to the URI's query, as C{name=value}.
         @param json: A body to send as JSON, instead of C{payload}.
         @param options: Options to send, beside those that the URI makes.
+        @param headers: More options by name, as in C{{"Content-Type": "application/json"}}; see
+            L{withHeader<txcoap.headers.withHeader>}.
         @param confirmable: Whether to send it in a confirmable message.
         @param token: Up to 8 bytes; by default random ones.
         @param parameters: Transmission parameters for this request alone.
@@ -145,7 +157,8 @@ class Agent(Verbs):
             request back: nothing more is sent.
         """
         try:
-            target = targetOf(uri)
+            target = targetOf(located(uri, host, port, path, query))
+            options = fromHeaders(headers, options)
             request, producer = makeRequest(method, target, payload, params, json, options, values)
             manner = self._manner.evolve(
                 confirmable=confirmable,
@@ -162,19 +175,24 @@ class Agent(Verbs):
 
     def observe(
         self,
-        uri: str | URI,
+        uri: str | URI | None = None,
         payload: bytes = b"",
         *,
+        host: str | None = None,
+        port: int = 0,
+        path: str | Iterable[str] = (),
+        query: str | Mapping[str, object] | Iterable[str | tuple[str, object]] = (),
         method: Code | str | int = Code.GET,
         params: Mapping[str, object] | Iterable[tuple[str, object]] = (),
         options: Options = NO_OPTIONS,
+        headers: Mapping[str, Any] = {},
         confirmable: bool = True,
         token: bytes | None = None,
         parameters: Parameters | None = None,
         **values: Any,
     ) -> Deferred[Observation]:
         """
-        Observe a resource (RFC 7641).
+        Observe a resource (RFC 7641). What is not said here is as for L{request}.
 
         @param payload: The body of a FETCH.
         @param method: GET or FETCH.
@@ -184,7 +202,8 @@ class Agent(Verbs):
             L{request} does when there is no response. Cancelling it takes the request back.
         """
         try:
-            target = targetOf(uri)
+            target = targetOf(located(uri, host, port, path, query))
+            options = fromHeaders(headers, options)
             request, _ = makeRequest(method, target, payload, params, None, options, values)
             if request.code not in (Code.GET, Code.FETCH):
                 raise ValueError(f"only GET and FETCH can observe, not {request.code.phrase}")

@@ -70,6 +70,8 @@ class Driver(DatagramProtocol):
         self.now: Callable[[], float] = clockOf(reactor)
         self.trace = trace
         self.isOpen = False
+        # Every response is told it; the socket is asked once.
+        self._host: IAddress | None = None
         self.chance: Chance = chance or SystemRandom()
         self._newExchanges = partial(
             Exchanges, self.chance, parameters, limits, reactor.seconds() - self.now()
@@ -116,8 +118,10 @@ class Driver(DatagramProtocol):
 
     def getHost(self) -> IAddress:
         """The address of the socket."""
-        address: IAddress = self._open.getHost()
-        return address
+        host = self._host
+        if host is None:
+            host = self._host = self._open.getHost()
+        return host
 
     def toPeer(self, host: str, port: int) -> Any:
         """
@@ -153,6 +157,7 @@ class Driver(DatagramProtocol):
     def stopProtocol(self) -> None:
         """The socket is closed."""
         self.isOpen = False
+        self._host = None
         if self.site is not None:
             self.site.socketClosed(self)
         self._endsTurns = False

@@ -236,7 +236,7 @@ class Observation:
 
     def received(self, datagram: Datagram) -> None:
         """A response, or a notification; see L{Observer<txcoap.protocol.Observer>}."""
-        response = ReceivedResponse(datagram, self._peer)
+        response = ReceivedResponse(datagram, self._peer, self._protocol.getHost())
         number = datagram.options.observe
         if number is None or not datagram.code.isSuccess:
             self._exchange = None

@@ -22,23 +22,25 @@ class ReceivedResponse(Response):
     A response as it came, with all of its body.
 
     @ivar peer: From whom, as the transport writes it.
+    @ivar host: The socket that it came to, as a Twisted address; None if that is not known.
     @ivar isConfirmable: Whether it came in a confirmable message, apart from the acknowledgement.
     """
 
-    __slots__ = ("isConfirmable", "peer")
+    __slots__ = ("host", "isConfirmable", "peer")
 
-    def __init__(self, datagram: Datagram, peer: Any) -> None:
+    def __init__(self, datagram: Datagram, peer: Any, host: IAddress | None = None) -> None:
         self.code = datagram.code
         self.options = datagram.options
         self.payload = datagram.payload
         self.isConfirmable = datagram.type == 0
         self.peer = peer
+        self.host = host
 
     def carrying(self, response: Response) -> ReceivedResponse:
         """Another response as if it had come the way this one did."""
         other = ReceivedResponse.__new__(ReceivedResponse)
         other.code, other.options, other.payload = response.code, response.options, response.payload
-        other.isConfirmable, other.peer = self.isConfirmable, self.peer
+        other.isConfirmable, other.peer, other.host = self.isConfirmable, self.peer, self.host
         return other
 
     @property
@@ -49,6 +51,10 @@ class ReceivedResponse(Response):
     def getPeerAddress(self) -> IAddress:
         """Who answered, as a Twisted address."""
         return addressOf(self.peer)
+
+    def getHost(self) -> IAddress | None:
+        """The address of ours that it came to: what the socket is bound to, often a wildcard."""
+        return self.host
 
     def deliverBody(self, protocol: IProtocol) -> None:
         """

@@ -76,7 +76,9 @@ class StubAgent(Agent):
         reactor = NetworkReactor(self.clock, defaultdict(lambda: SERVER_HOST))
         super().__init__(reactor, protocol=client)
 
-    def request(self, method: Code | str | int, uri: str | URI, *args: Any, **how: Any) -> Deferred[Any]:
+    def request(
+        self, method: Code | str | int, uri: str | URI | None = None, *args: Any, **how: Any
+    ) -> Deferred[Any]:
         """Ask, as L{Agent.request} does, and deliver what takes no time."""
         asking = super().request(method, uri, *args, **how)
         self.flush()

@@ -11,6 +11,7 @@ UTF-8 (RFC 3987 3.1), and the zone of an IPv6 address may follow a bare C{%}.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
@@ -119,6 +120,42 @@ class URI:
         @raise InvalidURI: if it is no absolute URI of CoAP; the text says what to change.
         """
         return _parse(text)
+
+    @classmethod
+    def fromParts(
+        cls,
+        host: str,
+        port: int = 0,
+        path: str | Iterable[str] = (),
+        query: str | Mapping[str, object] | Iterable[str | tuple[str, object]] = (),
+        scheme: str = "coap",
+    ) -> URI:
+        """
+        A URI of parts that stand as they read, not percent-encoded: C{fromParts("::1", path="/a b")}.
+
+        @param host: A name, an IP address, also in brackets, or the path of a Unix socket.
+        @param port: 0 for the scheme's own.
+        @param path: Text, C{"/a/b"}, or its segments.
+        @param query: Text, C{"x=1&y"}; a mapping of names to values; or the arguments, each as text or as
+            name and value.
+        @raise InvalidURI: if a part cannot be one.
+        """
+        if isinstance(path, str):
+            if "?" in path or "#" in path:
+                raise InvalidURI(f"the path {path!r} has a query or fragment: give that as query=")
+            path = path.removeprefix("/").split("/")
+        if isinstance(query, str):
+            query = query.removeprefix("?").split("&") if query else ()
+        arguments = query.items() if isinstance(query, Mapping) else query
+        if host.startswith("[") and host.endswith("]"):
+            host = host[1:-1]
+        return cls(
+            scheme,
+            host,
+            port,
+            tuple(path),
+            tuple([each if isinstance(each, str) else f"{each[0]}={each[1]}" for each in arguments]),
+        )
 
     def toText(self) -> str:
         """

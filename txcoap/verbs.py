@@ -4,6 +4,7 @@ L{Verbs}: what every agent can be asked by name, whatever is between it and the 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
@@ -15,7 +16,10 @@ from .linkformat import Link, parse
 from .message import Response
 from .uri import URI
 
-__all__ = ["Verbs", "targetOf"]
+__all__ = ["Verbs", "located", "targetOf"]
+
+
+_PARTS = ("host", "port", "path", "query")
 
 
 class Verbs:
@@ -29,33 +33,42 @@ class Verbs:
         """Ask for something; see L{IAgent<txcoap.interfaces.IAgent>}."""
         raise NotImplementedError
 
-    def get(self, uri: str | URI, **how: Any) -> Deferred[Any]:
+    def _ask(self, method: Code, uri: str | URI | None, payload: Any, how: dict[str, Any]) -> Deferred[Any]:
+        """An agent that stands around another need not know of hosts, paths and queries."""
+        if uri is None:
+            try:
+                uri = located(uri, **{name: how.pop(name) for name in _PARTS if name in how})
+            except (CoAPError, TypeError, ValueError):
+                return fail()
+        return self.request(method, uri, payload, **how)
+
+    def get(self, uri: str | URI | None = None, **how: Any) -> Deferred[Any]:
         """GET; see L{request}."""
-        return self.request(Code.GET, uri, **how)
+        return self._ask(Code.GET, uri, b"", how)
 
-    def post(self, uri: str | URI, payload: Any = b"", **how: Any) -> Deferred[Any]:
+    def post(self, uri: str | URI | None = None, payload: Any = b"", **how: Any) -> Deferred[Any]:
         """POST; see L{request}."""
-        return self.request(Code.POST, uri, payload, **how)
+        return self._ask(Code.POST, uri, payload, how)
 
-    def put(self, uri: str | URI, payload: Any = b"", **how: Any) -> Deferred[Any]:
+    def put(self, uri: str | URI | None = None, payload: Any = b"", **how: Any) -> Deferred[Any]:
         """PUT; see L{request}."""
-        return self.request(Code.PUT, uri, payload, **how)
+        return self._ask(Code.PUT, uri, payload, how)
 
-    def delete(self, uri: str | URI, **how: Any) -> Deferred[Any]:
+    def delete(self, uri: str | URI | None = None, **how: Any) -> Deferred[Any]:
         """DELETE; see L{request}."""
-        return self.request(Code.DELETE, uri, **how)
+        return self._ask(Code.DELETE, uri, b"", how)
 
-    def fetch(self, uri: str | URI, payload: Any = b"", **how: Any) -> Deferred[Any]:
+    def fetch(self, uri: str | URI | None = None, payload: Any = b"", **how: Any) -> Deferred[Any]:
         """FETCH (RFC 8132 2); see L{request}."""
-        return self.request(Code.FETCH, uri, payload, **how)
+        return self._ask(Code.FETCH, uri, payload, how)
 
-    def patch(self, uri: str | URI, payload: Any = b"", **how: Any) -> Deferred[Any]:
+    def patch(self, uri: str | URI | None = None, payload: Any = b"", **how: Any) -> Deferred[Any]:
         """PATCH (RFC 8132 3); see L{request}."""
-        return self.request(Code.PATCH, uri, payload, **how)
+        return self._ask(Code.PATCH, uri, payload, how)
 
-    def iPatch(self, uri: str | URI, payload: Any = b"", **how: Any) -> Deferred[Any]:
+    def iPatch(self, uri: str | URI | None = None, payload: Any = b"", **how: Any) -> Deferred[Any]:
         """The idempotent PATCH, iPATCH (RFC 8132 3); see L{request}."""
-        return self.request(Code.IPATCH, uri, payload, **how)
+        return self._ask(Code.IPATCH, uri, payload, how)
 
     def discover(self, uri: str | URI, *queries: str, **how: Any) -> Deferred[tuple[Link, ...]]:
         """
@@ -79,6 +92,30 @@ class Verbs:
             return parse(response.payload.decode("utf-8", "replace"), lenient=True)
 
         return self.get(core, **{"accept": LINK_FORMAT, **how}).addCallback(read)
+
+
+def located(
+    uri: str | URI | None,
+    host: str | None = None,
+    port: int = 0,
+    path: str | Iterable[str] = (),
+    query: str | Mapping[str, object] | Iterable[str | tuple[str, object]] = (),
+) -> str | URI:
+    """
+    The URI, or one made of its parts; see L{URI.fromParts}.
+
+    @raise TypeError: if both are given, or neither.
+    @raise InvalidURI: if the parts make none.
+    """
+    if host is not None:
+        if uri is not None:
+            raise TypeError(f"give a URI or host=, not both; got {uri!s} and {host!r}")
+        return URI.fromParts(host, port, path, query)
+    if port or path or query:
+        raise TypeError("port=, path= and query= go with host=; a URI has them in it")
+    if uri is None:
+        raise TypeError("whom to ask? Give a URI, or host=")
+    return uri
 
 
 def targetOf(uri: str | URI) -> URI:
