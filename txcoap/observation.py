@@ -4,14 +4,11 @@ L{Observation}: what C{agent.observe} gives, the states of a resource as they co
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
-from twisted.internet.interfaces import IDelayedCall, IPushProducer
-from twisted.logger import Logger
+from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from .bodies import Conversation, Manner, askingFor
 from .codes import Code
@@ -22,6 +19,7 @@ from .received import ReceivedResponse
 from .sansio.datagrams import ACK, Datagram
 from .sansio.events import OutgoingRequest
 from .sansio.observations import Sequence
+from .states import States
 
 __all__ = ["Observation"]
 
@@ -29,30 +27,18 @@ __all__ = ["Observation"]
 _PATIENCE = (5.0, 15.0)
 
 
-@implementer(IPushProducer)
-class Observation:
+class Observation(States):
     """
-    The states of a resource as they come, whole representations, the newest always.
-
-    It is an async iterator of L{Response<txcoap.message.Response>}: C{async for state in observation}. While
-    the reader is slow newer states take the place of older ones. C{async with} cancels it at the end. It
-    can also be given a callback with L{subscribe}, or a consumer with L{deliverTo}.
+    The states of a resource as they come; how to take them is said in L{States}.
 
     An observation lasts until it is cancelled, or the server ends it. If nothing is heard for longer than
     the last state is fresh, it asks again by itself, and goes on asking while the server is silent.
 
-    @ivar isEstablished: Whether the server took the observation. If not, its one response is the only
-        state.
-    @ivar reason: Why it has ended: an L{ObservationEnded}, or another L{RequestError}; None while it lasts,
-        and after it was cancelled.
     @ivar whenOver: A Deferred that fires with None when it needs its socket no more.
     """
 
-    _log = Logger()
-
     def __init__(self, request: Request, manner: Manner, protocol: CoAPProtocol, peer: Any) -> None:
-        self.isEstablished = False
-        self.reason: RequestError | None = None
+        super().__init__()
         self.whenOver: Deferred[None] = Deferred()
         self._request = request
         self._manner = manner
@@ -65,74 +51,8 @@ class Observation:
         self._exchange: OutgoingRequest | None = None
         self._fetching: Deferred[Any] | None = None
         self._again: IDelayedCall | None = None
-        self._hasEnded = False
         self._hasBegun = False
-        self._isPaused = False
-        self._newest: ReceivedResponse | None = None
-        self._waiting: Deferred[None] | None = None
-        self._callbacks: list[Callable[[ReceivedResponse], Any]] = []
-        self._notifications: list[Deferred[RequestError | None]] = []
         self._begun: Deferred[Observation] = Deferred(lambda _: self._abandon())
-
-    # Taking the states
-
-    def __aiter__(self) -> Observation:
-        return self
-
-    async def __anext__(self) -> ReceivedResponse:
-        while self._newest is None:
-            if self._hasEnded:
-                if self.reason is not None and self.isEstablished:
-                    raise self.reason
-                raise StopAsyncIteration
-            if self._waiting is not None:
-                raise RuntimeError("an observation has one reader; it waits already")
-            self._waiting = Deferred()
-            try:
-                await self._waiting
-            finally:
-                self._waiting = None
-        newest, self._newest = self._newest, None
-        return newest
-
-    async def __aenter__(self) -> Observation:  # noqa: PYI034
-        return self
-
-    async def __aexit__(self, *exception: object) -> None:
-        await self.cancel()
-
-    def subscribe(self, callback: Callable[[ReceivedResponse], Any]) -> None:
-        """Call this with each state, from the newest that is here on; instead of reading them."""
-        self._callbacks.append(callback)
-        self._offer()
-
-    def deliverTo(self, consumer: Any) -> None:
-        """Write the payload of each state to an C{IConsumer}, which may pause, resume and stop this."""
-        consumer.registerProducer(self, True)
-        self.notifyEnd().addCallback(lambda _: consumer.unregisterProducer())
-        self.subscribe(lambda state: consumer.write(state.payload))
-
-    def notifyEnd(self) -> Deferred[RequestError | None]:
-        """A Deferred of its own for each call, which fires with L{reason} when the observation ends."""
-        notification: Deferred[RequestError | None] = Deferred()
-        if self._hasEnded:
-            notification.callback(self.reason)
-        else:
-            self._notifications.append(notification)
-        return notification
-
-    def pauseProducing(self) -> None:
-        """Call no callbacks for now; only the newest state is kept."""
-        self._isPaused = True
-
-    def resumeProducing(self) -> None:
-        """Call callbacks again, with the newest state first."""
-        self._isPaused = False
-        self._offer()
-
-    def stopProducing(self) -> None:
-        """Cancel."""
-        self.cancel()
 
     # Ending
 
@@ -179,10 +99,7 @@ class Observation:
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             self._protocol.forget(exchange)
-        self._wake()
-        notifications, self._notifications = self._notifications, []
-        for notification in notifications:
-            notification.callback(reason)
+        self._tellEnd()
         if not self._hasBegun and reason is not None:
             self._begun.errback(reason)
         if not isTelling:
@@ -333,20 +250,3 @@ class Observation:
             self._hasBegun = True
             self._begun.callback(self)
         self._offer()
-
-    def _offer(self) -> None:
-        if self._callbacks:
-            if not self._isPaused and self._newest is not None:
-                newest, self._newest = self._newest, None
-                for callback in list(self._callbacks):
-                    try:
-                        callback(newest)
-                    except Exception:
-                        self._log.failure("an observer's callback failed on {state}", state=newest)
-        else:
-            self._wake()
-
-    def _wake(self) -> None:
-        waiting = self._waiting
-        if waiting is not None and not waiting.called:
-            waiting.callback(None)
