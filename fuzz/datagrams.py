@@ -46,7 +46,7 @@ LIMITS = Limits(
     downloadBytes=5_000,
 )
 PARAMETERS = DEFAULT_PARAMETERS.evolve(NSTART=3)
-PEERS = [("192.0.2.1", port) for port in range(40)]
+PEERS = [(f"192.0.2.{number // 2}", number) for number in range(40)]
 
 # Requests of our own that are open at any time.
 OURS = 30

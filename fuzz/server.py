@@ -30,7 +30,7 @@ from .spoiling import Spoiler, corpus, written
 
 __all__ = ["Fuzzer", "Server", "conversations"]
 
-PEERS = [("192.0.2.9", port) for port in range(40)]
+PEERS = [(f"192.0.2.{number // 2}", number) for number in range(40)]
 
 # How many clients do something that takes more than a message, at a time.
 BUSY = 8

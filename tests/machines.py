@@ -16,6 +16,7 @@ from txcoap.parameters import DEFAULT_PARAMETERS, Parameters
 from txcoap.sansio.datagrams import Datagram, Type, decode, encode
 from txcoap.sansio.events import Event, IncomingRequest
 from txcoap.sansio.exchanges import Exchanges
+from txcoap.sansio.shares import HostOf, hostOf
 
 __all__ = ["PEER", "STEADY", "Machine", "get"]
 
@@ -43,9 +44,13 @@ class Machine(Exchanges):
     """
 
     def __init__(
-        self, parameters: Parameters = STEADY, limits: Limits = DEFAULT_LIMITS, seed: int = 1
+        self,
+        parameters: Parameters = STEADY,
+        limits: Limits = DEFAULT_LIMITS,
+        seed: int = 1,
+        hostOf: HostOf = hostOf,
     ) -> None:
-        super().__init__(Random(seed), parameters, limits)
+        super().__init__(Random(seed), parameters, limits, hostOf=hostOf)
         self.now = 1000.0
         self.log: list[tuple[float, Datagram, Hashable]] = []
         self.raw: list[bytes] = []

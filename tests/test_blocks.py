@@ -19,9 +19,10 @@ from txcoap.block import Block
 from txcoap.codes import Code
 from txcoap.limits import Limits
 from txcoap.options import NO_OPTIONS, Options
-from txcoap.sansio.blocks import Download, Stored, Transfers, Upload, cut, isContinuation, transferKey
+from txcoap.sansio.blocks import Download, Stored, Upload, cut, isContinuation, transferKey
 from txcoap.sansio.counters import Counters
 from txcoap.sansio.deadlines import Deadlines
+from txcoap.sansio.transfers import Transfers
 
 CHECKED = settings(deadline=None, derandomize=True, max_examples=150)
 
@@ -41,7 +42,9 @@ class Bench:
         self.now = 0.0
         self.deadlines = Deadlines()
         self.counters = Counters()
-        self.transfers = Transfers(Limits().evolve(**limits), LIFETIME, self.deadlines, self.counters)
+        self.transfers = Transfers(
+            Limits().evolve(**limits), LIFETIME, self.deadlines, self.counters, lambda peer: None
+        )
 
     def put(
         self,

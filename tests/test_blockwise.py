@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tests.test_fetching import body
-from tests.wire import CLIENT, FORGOTTEN, LIFETIME, SERVER, Peer, ServerTestCase
+from tests.wire import CLIENT, FORGOTTEN, LIFETIME, SERVER, Peer, ServerTestCase, trusted
 from txcoap.block import Block
 from txcoap.blockwise import RangedResponse
 from txcoap.codes import Code
@@ -498,7 +498,7 @@ class LimitTests(BlockwiseTestCase):
 
     def test_uploadsFull(self) -> None:
         """Too many uploads at once: 5.03 with Max-Age; a first block takes the place of another."""
-        self.serve(self.store, limits=Limits(uploads=2))
+        self.serve(self.store, limits=Limits(uploads=2), hostOf=trusted)
         for token in (b"1", b"2"):
             self.put(0, bytes(16), token=token)
             self.put(1, bytes(16), token=token)
@@ -520,7 +520,7 @@ class LimitTests(BlockwiseTestCase):
 
     def test_tenThousandFirstBlocks(self) -> None:
         """Hostile: 10,000 first blocks from 10,000 tokens stay within the bound, and are forgotten."""
-        self.serve(self.store, limits=Limits(uploads=50))
+        self.serve(self.store, limits=Limits(uploads=50), hostOf=trusted)
         for number in range(10_000):
             self.ask(PUT, "x", bytes(16), NON, number.to_bytes(2, "big"), block1=Block(0, True, 0))
         self.assertEqual(self.protocol.sizes()["uploads"], 50)
@@ -917,7 +917,7 @@ class SendingTests(BlockwiseTestCase):
 
     def test_downloadsFull(self) -> None:
         """Full, the one used longest ago goes; its client does not notice but by the ETag."""
-        self.serve(self.store, blockSize=16, limits=Limits(downloads=2))
+        self.serve(self.store, blockSize=16, limits=Limits(downloads=2), hostOf=trusted)
         for token in (b"1", b"2", b"3"):
             self.answerTo(GET, "x", token=token)
         self.assertEqual(self.protocol.sizes()["downloads"], 2)
@@ -926,7 +926,7 @@ class SendingTests(BlockwiseTestCase):
 
     def test_downloadBytesFull(self) -> None:
         """So with the bytes of all of them."""
-        self.serve(self.store, blockSize=16, limits=Limits(downloadBytes=250))
+        self.serve(self.store, blockSize=16, limits=Limits(downloadBytes=250), hostOf=trusted)
         for token in (b"1", b"2", b"3"):
             self.answerTo(GET, "x", token=token)
         self.assertEqual(self.protocol.sizes()["downloadBytes"], 200)

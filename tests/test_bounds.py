@@ -20,8 +20,9 @@ LIFETIME = STEADY.EXCHANGE_LIFETIME
 
 
 def limited(**limits: int) -> Machine:
-    """A machine with some limits, and nothing else in the way."""
-    return Machine(STEADY.evolve(PROBING_RATE=None), DEFAULT_LIMITS.evolve(**limits))
+    """A machine with some limits, and nothing else in the way; one host may fill them alone."""
+    parameters = STEADY.evolve(PROBING_RATE=None)
+    return Machine(parameters, DEFAULT_LIMITS.evolve(**limits), hostOf=lambda peer: None)
 
 
 class RememberedBytesTests(SynchronousTestCase):

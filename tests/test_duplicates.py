@@ -21,6 +21,16 @@ def memory(entries: int = 100, maximumSafeReply: int = 512) -> Duplicates:
     return Duplicates(247.0, 145.0, entries * ENTRY_SIZE, maximumSafeReply, Deadlines(), Counters())
 
 
+def remember(duplicates: Duplicates, key: int, code: int, type: int, now: float) -> bool:
+    """Remember a message as its code wants it."""
+    return (duplicates.keep if RANKS[code] is Rank.OTHER else duplicates.add)(key, code, type, now)
+
+
+def everything(duplicates: Duplicates) -> dict[int, bytes]:
+    """All that is remembered, by key."""
+    return {key: reply for shard in duplicates.shards for key, reply in shard.items()}
+
+
 class RankTests(SynchronousTestCase):
     """What does no harm twice (RFC 7252 5.1, RFC 8132 2.2, 3)."""
 
@@ -43,9 +53,9 @@ class DuplicatesTests(SynchronousTestCase):
         """A message is remembered without a reply, and then with one."""
         duplicates = memory()
         self.assertTrue(duplicates.add(1, Code.GET, CON, 0.0))
-        self.assertEqual(duplicates.replies, {1: b""})
+        self.assertEqual(everything(duplicates), {1: b""})
         duplicates.settle(1, Code.GET, b"reply")
-        self.assertEqual(duplicates.replies, {1: b"reply"})
+        self.assertEqual(everything(duplicates), {1: b"reply"})
         self.assertEqual(duplicates.size, ENTRY_SIZE + 5)
 
     def test_replaced(self) -> None:
@@ -60,15 +70,15 @@ class DuplicatesTests(SynchronousTestCase):
         """The reply to a message that is no longer remembered is not kept."""
         duplicates = memory()
         duplicates.settle(1, Code.GET, b"reply")
-        self.assertEqual((duplicates.replies, duplicates.size), ({}, 0))
+        self.assertEqual((everything(duplicates), duplicates.size), ({}, 0))
 
     def test_largeSafeReply(self) -> None:
         """A large reply to a safe request is made again rather than kept (RFC 7252 4.5)."""
         duplicates = memory(maximumSafeReply=8)
         for key, code in ((1, Code.GET), (2, Code.PUT), (3, Code.POST)):
-            duplicates.add(key, code, CON, 0.0)
+            remember(duplicates, key, code, CON, 0.0)
             duplicates.settle(key, code, b"123456789")
-        self.assertEqual(duplicates.replies, {2: b"123456789", 3: b"123456789"})
+        self.assertEqual(everything(duplicates), {2: b"123456789", 3: b"123456789"})
         self.assertEqual(duplicates.size, 2 * (ENTRY_SIZE + 9) + TRACE_SIZE)
 
     def test_largeSafeReplyAgain(self) -> None:
@@ -80,21 +90,21 @@ class DuplicatesTests(SynchronousTestCase):
         self.assertTrue(duplicates.size <= 100 * ENTRY_SIZE)
         duplicates.add(1, Code.GET, CON, 0.0)
         duplicates.expire(248.0)
-        self.assertEqual((duplicates.size, duplicates.replies), (0, {}))
+        self.assertEqual((duplicates.size, everything(duplicates)), (0, {}))
 
     def test_lifetimes(self) -> None:
         """Confirmable ones are kept for EXCHANGE_LIFETIME, others for NON_LIFETIME (4.8.2)."""
         duplicates = memory()
-        duplicates.add(1, Code.POST, CON, 0.0)
-        duplicates.add(2, Code.POST, NON, 0.0)
+        duplicates.keep(1, Code.POST, CON, 0.0)
+        duplicates.keep(2, Code.POST, NON, 0.0)
         duplicates.expire(144.9)
-        self.assertEqual(set(duplicates.replies), {1, 2})
+        self.assertEqual(set(everything(duplicates)), {1, 2})
         duplicates.expire(145.2)
-        self.assertEqual(set(duplicates.replies), {1})
+        self.assertEqual(set(everything(duplicates)), {1})
         duplicates.expire(246.9)
-        self.assertEqual(set(duplicates.replies), {1})
+        self.assertEqual(set(everything(duplicates)), {1})
         duplicates.expire(247.3)
-        self.assertEqual((duplicates.replies, duplicates.size), ({}, 0))
+        self.assertEqual((everything(duplicates), duplicates.size), ({}, 0))
 
     def test_next(self) -> None:
         """C{next} says when there is something to forget."""
@@ -110,11 +120,11 @@ class DuplicatesTests(SynchronousTestCase):
         duplicates = memory(3)
         duplicates.add(1, Code.PUT, CON, 0.0)
         duplicates.add(2, Code.GET, CON, 1.0)
-        duplicates.add(3, Code.POST, CON, 2.0)
-        self.assertTrue(duplicates.add(4, Code.POST, CON, 3.0))
-        self.assertEqual(set(duplicates.replies), {1, 3, 4})
+        duplicates.keep(3, Code.POST, CON, 2.0)
+        self.assertTrue(duplicates.keep(4, Code.POST, CON, 3.0))
+        self.assertEqual(set(everything(duplicates)), {1, 3, 4})
         self.assertTrue(duplicates.add(5, Code.GET, CON, 4.0))
-        self.assertEqual(set(duplicates.replies), {3, 4, 5})
+        self.assertEqual(set(everything(duplicates)), {3, 4, 5})
         self.assertEqual(duplicates.counters.evicted, 2)
 
     def test_oldestFirst(self) -> None:
@@ -122,18 +132,18 @@ class DuplicatesTests(SynchronousTestCase):
         duplicates = memory(3)
         for key in range(6):
             duplicates.add(key, Code.GET, CON, float(key))
-        self.assertEqual(set(duplicates.replies), {3, 4, 5})
+        self.assertEqual(set(everything(duplicates)), {3, 4, 5})
 
     def test_fullOfOthers(self) -> None:
         """What is not idempotent is kept for its time, whatever comes; then nothing more is taken."""
         duplicates = memory(2)
-        duplicates.add(1, Code.POST, CON, 0.0)
-        duplicates.add(2, Code.PATCH, NON, 0.0)
+        duplicates.keep(1, Code.POST, CON, 0.0)
+        duplicates.keep(2, Code.PATCH, NON, 0.0)
         for code in (Code.GET, Code.PUT, Code.POST):
-            self.assertFalse(duplicates.add(3, code, CON, 1.0))
-        self.assertEqual((set(duplicates.replies), duplicates.counters.evicted), ({1, 2}, 0))
+            self.assertFalse(remember(duplicates, 3, code, CON, 1.0))
+        self.assertEqual((set(everything(duplicates)), duplicates.counters.evicted), ({1, 2}, 0))
         duplicates.expire(146.0)
-        self.assertTrue(duplicates.add(3, Code.POST, CON, 146.0))
+        self.assertTrue(duplicates.keep(3, Code.POST, CON, 146.0))
 
     def test_bounded(self) -> None:
         """Whatever comes, the size covers what is kept, and is within bounds but for one reply."""
@@ -144,10 +154,10 @@ class DuplicatesTests(SynchronousTestCase):
             now += random.expovariate(5)
             duplicates.expire(now)
             code = random.choice((Code.GET, Code.PUT, Code.DELETE, Code.POST))
-            if duplicates.add(key, code, random.choice((CON, NON)), now):
+            if remember(duplicates, key, code, random.choice((CON, NON)), now):
                 duplicates.settle(key, code, b"x" * random.randint(0, 100))
-            total = sum(ENTRY_SIZE + len(reply) for reply in duplicates.replies.values())
+            total = sum(ENTRY_SIZE + len(reply) for reply in everything(duplicates).values())
             self.assertTrue(duplicates.size >= total)
             self.assertTrue(duplicates.size <= 50 * ENTRY_SIZE + 100)
         duplicates.expire(now + 248)
-        self.assertEqual((duplicates.size, duplicates.replies), (0, {}))
+        self.assertEqual((duplicates.size, everything(duplicates)), (0, {}))

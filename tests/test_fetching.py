@@ -17,10 +17,11 @@ from txcoap.codes import Code
 from txcoap.limits import Limits
 from txcoap.message import Request, Response
 from txcoap.options import Options
-from txcoap.sansio.blocks import Stored, Transfers, cut, transferKey
+from txcoap.sansio.blocks import Stored, cut, transferKey
 from txcoap.sansio.counters import Counters
 from txcoap.sansio.deadlines import Deadlines
 from txcoap.sansio.fetching import Asking, Stage
+from txcoap.sansio.transfers import Transfers
 
 CHECKED = settings(deadline=None, derandomize=True, max_examples=150)
 

@@ -25,7 +25,7 @@ class Bench(Machine):
     """A server with observers."""
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
-        super().__init__(STEADY, limits)
+        super().__init__(STEADY, limits, hostOf=lambda peer: None)
         self.messageID = 0
 
     def observe(

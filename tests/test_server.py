@@ -11,7 +11,7 @@ from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.logger import formatEvent
 from zope.interface.verify import verifyObject
 
-from tests.wire import CLIENT, METHODS, SERVER, Answering, ServerTestCase, giving
+from tests.wire import CLIENT, METHODS, SERVER, Answering, ServerTestCase, giving, trusted
 from txcoap import errors
 from txcoap.codes import Code
 from txcoap.errors import ResponseError
@@ -409,7 +409,7 @@ class OverloadTests(ServerTestCase):
             answers.append(Deferred())
             return answers[-1]
 
-        self.serve(Answering(wait), limits=Limits(pendingRequests=2))
+        self.serve(Answering(wait), limits=Limits(pendingRequests=2), hostOf=trusted)
         self.ask(Code.POST)
         self.ask(Code.POST)
         refused = self.answerTo(Code.POST)

@@ -24,12 +24,13 @@ from .errors import SocketClosed
 from .interfaces import IDatagramReceiver, ISite, ITransport
 from .limits import Limits
 from .parameters import Parameters
-from .sansio.blocks import Transfers
 from .sansio.counters import Counters
 from .sansio.deadlines import NEVER
 from .sansio.events import Event, IncomingRequest
 from .sansio.exchanges import Exchanges
 from .sansio.health import Health
+from .sansio.shares import HostOf
+from .sansio.transfers import Transfers
 from .sansio.transmissions import Chance
 
 __all__ = ["Driver", "Trace"]
@@ -64,6 +65,7 @@ class Driver(DatagramProtocol):
         limits: Limits,
         chance: Chance | None,
         trace: Trace | None,
+        hostOf: HostOf,
     ) -> None:
         self.site = site
         self.reactor = reactor
@@ -74,7 +76,12 @@ class Driver(DatagramProtocol):
         self._host: IAddress | None = None
         self.chance: Chance = chance or SystemRandom()
         self._newExchanges = partial(
-            Exchanges, self.chance, parameters, limits, reactor.seconds() - self.now()
+            Exchanges,
+            self.chance,
+            parameters,
+            limits,
+            epoch=reactor.seconds() - self.now(),
+            hostOf=hostOf,
         )
         self._exchanges = self._newExchanges()
         self._wasOpen = False

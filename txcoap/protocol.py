@@ -35,6 +35,7 @@ from .sansio.events import (
     ResponseReceived,
 )
 from .sansio.observations import Relation
+from .sansio.shares import HostOf, hostOf
 from .sansio.transmissions import Chance, Transmission
 
 __all__ = ["CoAPProtocol", "Observer", "Trace"]
@@ -63,6 +64,8 @@ class CoAPProtocol(Driver):
     @param limits: The bounds of what peers can make grow.
     @param chance: For message IDs, tokens and time-outs; not guessable, but in tests.
     @param trace: Sees every datagram.
+    @param hostOf: Whose share of a limit a peer uses, by its address; None for a peer that may take what
+        it likes. By default the address without the port, of IPv6 its first 64 bits.
     """
 
     def __init__(
@@ -74,10 +77,11 @@ class CoAPProtocol(Driver):
         limits: Limits = DEFAULT_LIMITS,
         chance: Chance | None = None,
         trace: Trace | None = None,
+        hostOf: HostOf = hostOf,
     ) -> None:
         if reactor is None:
             from twisted.internet import reactor
-        super().__init__(site, reactor, parameters, limits, chance, trace)
+        super().__init__(site, reactor, parameters, limits, chance, trace, hostOf)
         # Those of our requests and pings that are under way.
         self._asked: dict[OutgoingRequest, Deferred[Datagram | None]] = {}
         self._pings: dict[Transmission, Deferred[None]] = {}

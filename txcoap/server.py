@@ -36,6 +36,7 @@ from .request import NOT_DONE_YET, Request
 from .resource import getChildForRequest
 from .sansio.events import IncomingRequest
 from .sansio.health import Health
+from .sansio.shares import HostOf, hostOf
 
 __all__ = ["NOT_DONE_YET", "Request", "Site"]
 
@@ -56,6 +57,7 @@ class Site:
         answered from its tree, unless the tree has a resource there.
     @param parameters: Transmission parameters, for the protocols that L{buildProtocol} makes.
     @param limits: Likewise.
+    @param hostOf: Likewise: whose share of a limit a peer uses.
     @param blockSize: Bytes in the largest block of a body: 16 to 1024, a power of two.
     @param accessLog: Called with each L{Request} and its L{Response} once that is sent;
         L{logAccess} writes a line to Twisted's log.
@@ -70,12 +72,14 @@ class Site:
         *,
         parameters: Parameters = DEFAULT_PARAMETERS,
         limits: Limits = DEFAULT_LIMITS,
+        hostOf: HostOf = hostOf,
         blockSize: int = 1024,
         accessLog: Callable[[Request, Response], None] | None = None,
     ) -> None:
         self.resource = root
         self.parameters = parameters
         self.limits = limits
+        self.hostOf = hostOf
         self.accessLog = accessLog
         self.blockwise = Blockwise(blockSize)
         self.protocols: list[CoAPProtocol] = []
@@ -83,7 +87,7 @@ class Site:
 
     def buildProtocol(self, reactor: Any) -> CoAPProtocol:
         """A protocol that serves this site, for one socket."""
-        return CoAPProtocol(self, reactor, parameters=self.parameters, limits=self.limits)
+        return CoAPProtocol(self, reactor, parameters=self.parameters, limits=self.limits, hostOf=self.hostOf)
 
     def health(self) -> Health:
         """What was counted at the open sockets, all together, and how full their tables are."""

@@ -88,6 +88,7 @@ class Counters:
     @ivar resetsSent: Messages rejected with a Reset.
     @ivar timeouts: Confirmable messages given up.
     @ivar refused: Requests answered 5.03 because a limit was reached.
+    @ivar throttled: Requests answered 4.29 because their host held its share of a limit.
     @ivar evicted: Messages forgotten before their time, to make room for others.
     @ivar peersRefused: Times that there was no place for one more peer.
     @ivar bodiesRefused: Bodies answered 4.13.
@@ -112,6 +113,7 @@ class Counters:
     resetsSent: int = 0
     timeouts: int = 0
     refused: int = 0
+    throttled: int = 0
     evicted: int = 0
     peersRefused: int = 0
     bodiesRefused: int = 0

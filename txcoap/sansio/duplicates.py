@@ -7,18 +7,22 @@ bytes, and the reply to repeat: no object of its own, nothing for the garbage co
 
 Memory is bounded in bytes. When it is full the oldest replies to safe requests make room, whose
 repetition does no harm, then those to idempotent ones. The others are kept for their time, whatever
-comes: rather than run one of them twice, new requests are refused.
+comes: rather than run one of them twice, new requests are refused. Only they can crowd others out, so
+they are what is shared out among the hosts they come from; see L{txcoap.sansio.shares}.
+
+The memory lies in many small tables: to enlarge one great one would stop everything for milliseconds.
 """
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from enum import IntEnum
 
 from ..codes import Code
 from .counters import Counters
 from .deadlines import NEVER, Ages, Deadline, Deadlines
 
-__all__ = ["Duplicates", "Rank"]
+__all__ = ["SHARDS", "Duplicates", "Rank"]
 
 
 class Rank(IntEnum):
@@ -29,7 +33,7 @@ class Rank(IntEnum):
     OTHER = 2
 
 
-SAFE = Rank.SAFE
+SAFE, _, OTHER = Rank
 
 _IDEMPOTENT = {Code.PUT, Code.DELETE, Code.IPATCH}
 _OTHER = {Code.POST, Code.PATCH}
@@ -44,12 +48,23 @@ ENTRY_SIZE = 176
 # What stays of an entry until its time is over if it was removed before that: key and place.
 TRACE_SIZE = 48
 
+SHARDS = 256
+"""How many tables there are; a key belongs to that of its lowest bits."""
+
+_SHARD = SHARDS - 1
+# The next bits of the key of a message that must not run twice say which host sent it. Hosts that have
+# them alike have one share together.
+_HOST_SHIFT = 8
+_HOSTS = 1024
+_HOST = _HOSTS - 1
+
 
 class Duplicates:
     """
     The messages of the last EXCHANGE_LIFETIME, or NON_LIFETIME, and their replies.
 
-    @ivar replies: The reply to repeat for each message by its key; empty if there is none to repeat.
+    @ivar shards: The reply to repeat for each message by its key; empty if there is none to repeat. Each
+        key is in the shard that its lowest bits say.
     @ivar size: Bytes in use.
     @ivar counters: What counts those that went before their time.
     """
@@ -63,7 +78,7 @@ class Duplicates:
         deadlines: Deadlines,
         counters: Counters,
     ) -> None:
-        self.replies: dict[int, bytes] = {}
+        self.shards: list[dict[int, bytes]] = [{} for _ in range(SHARDS)]
         self.size = 0
         self.counters = counters
         self._maximum = maximum
@@ -77,18 +92,44 @@ class Duplicates:
         ]
         # The same by type and code.
         self._agesOf = [[ages[rank] for rank in RANKS] for ages in self._ages]
+        # Bytes of the messages that never make room, of all hosts and of each.
+        self._kept = 0
+        self._keptOf = [0] * _HOSTS
+
+    @staticmethod
+    def keyOf(peer: Hashable, host: Hashable, data: bytes) -> int:
+        """
+        The key of a message that must not run twice: it tells the host. Any other key is
+        C{hash((peer, data))}.
+        """
+        mask = _HOST << _HOST_SHIFT
+        return hash((peer, data)) & ~mask | hash(host) << _HOST_SHIFT & mask
+
+    def find(self, key: int) -> bytes | None:
+        """The reply to a message that came before, or None."""
+        return self.shards[key & _SHARD].get(key)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.shards))
+
+    def allows(self, key: int) -> bool:
+        """Whether the host of such a key may have one more message that must not run twice."""
+        if self._kept + ENTRY_SIZE <= self._maximum >> 1:
+            return True
+        held = self._keptOf[key >> _HOST_SHIFT & _HOST]
+        return not held or held + ENTRY_SIZE <= self._maximum - self._kept
 
     def add(self, key: int, code: int, type: int, now: float) -> bool:
         """
         Remember a message that asks to be processed, without a reply so far.
 
-        @param key: C{hash((peer, bytes))}.
+        @param key: C{hash((peer, bytes))}; of a POST or PATCH what L{keyOf} gives.
         @param type: 0 for a confirmable message, 1 for a non-confirmable one.
         @return: Whether there was room.
         """
         if self.size + ENTRY_SIZE > self._maximum and not self._makeRoom():
             return False
-        self.replies[key] = b""
+        self.shards[key & _SHARD][key] = b""
         self.size += ENTRY_SIZE
         # As ages.add does; this is done for every message.
         ages = self._agesOf[type][code]
@@ -99,17 +140,34 @@ class Duplicates:
             self._sweep = self._deadlines.set(now + self._shorterLifetime, self._forgetOld, None)
         return True
 
+    def keep(self, key: int, code: int, type: int, now: float) -> bool:
+        """As L{add}, for a message that must not run twice: what it takes is on its host's account."""
+        added = self.add(key, code, type, now)
+        if added:
+            self._account(key, ENTRY_SIZE)
+        return added
+
+    def _account(self, key: int, amount: int) -> None:
+        self._kept += amount
+        self._keptOf[key >> _HOST_SHIFT & _HOST] += amount
+
     def settle(self, key: int | None, code: int, reply: bytes) -> None:
         """From now on repeat this reply to a message. A large one to a safe request is made again."""
-        old = None if key is None else self.replies.get(key)
-        if key is None or old is None:
+        if key is None:
             return
-        if len(reply) > self._maximumSafeReply and RANKS[code] is SAFE:
-            del self.replies[key]
+        replies = self.shards[key & _SHARD]
+        old = replies.get(key)
+        if old is None:
+            return
+        growth = len(reply) - len(old)
+        if RANKS[code] is OTHER:
+            self._account(key, growth)
+        elif len(reply) > self._maximumSafeReply and RANKS[code] is SAFE:
+            del replies[key]
             self.size -= ENTRY_SIZE - TRACE_SIZE + len(old)
-        else:
-            self.replies[key] = reply
-            self.size += len(reply) - len(old)
+            return
+        replies[key] = reply
+        self.size += growth
 
     def _forgetOld(self, _: None, now: float) -> None:
         self.expire(now)
@@ -121,17 +179,21 @@ class Duplicates:
     def expire(self, now: float) -> None:
         """Forget those whose time is over."""
         for ages in self._ages:
-            for rank in ages:
-                for key in rank.expire(now):
-                    self._remove(key)
+            for rank in Rank:
+                for key in ages[rank].expire(now):
+                    size = self._remove(key)
+                    if rank is OTHER:
+                        self._account(key, -size)
 
     def next(self) -> float:
         """When L{expire} has something to do."""
         return min(rank.next() for ages in self._ages for rank in ages)
 
-    def _remove(self, key: int) -> None:
-        reply = self.replies.pop(key, None)
-        self.size -= TRACE_SIZE if reply is None else ENTRY_SIZE + len(reply)
+    def _remove(self, key: int) -> int:
+        reply = self.shards[key & _SHARD].pop(key, None)
+        size = TRACE_SIZE if reply is None else ENTRY_SIZE + len(reply)
+        self.size -= size
+        return size
 
     def _makeRoom(self) -> bool:
         for rank in (Rank.SAFE, Rank.IDEMPOTENT):

@@ -23,7 +23,6 @@ from ..limits import DEFAULT_LIMITS, Limits
 from ..message import Request
 from ..options import NO_OPTIONS, Options, definitionOf
 from ..parameters import DEFAULT_PARAMETERS, Parameters
-from .blocks import Transfers
 from .counters import Counters
 from .datagrams import ACK, MAX_TOKEN_LENGTH, NON
 from .events import (
@@ -41,6 +40,8 @@ from .health import Health, healthOf
 from .messaging import Arrival, Messaging, Report
 from .notifying import Notifier
 from .observations import Relation
+from .shares import HostOf, hostOf
+from .transfers import Transfers
 from .transmissions import Chance, Ended, Transmission
 
 __all__ = ["Exchanges"]
@@ -60,6 +61,7 @@ class Exchanges:
     @param parameters: For requests that do not say otherwise, and all that peers ask.
     @param limits: The bounds of what peers can make grow.
     @param epoch: Seconds to add to C{now} for the time of day.
+    @param hostOf: Whose share of a limit a peer uses.
     """
 
     def __init__(
@@ -68,15 +70,16 @@ class Exchanges:
         parameters: Parameters = DEFAULT_PARAMETERS,
         limits: Limits = DEFAULT_LIMITS,
         epoch: float = 0.0,
+        hostOf: HostOf = hostOf,
     ) -> None:
         self.parameters = parameters
         self.limits = limits
         self._chance = chance
         self._highest: dict[str, int] = {}
-        self._messaging = Messaging(parameters, limits, chance)
+        self._messaging = Messaging(parameters, limits, chance, hostOf)
         self._transmissions = self._messaging.transmissions
         self.transfers = Transfers(
-            limits, parameters.EXCHANGE_LIFETIME, self._transmissions.deadlines, self._messaging.counters
+            limits, parameters.EXCHANGE_LIFETIME, self._transmissions.deadlines, self.counters, hostOf
         )
         self.notifier = Notifier(self._transmissions, limits.observers, epoch)
         self._open: dict[tuple[Hashable, bytes], OutgoingRequest] = {}

@@ -47,14 +47,16 @@ from .blocks import isContinuation
 from .counters import Counters
 from .datagrams import ACK, CON, NON, RST, Datagram, Type, decode, empty, encode
 from .deadlines import Deadline
-from .duplicates import Duplicates
+from .duplicates import SHARDS, Duplicates
 from .events import ACKNOWLEDGED, ANSWERED, FORGOTTEN, UNANSWERED, IncomingRequest, RequestForgotten
+from .shares import HostOf, hostOf
 from .transmissions import MAX_DATAGRAM, Chance, Ended, Transmission, Transmissions
 
 __all__ = ["Arrival", "Messaging"]
 
 # For how long a peer is asked to wait when a limit is reached, in seconds.
 _BUSY = Options(maxAge=5)
+_SHARD = SHARDS - 1
 
 
 class Arrival:
@@ -96,13 +98,16 @@ class Messaging:
     @param parameters: For what peers send, and for what is sent in answer.
     @param limits: See L{Limits}.
     @param chance: For message IDs and time-outs.
+    @param hostOf: Whose share of a limit a peer uses.
     """
 
-    def __init__(self, parameters: Parameters, limits: Limits, chance: Chance) -> None:
+    def __init__(
+        self, parameters: Parameters, limits: Limits, chance: Chance, hostOf: HostOf = hostOf
+    ) -> None:
         self.counters = Counters()
         self._heads, self._codes = self.counters.incoming.heads, self.counters.incoming.codes
         self.parameters = parameters
-        self.transmissions = Transmissions(parameters, limits, chance, self.counters)
+        self.transmissions = Transmissions(parameters, limits, chance, self.counters, hostOf)
         self._deadlines = self.transmissions.deadlines
         self._send = self.transmissions.send
         self._piggybackDelay = parameters.PIGGYBACK_DELAY
@@ -118,9 +123,13 @@ class Messaging:
         self._due: deque[tuple[float, IncomingRequest]] = deque()
         self._pending: OrderedDict[IncomingRequest, float] = OrderedDict()
         self._forgetting: Deadline | None = None
-        # With the responses that are not acknowledged yet, what Limits.pendingRequests counts.
+        # With the responses that are not acknowledged yet, what Limits.pendingRequests counts. From the
+        # crowd on the hosts' shares matter.
         self._toAnswer = 0
         self._maximumToAnswer = limits.pendingRequests
+        self._crowd = limits.pendingRequests + 1 >> 1
+        self._shares = self.transmissions.shares
+        self._hostOf = self.transmissions.hostOf
 
     # What comes
 
@@ -148,23 +157,72 @@ class Messaging:
     ) -> IncomingRequest | None:
         options = datagram.options
         key = None if not options.isPlain and isContinuation(options) else hash((peer, data))
-        if key in self._duplicates.replies:
-            self._repeat(key, datagram.type, peer, local)
-            return None
-        isKnown = key is None or self._duplicates.add(key, datagram.code, datagram.type, now)
-        if not isKnown or self._toAnswer + self.transmissions.separate >= self._maximumToAnswer:
-            self._refuse(datagram, key, peer, local)
+        duplicates = self._duplicates
+        if key is not None:
+            if key in duplicates.shards[key & _SHARD]:
+                self._repeat(key, datagram.type, peer, local)
+                return None
+            if not duplicates.add(key, datagram.code, datagram.type, now):
+                self._refuse(datagram, key, Code.SERVICE_UNAVAILABLE, peer, local)
+                return None
+        if self._toAnswer + self.transmissions.separate >= self._crowd and not self._mayWait(
+            datagram, key, peer, local, now
+        ):
             return None
         request = IncomingRequest(datagram, peer, local, key)
         self._toAnswer += 1
         self._due.append((now + self._piggybackDelay, request))
         return request
 
+    def _requestOnce(
+        self, datagram: Datagram, data: bytes, peer: Hashable, local: Hashable, now: float
+    ) -> IncomingRequest | None:
+        """A request that must not run twice: as L{_request}, with a share of the memory for each host."""
+        if not datagram.options.isPlain and isContinuation(datagram.options):
+            return self._request(datagram, data, peer, local, now)
+        duplicates = self._duplicates
+        key = duplicates.keyOf(peer, self._hostOf(peer), data)
+        if duplicates.find(key) is not None:
+            self._repeat(key, datagram.type, peer, local)
+            return None
+        code = Code.SERVICE_UNAVAILABLE
+        isKept = duplicates.allows(key) or self._hostOf(peer) is None
+        if not isKept:
+            code = Code.TOO_MANY_REQUESTS
+        if not isKept or not duplicates.keep(key, datagram.code, datagram.type, now):
+            self._refuse(datagram, key, code, peer, local)
+            return None
+        if not self._mayWait(datagram, key, peer, local, now):
+            return None
+        request = IncomingRequest(datagram, peer, local, key)
+        self._toAnswer += 1
+        self._due.append((now + self._piggybackDelay, request))
+        return request
+
+    def _mayWait(
+        self, datagram: Datagram, key: int | None, peer: Hashable, local: Hashable, now: float
+    ) -> bool:
+        """Whether one more request may wait for its answer; else it is refused."""
+        used = self._toAnswer + self.transmissions.separate
+        if used < self._crowd:
+            return True
+        if used >= self._maximumToAnswer:
+            self._refuse(datagram, key, Code.SERVICE_UNAVAILABLE, peer, local)
+            return False
+        host = self._hostOf(peer)
+        # What is acknowledged is on its host's account.
+        while self._due and host is not None:
+            self.acknowledge(self._due.popleft()[1], now)
+        if self._shares.allows(host, used):
+            return True
+        self._refuse(datagram, key, Code.TOO_MANY_REQUESTS, peer, local)
+        return False
+
     def _response(
         self, datagram: Datagram, data: bytes, peer: Hashable, local: Hashable, now: float
     ) -> Arrival | None:
         key = hash((peer, data))
-        if key in self._duplicates.replies:
+        if key in self._duplicates.shards[key & _SHARD]:
             self._repeat(key, datagram.type, peer, local)
             return None
         if not self._duplicates.add(key, datagram.code, datagram.type, now):
@@ -213,18 +271,25 @@ class Messaging:
     def _ignore(self, datagram: Datagram, data: bytes, peer: Hashable, local: Hashable, now: float) -> None:
         self.counters.ignored += 1
 
-    def _repeat(self, key: int | None, type: int, peer: Hashable, local: Hashable) -> None:
+    def _repeat(self, key: int, type: int, peer: Hashable, local: Hashable) -> None:
         """RFC 7252 4.2, 4.3: acknowledge each copy of a confirmable message alike; ignore other copies."""
         self.counters.duplicates += 1
-        reply = self._duplicates.replies[key]  # type: ignore[index]
+        reply = self._duplicates.find(key)
         if reply and type == CON:
             self._send(reply, peer, local)
 
-    def _refuse(self, datagram: Datagram, key: int | None, peer: Hashable, local: Hashable) -> None:
-        """Answer 5.03, and, where there is room to remember it, every copy alike, however late."""
-        self.counters.refused += 1
+    def _refuse(
+        self, datagram: Datagram, key: int | None, code: Code, peer: Hashable, local: Hashable
+    ) -> None:
+        """
+        Answer 5.03, or 4.29 where it is the host's own fault (RFC 8516), and, where there is room to
+        remember it, every copy alike, however late.
+        """
+        if code is Code.TOO_MANY_REQUESTS:
+            self.counters.throttled += 1
+        else:
+            self.counters.refused += 1
         if datagram.type == CON:
-            code = Code.SERVICE_UNAVAILABLE
             reply = encode(ACK, code, datagram.messageID, datagram.token, _BUSY)
             self._duplicates.settle(key, datagram.code, reply)
             self._send(reply, peer, local)
@@ -293,6 +358,7 @@ class Messaging:
         if request.state is not UNANSWERED:
             return
         request.state = ACKNOWLEDGED
+        self._shares.take(self._hostOf(request.peer))
         self._pending[request] = deadline = now + self.parameters.EXCHANGE_LIFETIME
         if self._forgetting is None:
             self._forgetting = self._deadlines.set(deadline, self._forget, None)
@@ -323,7 +389,8 @@ class Messaging:
     def _answered(self, request: IncomingRequest) -> None:
         request.state = ANSWERED
         self._toAnswer -= 1
-        self._pending.pop(request, None)
+        if self._pending.pop(request, None) is not None:
+            self._shares.give(self._hostOf(request.peer))
 
     def _sendEmpty(self, type: Type, request: IncomingRequest) -> None:
         data = empty(type, request.messageID)
@@ -339,6 +406,7 @@ class Messaging:
             break
         if forgotten is not None:
             del self._pending[forgotten.exchange]
+            self._shares.give(self._hostOf(forgotten.exchange.peer))
             forgotten.exchange.state = FORGOTTEN
             self._toAnswer -= 1
             self.counters.unanswered += 1
@@ -394,7 +462,7 @@ class Messaging:
     def sizes(self) -> dict[str, int]:
         """How much is in each table."""
         return {
-            "remembered": len(self._duplicates.replies),
+            "remembered": len(self._duplicates),
             "rememberedBytes": self._duplicates.size,
             "pendingRequests": self._toAnswer + self.transmissions.separate,
             **self.transmissions.sizes(),
@@ -408,22 +476,21 @@ class Messaging:
 Rule = Callable[[Messaging, Datagram, bytes, Hashable, Hashable, float], Report | None]
 
 
-def _rulesFor(empty: Rule, request: Rule, response: Rule, reserved: Rule) -> tuple[Rule, ...]:
+def _rulesFor(empty: Rule, request: Rule, once: Rule, response: Rule, reserved: Rule) -> tuple[Rule, ...]:
     """The rule for each code byte (RFC 7252 12.1)."""
-    return tuple(
-        empty if code == 0 else request if code < 0x20 else response if 0x40 <= code < 0xC0 else reserved
-        for code in range(256)
-    )
+    rules = [empty] + 0x1F * [request] + 0x20 * [reserved] + 0x80 * [response] + 0x40 * [reserved]
+    rules[Code.POST] = rules[Code.PATCH] = once
+    return tuple(rules)
 
 
 _M = Messaging
 _RULES: tuple[tuple[Rule, ...], ...] = (
     # CON
-    _rulesFor(_M._provoked, _M._request, _M._response, _M._provoked),
+    _rulesFor(_M._provoked, _M._request, _M._requestOnce, _M._response, _M._provoked),
     # NON
-    _rulesFor(_M._ignore, _M._request, _M._response, _M._ignore),
+    _rulesFor(_M._ignore, _M._request, _M._requestOnce, _M._response, _M._ignore),
     # ACK
-    _rulesFor(_M._acknowledged, _M._ignore, _M._piggybacked, _M._ignore),
+    _rulesFor(_M._acknowledged, _M._ignore, _M._ignore, _M._piggybacked, _M._ignore),
     # RST
-    _rulesFor(_M._rejected, _M._ignore, _M._ignore, _M._ignore),
+    _rulesFor(_M._rejected, _M._ignore, _M._ignore, _M._ignore, _M._ignore),
 )

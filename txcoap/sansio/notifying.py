@@ -17,6 +17,7 @@ from .datagrams import CON, NON, encode
 from .deadlines import Deadline
 from .events import IncomingRequest, RelationEnded
 from .observations import NON_INTERVAL, Relation, Spread, sequenceAt
+from .shares import Shares
 from .transmissions import Transmission, Transmissions
 
 __all__ = ["Notifier"]
@@ -56,6 +57,7 @@ class Notifier:
         self._epoch = epoch
         self._maximum = maximum
         self._relations: dict[tuple[Hashable, bytes], Relation] = {}
+        self._shares = Shares(maximum)
         self._turns: dict[Hashable, _Turns] = {}
         self._spread = Spread()
         self._turn: Deadline | None = None
@@ -78,9 +80,12 @@ class Notifier:
         old = self._relations.get(key)
         if old is not None:
             self.end(old, now)
-        elif len(self._relations) >= self._maximum:
+        host = self._transmissions.hostOf(request.peer)
+        used = len(self._relations)
+        if used >= self._maximum or not self._shares.allows(host, used):
             self._transmissions.counters.observersRefused += 1
             return None
+        self._shares.take(host)
         relation = Relation(request.peer, request.local, request.token, confirmable, confirmEvery, now)
         relation.messageID = request.messageID
         relation.sequence = sequenceAt(now + self._epoch, None if old is None else old.sequence)
@@ -98,6 +103,7 @@ class Notifier:
         relation.hasEnded = True
         relation.waiting = None
         del self._relations[relation.peer, relation.token]
+        self._shares.give(self._transmissions.hostOf(relation.peer))
         transmission, relation.transmission = relation.transmission, None
         if transmission is not None:
             self._transmissions.finish(transmission, now)

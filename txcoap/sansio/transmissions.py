@@ -30,6 +30,7 @@ from .datagrams import CON, NON, empty, encode
 from .deadlines import Deadline, Deadlines
 from .events import IncomingRequest, OutgoingRequest, Progress
 from .peers import Peer, Peers
+from .shares import HostOf, Shares, hostOf
 
 __all__ = ["MAX_DATAGRAM", "Chance", "Ended", "Outgoing", "Transmission", "Transmissions"]
 
@@ -121,15 +122,27 @@ class Transmissions:
     @param limits: See L{Limits}.
     @param chance: For message IDs and time-outs.
     @ivar deadlines: When something is due.
+    @param hostOf: Whose share of a limit a peer uses.
     @ivar separate: Responses sent apart that are not acknowledged yet.
+    @ivar shares: What each host holds of C{Limits.pendingRequests}: they are, and the requests that wait
+        for their answers.
     """
 
-    def __init__(self, parameters: Parameters, limits: Limits, chance: Chance, counters: Counters) -> None:
+    def __init__(
+        self,
+        parameters: Parameters,
+        limits: Limits,
+        chance: Chance,
+        counters: Counters,
+        hostOf: HostOf = hostOf,
+    ) -> None:
         self.parameters = parameters
         self.counters = counters
         self._heads, self._codes = counters.outgoing.heads, counters.outgoing.codes
         self.deadlines = Deadlines()
         self.separate = 0
+        self.shares = Shares(limits.pendingRequests)
+        self.hostOf = hostOf
         self._limits = limits
         self._chance = chance
         self._peers = Peers(parameters, limits.peers, chance)
@@ -306,6 +319,7 @@ class Transmissions:
         self._underWay[peer.address, messageID] = transmission
         if isinstance(owner, IncomingRequest):
             self.separate += 1
+            self.shares.take(self.hostOf(peer.address))
         transmission.deadline = self.deadlines.set(now + timeout, self._retransmit, transmission)
         self.send(data, peer.address, local)
         return transmission
@@ -358,6 +372,7 @@ class Transmissions:
                 peer.active -= 1
         elif isinstance(owner, IncomingRequest):
             self.separate -= 1
+            self.shares.give(self.hostOf(peer.address))
         self.use(peer.address, now)
         if peer.waiting:
             self._resume(peer, now)
