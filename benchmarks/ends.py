@@ -37,7 +37,7 @@ from txcoap.parameters import Parameters
 
 #: A body of 64 MiB takes all message IDs that there are for one peer; they must come back before the next
 #: one begins. Loopback loses nothing and is fast: an exchange is over after five seconds.
-PARAMETERS = Parameters(ACK_TIMEOUT=1, MAX_RETRANSMIT=2, MAX_LATENCY=0.1, PROCESSING_DELAY=0.3)
+PARAMETERS = Parameters(ACK_TIMEOUT=1, MAX_RETRANSMIT=2, MAX_LATENCY=0.1)
 
 #: How much goes each way before memory is looked at: what is made once does not count.
 WARMUP = 256 * 1024

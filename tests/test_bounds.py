@@ -304,7 +304,7 @@ class EmptyTests(SynchronousTestCase):
 
     def test_leastLifetime(self) -> None:
         """With the shortest lifetimes too."""
-        machine = Machine(STEADY.evolve(MAX_RETRANSMIT=0, MAX_LATENCY=0.001, PROCESSING_DELAY=0))
+        machine = Machine(STEADY.evolve(ACK_TIMEOUT=0.001, MAX_RETRANSMIT=0, MAX_LATENCY=0.001))
         machine.request(get(), PEER, machine.now)
         machine.answer(machine.asked(CON, Code.POST, 1))
         machine.asked(CON, Code.POST, 2)

@@ -41,6 +41,7 @@ from txcoap.errors import (
 )
 from txcoap.linkformat import Link
 from txcoap.options import Options
+from txcoap.parameters import SLOW_PARAMETERS
 from txcoap.sansio.datagrams import ACK, CON, NON, encode
 from txcoap.uri import URI
 
@@ -158,6 +159,13 @@ class ParseTests(SynchronousTestCase):
             error = self.assertRaises(SystemExit, parse, arguments)
         self.assertEqual(error.code, Exit.USAGE)
         return stderr.getvalue()
+
+    def test_timing(self) -> None:
+        """C{--timing}: a preset, changes, or both."""
+        self.assertIsNone(parse(["get", "h"]).parameters)
+        changed = parse(["ping", "h", "--timing", "slow,MAX_RETRANSMIT=1"]).parameters
+        self.assertEqual(changed, SLOW_PARAMETERS.evolve(MAX_RETRANSMIT=1))
+        self.assertIn("'fast' is none of default, lan, slow", self.parseWrong("get", "h", "--timing", "fast"))
 
     def test_all(self) -> None:
         """Every flag of a request, in its long and in its short form."""

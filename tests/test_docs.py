@@ -25,6 +25,7 @@ from tests.pages import ROOT, blocksOf, pages, runPage
 from tests.test_architecture import PACKAGE
 from txcoap import CoAPProtocol, Limits, Resource, endpoints, errors, tap
 from txcoap.cli import arguments
+from txcoap.parameters import DEFAULT_PARAMETERS, PRESETS, Parameters
 
 EXAMPLE_SOCKETS = {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}
 
@@ -155,6 +156,16 @@ class TableTests(SynchronousTestCase):
             number, _, unit = default.partition(" ")
             value = int(number.replace(",", "")) * (2**20 if unit else 1)
             self.assertEqual(value, getattr(Limits(), name), name)
+
+    def test_parameters(self) -> None:
+        """So have the transmission parameters, and the times that follow from them."""
+        text = self.page("timing")
+        self.assertEqual(namesIn(text, "Parameter"), [each.name for each in fields(Parameters)])
+        derived = [name for name, each in vars(Parameters).items() if isinstance(each, property)]
+        self.assertEqual(namesIn(text, "Time"), derived)
+        for name, default in re.findall(r"   \* - ``([A-Z_]+)``\n     - ([\d.]+)\n", text):
+            self.assertEqual(float(default), getattr(DEFAULT_PARAMETERS, name), name)
+        self.assertEqual(re.findall(r"^``(\w+)``, ``\w+_PARAMETERS``$", text, re.MULTILINE), list(PRESETS))
 
     def test_counters(self) -> None:
         """So have the counters and the tables of a socket."""

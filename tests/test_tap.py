@@ -22,6 +22,7 @@ from twisted.trial.unittest import SynchronousTestCase
 import txcoap
 from txcoap.codes import Code
 from txcoap.endpoints import UDPServerEndpoint, UnixServerEndpoint
+from txcoap.parameters import DEFAULT_PARAMETERS, SLOW_PARAMETERS, getDefault, setDefault
 from txcoap.sansio.datagrams import CON, decode, encode
 from txcoap.service import CoAPService
 from txcoap.static import File
@@ -204,6 +205,21 @@ class OptionsTests(OptionsTestCase):
         """The service is made of the options."""
         options = self.parsed("-r", self.name, "--access-log", "-l", "udp:0:interface=127.0.0.1")
         self.assertIsInstance(makeService(options), CoAPService)
+
+    def test_timing(self) -> None:
+        """C{--timing} sets the transmission parameters of the process."""
+        self.addCleanup(setDefault, None)
+        makeService(self.parsed("-r", self.name))
+        self.assertEqual(getDefault(), DEFAULT_PARAMETERS)
+        options = self.parsed("-r", self.name, "--timing", "slow,NSTART=4")
+        self.assertEqual(getDefault(), DEFAULT_PARAMETERS)
+        makeService(options)
+        self.assertEqual(getDefault(), SLOW_PARAMETERS.evolve(NSTART=4))
+
+    def test_timingMistakes(self) -> None:
+        """A wrong one is told."""
+        error = self.assertRaises(UsageError, self.parsed, "-r", self.name, "--timing", "fast")
+        self.assertIn("--timing: 'fast' is none of default, lan, slow", str(error))
 
 
 RUN = {

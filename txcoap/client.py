@@ -22,7 +22,7 @@ from .limits import DEFAULT_LIMITS, Limits
 from .observation import Observation
 from .options import NO_OPTIONS, Options
 from .outgoing import makeRequest
-from .parameters import DEFAULT_PARAMETERS, Parameters
+from .parameters import Parameters
 from .protocol import CoAPProtocol, Trace
 from .reaching import Reach
 from .received import ReceivedResponse
@@ -51,7 +51,8 @@ class Agent(Verbs):
     @param idleTimeout: Seconds after which a socket is closed through which nothing is under way: no request,
         observation, or body that is streamed. 0 for at once, None for never. What was known of peers goes
         with it, and what they send late finds a closed port.
-    @param parameters: Transmission parameters, for requests that do not say otherwise.
+    @param parameters: Transmission parameters, for requests that do not say otherwise; by default those of
+        C{protocol}, or of L{txcoap.parameters.getDefault} when a request is made.
     @param limits: The bounds of what peers can make grow.
     @param blockSize: Bytes in the largest block of a body: 16 to 1024, a power of two.
     @param maximumBody: Bytes of the largest body that a response may have, unless it is streamed; None
@@ -72,7 +73,7 @@ class Agent(Verbs):
         freshSockets: bool = False,
         bindAddress: tuple[str, int] = ("", 0),
         idleTimeout: float | None = None,
-        parameters: Parameters = DEFAULT_PARAMETERS,
+        parameters: Parameters | None = None,
         limits: Limits = DEFAULT_LIMITS,
         blockSize: int = 1024,
         maximumBody: int | None = 16 * 2**20,
@@ -87,6 +88,7 @@ class Agent(Verbs):
             maximum=maximumBody,
             sendRequestTag=sendRequestTag,
             freshTokens=freshTokens,
+            parameters=parameters,
         )
         newProtocol = partial(
             CoAPProtocol, None, reactor, parameters=parameters, limits=limits, chance=chance, trace=trace
@@ -163,7 +165,7 @@ class Agent(Verbs):
             manner = self._manner.evolve(
                 confirmable=confirmable,
                 token=token,
-                parameters=parameters,
+                parameters=parameters or self._manner.parameters,
                 byteRange=byteRange,
                 stream=stream,
                 progress=progress,
@@ -207,7 +209,9 @@ class Agent(Verbs):
             request, _ = makeRequest(method, target, payload, params, None, options, values)
             if request.code not in (Code.GET, Code.FETCH):
                 raise ValueError(f"only GET and FETCH can observe, not {request.code.phrase}")
-            manner = self._manner.evolve(confirmable=confirmable, token=token, parameters=parameters)
+            manner = self._manner.evolve(
+                confirmable=confirmable, token=token, parameters=parameters or self._manner.parameters
+            )
         except (CoAPError, TypeError, ValueError):
             return fail()
 
@@ -231,9 +235,14 @@ class Agent(Verbs):
             return fail()
 
         def ping(protocol: CoAPProtocol, peer: Any, remaining: float | None) -> Deferred[None]:
-            return protocol.ping(peer, timeout=remaining)
+            return protocol.ping(peer, parameters=self._manner.parameters, timeout=remaining)
 
         return self._reach.ask(target, timeout, ping)
+
+    @property
+    def parameters(self) -> Parameters:
+        """The transmission parameters of a request that is made now, and has none of its own."""
+        return self._manner.parameters or self._reach.parameters
 
     def getHosts(self) -> list[IAddress]:
         """The addresses of the sockets that are open now, as Twisted's address objects, in no order."""

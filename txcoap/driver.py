@@ -23,7 +23,7 @@ from .clocks import clockOf
 from .errors import SocketClosed
 from .interfaces import IDatagramReceiver, ISite, ITransport
 from .limits import Limits
-from .parameters import Parameters
+from .parameters import Parameters, getDefault
 from .sansio.counters import Counters
 from .sansio.deadlines import NEVER
 from .sansio.events import Event, IncomingRequest
@@ -61,7 +61,7 @@ class Driver(DatagramProtocol):
         self,
         site: ISite | None,
         reactor: Any,
-        parameters: Parameters,
+        parameters: Parameters | None,
         limits: Limits,
         chance: Chance | None,
         trace: Trace | None,
@@ -75,11 +75,11 @@ class Driver(DatagramProtocol):
         # Every response is told it; the socket is asked once.
         self._host: IAddress | None = None
         self.chance: Chance = chance or SystemRandom()
-        self._newExchanges = partial(
+        self._parameters = parameters
+        self._makeExchanges = partial(
             Exchanges,
             self.chance,
-            parameters,
-            limits,
+            limits=limits,
             epoch=reactor.seconds() - self.now(),
             hostOf=hostOf,
         )
@@ -93,8 +93,14 @@ class Driver(DatagramProtocol):
 
     @property
     def parameters(self) -> Parameters:
-        """The transmission parameters."""
-        return self._exchanges.parameters
+        """
+        The transmission parameters of what we ask: those that were given, or the default. What peers ask
+        goes by those of the time when the socket was opened.
+        """
+        return self._parameters or getDefault()
+
+    def _newExchanges(self) -> Exchanges:
+        return self._makeExchanges(parameters=self.parameters)
 
     @property
     def counters(self) -> Counters:
@@ -153,7 +159,7 @@ class Driver(DatagramProtocol):
         self.isOpen = True
         if self.site is not None:
             self.site.socketOpened(self)
-        if self._wasOpen:
+        if self._wasOpen or self._exchanges.parameters is not self.parameters:
             self._exchanges = self._newExchanges()
         self._wasOpen = True
         transport: Any = self.transport

@@ -117,7 +117,18 @@ class NoAcknowledgement(RequestError, TimeoutError):
 
     Check address and port, and that a server runs there; on a slow link raise ACK_TIMEOUT or
     MAX_RETRANSMIT.
+
+    @ivar seconds: How long it was waited for.
     """
+
+    seconds: float | None = None
+
+    @classmethod
+    def after(cls, seconds: float, peer: object) -> NoAcknowledgement:
+        """So long nothing came from a peer."""
+        error = cls(f"no reply in {seconds:.4g} seconds from {peer}: nothing was acknowledged")
+        error.seconds = seconds
+        return error
 
 
 class NoResponse(RequestError, TimeoutError):
@@ -125,7 +136,19 @@ class NoResponse(RequestError, TimeoutError):
     No response came in time, though the request was acknowledged or asked for no acknowledgement.
 
     Raise the request's C{timeout}, or, if it was non-confirmable, send it confirmable.
+
+    @ivar seconds: How long it was waited for: since the request was made or, where that has no C{timeout}
+        and was acknowledged, since then.
     """
+
+    seconds: float | None = None
+
+    @classmethod
+    def after(cls, seconds: float, peer: object, why: str) -> NoResponse:
+        """So long nothing came from a peer."""
+        error = cls(f"no reply in {seconds:.4g} seconds from {peer}: the request {why}")
+        error.seconds = seconds
+        return error
 
 
 class ResetReceived(RequestError, ConnectionResetError):

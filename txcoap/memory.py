@@ -31,7 +31,7 @@ from .client import Agent
 from .errors import FormatError
 from .interfaces import IDatagramReceiver, ISite, ITransport
 from .limits import DEFAULT_LIMITS, Limits
-from .parameters import DEFAULT_PARAMETERS, Parameters
+from .parameters import Parameters
 from .protocol import CoAPProtocol, Trace
 from .sansio.datagrams import Datagram, decode
 from .sansio.transmissions import MAX_DATAGRAM
@@ -260,7 +260,7 @@ class MemoryNetwork:
         return CoAPProtocol(
             site,
             self.reactor,
-            parameters=parameters or _settingOf(site, "parameters", DEFAULT_PARAMETERS),
+            parameters=parameters or _settingOf(site, "parameters", None),
             limits=limits or _settingOf(site, "limits", DEFAULT_LIMITS),
             chance=Random(self._chance.getrandbits(64)),
             trace=trace,

@@ -1,15 +1,28 @@
 """
 The transmission parameters of RFC 7252 4.8, and the times that follow from them (4.8.2).
 
-All are one immutable value. Times are in seconds, rates in bytes per second.
+All are one immutable value. Times are in seconds, rates in bytes per second. Which value is meant where
+none is given can be set for the whole process, by L{setDefault}.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
-__all__ = ["DEFAULT_PARAMETERS", "Parameters"]
+__all__ = [
+    "DEFAULT_PARAMETERS",
+    "LAN_PARAMETERS",
+    "PRESETS",
+    "SLOW_PARAMETERS",
+    "Parameters",
+    "getDefault",
+    "setDefault",
+    "usingDefault",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +42,9 @@ class Parameters:
     @ivar PROBING_ALLOWANCE: Bytes that they may send to it before that rate begins to count. The RFC
         knows no such allowance; without it no peer could be sent a second request at once.
     @ivar MAX_LATENCY: The longest time that a datagram can be under way.
-    @ivar PROCESSING_DELAY: The longest time before a confirmable message is acknowledged.
     @ivar PIGGYBACK_DELAY: How long a server waits for a response before it acknowledges a request
-        with an empty message, and sends the response apart (5.2.2).
+        with an empty message, and sends the response apart (5.2.2). 0 has it acknowledge at the end of the
+        turn, C{math.inf} never: the client repeats its request until there is an answer.
     """
 
     ACK_TIMEOUT: float = 2.0
@@ -42,16 +55,36 @@ class Parameters:
     PROBING_RATE: float | None = 1.0
     PROBING_ALLOWANCE: int = 8 * 1152
     MAX_LATENCY: float = 100.0
-    PROCESSING_DELAY: float = 2.0
     PIGGYBACK_DELAY: float = 0.05
 
     def __post_init__(self) -> None:
-        for name, least in _LEAST.items():
+        for name, (least, most, isWhole) in _BOUNDS.items():
             value = getattr(self, name)
-            if value < least:
-                raise ValueError(f"{name} is at least {least}; got {value!r}")
-        if self.PROBING_RATE is not None and self.PROBING_RATE <= 0:
-            raise ValueError(f"PROBING_RATE is above 0, or None for no limit; got {self.PROBING_RATE!r}")
+            if value is None and name == "PROBING_RATE":
+                continue
+            if not isinstance(value, int if isWhole else (int, float)):
+                kind = "a whole number" if isWhole else "a number"
+                raise TypeError(f"{name} is {kind}; got {value!r}")
+            if not least <= value <= most:
+                raise ValueError(f"{name} is from {least} to {most}; got {value!r}")
+
+    @classmethod
+    def fromText(cls, text: str) -> Parameters:
+        """
+        Read parameters: a name of L{PRESETS}, changes, or both, as in C{"slow,NSTART=4"}. Without a preset
+        the changes are to the default.
+
+        @raise ValueError: if there is no such preset or parameter, or it cannot have that value.
+        """
+        first, *rest = (each.strip() for each in text.split(","))
+        if "=" in first:
+            rest = [first, *rest]
+            parameters = getDefault()
+        elif first in PRESETS:
+            parameters = PRESETS[first]
+        else:
+            raise ValueError(f"{first!r} is none of {', '.join(PRESETS)}, nor a change such as ACK_TIMEOUT=3")
+        return parameters.evolve(**dict(_readChange(each) for each in rest))
 
     def evolve(self, **changes: Any) -> Parameters:
         """These parameters with some changed, by name."""
@@ -66,6 +99,11 @@ class Parameters:
     def MAX_TRANSMIT_WAIT(self) -> float:
         """From the first transmission of a confirmable message until its sender gives up."""
         return self.ACK_TIMEOUT * ((2 << self.MAX_RETRANSMIT) - 1) * self.ACK_RANDOM_FACTOR
+
+    @property
+    def PROCESSING_DELAY(self) -> float:
+        """The longest time before a confirmable message is acknowledged; the RFC has it be ACK_TIMEOUT."""
+        return self.ACK_TIMEOUT
 
     @property
     def MAX_RTT(self) -> float:
@@ -83,18 +121,99 @@ class Parameters:
         return self.MAX_TRANSMIT_SPAN + self.MAX_LATENCY
 
 
-_LEAST: dict[str, float] = {
-    "ACK_TIMEOUT": 0.001,
-    "ACK_RANDOM_FACTOR": 1.0,
-    "MAX_RETRANSMIT": 0,
-    "NSTART": 1,
-    "DEFAULT_LEISURE": 0,
-    "PROBING_ALLOWANCE": 0,
+# Least, most, and whether it is a whole number.
+_BOUNDS: dict[str, tuple[float, float, bool]] = {
+    "ACK_TIMEOUT": (0.001, 86400, False),
+    "ACK_RANDOM_FACTOR": (1.0, 100, False),
+    "MAX_RETRANSMIT": (0, 20, True),
+    "NSTART": (1, 65535, True),
+    "DEFAULT_LEISURE": (0, 86400, False),
+    "PROBING_RATE": (0.001, 1e12, False),
+    "PROBING_ALLOWANCE": (0, 1 << 40, True),
     # Nothing may have a lifetime of 0: it would end at the moment in which it begins.
-    "MAX_LATENCY": 0.001,
-    "PROCESSING_DELAY": 0,
-    "PIGGYBACK_DELAY": 0,
+    "MAX_LATENCY": (0.001, 86400, False),
+    "PIGGYBACK_DELAY": (0, math.inf, False),
 }
 
+
+def _readChange(text: str) -> tuple[str, float | None]:
+    name, _, value = (each.strip() for each in text.partition("="))
+    name = name.upper()
+    if name not in _BOUNDS:
+        raise ValueError(f"there is no parameter {name!r}, only {', '.join(_BOUNDS)}")
+    if name == "PROBING_RATE" and value.lower() == "none":
+        return name, None
+    isWhole = _BOUNDS[name][2]
+    try:
+        return name, int(value) if isWhole else float(value)
+    except ValueError:
+        raise ValueError(f"{name} is a {'whole ' if isWhole else ''}number; got {value!r}") from None
+
+
+assert {field.name for field in fields(Parameters)} == set(_BOUNDS)
+
 DEFAULT_PARAMETERS = Parameters()
-"""What RFC 7252 4.8 gives."""
+"""What RFC 7252 4.8 gives: right for the Internet at large, and for all whose peers are not known."""
+
+LAN_PARAMETERS = Parameters(
+    ACK_TIMEOUT=0.2,
+    NSTART=16,
+    DEFAULT_LEISURE=0.5,
+    PROBING_RATE=None,
+    MAX_LATENCY=1.0,
+    PIGGYBACK_DELAY=0.02,
+)
+"""
+A network of one's own where a round trip takes milliseconds, and tests. What is lost is repeated at once,
+a silent peer is given up after 9.3 seconds, and message IDs come again after 6.7. There is no congestion
+control below one second: RFC 7252 4.8.1 forbids that on any network shared with others.
+"""
+
+SLOW_PARAMETERS = Parameters(
+    ACK_TIMEOUT=12.0,
+    MAX_RETRANSMIT=3,
+    DEFAULT_LEISURE=60.0,
+    PROBING_RATE=0.2,
+    PIGGYBACK_DELAY=2.0,
+)
+"""
+A slow radio link such as NB-IoT, where ten seconds for a round trip are usual: what is only late is not
+repeated, which would make it later still. One retransmission less than by default, for each costs the
+device's battery; PIGGYBACK_DELAY saves the message apart, for two more do as much. A silent peer is given
+up after 270 seconds.
+"""
+
+PRESETS = {"default": DEFAULT_PARAMETERS, "lan": LAN_PARAMETERS, "slow": SLOW_PARAMETERS}
+"""The parameters that have a name."""
+
+_default = DEFAULT_PARAMETERS
+
+
+def getDefault() -> Parameters:
+    """What applies where no parameters are given."""
+    return _default
+
+
+def setDefault(parameters: Parameters | None) -> Parameters:
+    """
+    Have these apply from now on where none are given, in the whole process: to every request that is made,
+    and to every socket that is opened. What is open keeps what it was opened with.
+
+    @param parameters: None for L{DEFAULT_PARAMETERS}.
+    @return: Those that applied before.
+    """
+    global _default
+    if not (parameters is None or isinstance(parameters, Parameters)):
+        raise TypeError(f"the default is of class Parameters; got {parameters!r}")
+    before, _default = _default, parameters or DEFAULT_PARAMETERS
+    return before
+
+
+@contextmanager
+def usingDefault(parameters: Parameters) -> Iterator[None]:
+    """L{setDefault} for the time of a C{with} block, in tests say: what else runs meanwhile has it too."""
+    before = setDefault(parameters)
+    try:
+        yield
+    finally:
+        setDefault(before)

@@ -18,7 +18,7 @@ from .interfaces import ISite
 from .limits import DEFAULT_LIMITS, Limits
 from .message import Request
 from .options import Options
-from .parameters import DEFAULT_PARAMETERS, Parameters
+from .parameters import Parameters
 from .sansio.datagrams import Datagram
 from .sansio.events import (
     Event,
@@ -60,7 +60,8 @@ class CoAPProtocol(Driver):
 
     @param site: What peers' requests go to; without one they are rejected with a Reset.
     @param reactor: For the time, and one delayed call; by default the installed one.
-    @param parameters: The transmission parameters.
+    @param parameters: The transmission parameters; by default L{txcoap.parameters.getDefault}'s, as they are
+        when the socket is opened, and for what we ask when we ask it.
     @param limits: The bounds of what peers can make grow.
     @param chance: For message IDs, tokens and time-outs; not guessable, but in tests.
     @param trace: Sees every datagram.
@@ -73,7 +74,7 @@ class CoAPProtocol(Driver):
         site: ISite | None = None,
         reactor: Any = None,
         *,
-        parameters: Parameters = DEFAULT_PARAMETERS,
+        parameters: Parameters | None = None,
         limits: Limits = DEFAULT_LIMITS,
         chance: Chance | None = None,
         trace: Trace | None = None,
@@ -286,7 +287,7 @@ class CoAPProtocol(Driver):
             self.now(),
             confirmable=confirmable,
             token=token,
-            parameters=parameters,
+            parameters=parameters or self.parameters,
             timeout=timeout,
         )
         waiting: Deferred[Datagram | None] = Deferred(lambda _: self._cancel(exchange))
@@ -329,7 +330,7 @@ class CoAPProtocol(Driver):
             self.now(),
             confirmable=confirmable,
             token=token,
-            parameters=parameters,
+            parameters=parameters or self.parameters,
             lasting=True,
             renewing=renewing,
         )
@@ -367,7 +368,7 @@ class CoAPProtocol(Driver):
         @raise RequestError: if the socket is not open, or a limit stands against it.
         """
         self._requireOpen()
-        ping = self._exchanges.ping(peer, self.now(), parameters, timeout)
+        ping = self._exchanges.ping(peer, self.now(), parameters or self.parameters, timeout)
         waiting: Deferred[None] = Deferred(lambda _: self._cancelPing(ping))
         self._pings[ping] = waiting
         self.turnEnded()

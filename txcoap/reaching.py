@@ -17,6 +17,7 @@ from .bodies import StreamedResponse
 from .errors import SocketClosed, Unreachable
 from .names import resolve
 from .observation import Observation
+from .parameters import Parameters, getDefault
 from .protocol import CoAPProtocol
 from .transports import udp, unix
 from .uri import URI
@@ -117,6 +118,11 @@ class Reach:
         self._lookups.add(looking)
         looking.addBoth(self._lookedUp, looking, self._closings)
         return looking.addCallback(resolved).addBoth(self._settled)
+
+    @property
+    def parameters(self) -> Parameters:
+        """Those of the protocol that was given, or the default."""
+        return getDefault() if self._given is None else self._given.parameters
 
     def getHosts(self) -> list[IAddress]:
         """The addresses of the sockets that are open."""

@@ -30,7 +30,7 @@ from .interfaces import ISite
 from .limits import DEFAULT_LIMITS, Limits
 from .message import Response
 from .options import NO_OPTIONS
-from .parameters import DEFAULT_PARAMETERS, Parameters
+from .parameters import Parameters
 from .protocol import CoAPProtocol
 from .request import NOT_DONE_YET, Request
 from .resource import getChildForRequest
@@ -55,7 +55,8 @@ class Site:
 
     @param root: The L{IResource<txcoap.interfaces.IResource>} at the path's root. C{/.well-known/core} is
         answered from its tree, unless the tree has a resource there.
-    @param parameters: Transmission parameters, for the protocols that L{buildProtocol} makes.
+    @param parameters: Transmission parameters, for the protocols that L{buildProtocol} makes; by default
+        those of L{txcoap.parameters.getDefault} when a socket is opened.
     @param limits: Likewise.
     @param hostOf: Likewise: whose share of a limit a peer uses.
     @param blockSize: Bytes in the largest block of a body: 16 to 1024, a power of two.
@@ -70,7 +71,7 @@ class Site:
         self,
         root: Any,
         *,
-        parameters: Parameters = DEFAULT_PARAMETERS,
+        parameters: Parameters | None = None,
         limits: Limits = DEFAULT_LIMITS,
         hostOf: HostOf = hostOf,
         blockSize: int = 1024,

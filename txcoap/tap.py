@@ -15,6 +15,7 @@ from . import __version__
 from .endpoints import serverFromString
 from .health import putResource
 from .interfaces import IResource
+from .parameters import Parameters, setDefault
 from .resource import Resource
 from .service import CoAPService
 from .static import File
@@ -38,6 +39,12 @@ class Options(usage.Options):
     optParameters = [
         ["resources", "r", None, "What to serve, as a module (mymod) or an object in one (mymod.tree)."],
         ["path", "p", None, "Serve this directory, or file, instead."],
+        [
+            "timing",
+            None,
+            None,
+            "Transmission parameters: a preset (slow), changes (NSTART=4,ACK_TIMEOUT=5) or both.",
+        ],
         ["maximum-body", None, None, "Bytes of the largest file that --writable takes (default: 64 MiB)."],
         ["metrics", None, None, "Show what is counted at this path, such as health; to everybody."],
         ["prometheus", None, None, "Show it to Prometheus, by HTTP, at tcp:9100:interface=127.0.0.1 or so."],
@@ -94,6 +101,11 @@ class Options(usage.Options):
             raise usage.UsageError("--writable is for --path: resources themselves say what they take")
         if self["maximum-body"] is not None and not self["writable"]:
             raise usage.UsageError("--maximum-body is for --writable")
+        if self["timing"] is not None:
+            try:
+                self["parameters"] = Parameters.fromText(self["timing"])
+            except ValueError as e:
+                raise usage.UsageError(f"--timing: {e}") from None
         from twisted.internet import reactor
 
         try:
@@ -162,7 +174,9 @@ def findResources(name: str) -> Any:
 
 
 def makeService(config: Options) -> CoAPService:
-    """The service that C{twistd coap} runs."""
+    """The service that C{twistd coap} runs. C{--timing} is for the process, and so for its agents too."""
+    if "parameters" in config:
+        setDefault(config["parameters"])
     return CoAPService(
         config["root"],
         config["endpoints"],

@@ -26,7 +26,7 @@ from .interfaces import IDatagramReceiver, ISite
 from .limits import DEFAULT_LIMITS, Limits
 from .memory import CLIENT_HOST, COAP_PORT, SERVER_HOST, MemoryNetwork, MemoryPort, NetworkReactor, Passage
 from .options import NO_OPTIONS, Options
-from .parameters import DEFAULT_PARAMETERS, Parameters
+from .parameters import Parameters
 from .protocol import Trace
 from .sansio.datagrams import ACK, CON, NON, RST, Datagram, Type, decode, empty, encode
 from .server import Site
@@ -62,7 +62,7 @@ class StubAgent(Agent):
         self,
         served: Any,
         *,
-        parameters: Parameters = DEFAULT_PARAMETERS,
+        parameters: Parameters | None = None,
         limits: Limits = DEFAULT_LIMITS,
         trace: Trace | None = None,
         network: MemoryNetwork | None = None,

@@ -16,6 +16,7 @@ from ..codes import Code
 from ..definitions import BLOCK, EMPTY, FORMAT, OPAQUE, STRING, UINT, Pair, ValueFormat
 from ..formats import contentFormat
 from ..options import definitionOf
+from ..parameters import PRESETS, Parameters
 from ..uri import URI
 from .display import printable
 from .failures import EXITS, Exit
@@ -75,6 +76,7 @@ class Arguments(argparse.Namespace):
     pairs: Sequence[Pair] = ()
     token: bytes | None = None
     timeout: float | None = None
+    parameters: Parameters | None = None
     output: str | None = None
     showCode: bool = False
     blockSize: int = 1024
@@ -273,6 +275,14 @@ def _addCommon(parser: argparse.ArgumentParser) -> None:
         type=_argument(_seconds),
         help="give up after so long, looking the name up included (default: 93 s without an "
         f"acknowledgement, 247 s after one; ping: {PING_TIMEOUT:g} s)",
+    )
+    parser.add_argument(
+        "--timing",
+        metavar="NAME",
+        dest="parameters",
+        type=_argument(Parameters.fromText),
+        help=f"the transmission parameters: {', '.join(PRESETS)}, changes such as ACK_TIMEOUT=5,NSTART=4, "
+        "or both (slow,MAX_RETRANSMIT=1)",
     )
     loudness = parser.add_mutually_exclusive_group()
     loudness.add_argument("-v", "--verbose", action="store_true", help="show each message on standard error")

@@ -52,7 +52,7 @@ async def perform(
     log = MessageLog(console.note, reactor.seconds) if arguments.verbose else None
     stopwatch = _Stopwatch(reactor, log)
     trace = stopwatch.trace if arguments.command == "ping" else log
-    agent = Agent(reactor, blockSize=arguments.blockSize, trace=trace)
+    agent = Agent(reactor, blockSize=arguments.blockSize, parameters=arguments.parameters, trace=trace)
     try:
         if arguments.command == "ping":
             return await _ping(reactor, agent, arguments, console, stopwatch)

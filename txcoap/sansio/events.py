@@ -115,6 +115,7 @@ class OutgoingRequest:
     @ivar lasting: Whether it stays open for more responses, as long as they carry Observe (RFC 7641).
     @ivar renewing: Whether it asks again for what is observed by its token: notifications may come before
         its own response.
+    @ivar timeout: Seconds for all of it; None where it ends by its parameters.
     @ivar progress: A L{Progress}.
     @ivar began: When it was submitted.
     """
@@ -130,7 +131,7 @@ class OutgoingRequest:
         "progress",
         "renewing",
         "request",
-        "timed",
+        "timeout",
         "token",
         "transmission",
     )
@@ -153,7 +154,7 @@ class OutgoingRequest:
         self.progress = Progress.WAITING
         self.transmission: Transmission | None = None
         self.deadline: Deadline | None = None
-        self.timed = False
+        self.timeout: float | None = None
         self.lasting = False
         self.renewing = False
         self.began = 0.0

@@ -49,6 +49,12 @@ __all__ = ["Exchanges"]
 # RFC 7252 5.3.1 asks for at least 32 random bits where an answer could be forged from afar.
 TOKEN_LENGTH = 4
 
+_WHY_NO_RESPONSE = {
+    Progress.WAITING: "waited for its turn",
+    Progress.SENT: "was sent non-confirmable, and not answered",
+    Progress.ACKNOWLEDGED: "was acknowledged, but not answered",
+}
+
 # RFC 7967 2.1: the classes of response that a client does not care for, as bits of No-Response.
 _ALL_CLASSES = 2 | 8 | 16
 
@@ -292,7 +298,7 @@ class Exchanges:
         self._transmissions.submit(exchange, now)
         self._open[peer, token] = exchange
         if timeout is not None:
-            exchange.timed = True
+            exchange.timeout = timeout
             self._expect(exchange, now + timeout)
         elif not confirmable:
             self._expect(exchange, now + parameters.MAX_TRANSMIT_WAIT)
@@ -352,7 +358,7 @@ class Exchanges:
         if _wantsNothing(exchange.request.options):
             self._close(exchange, now)
             return ResponseReceived(exchange, None)
-        if not exchange.timed:
+        if exchange.timeout is None:
             self._expect(exchange, now + exchange.parameters.EXCHANGE_LIFETIME)
         return None
 
@@ -365,10 +371,14 @@ class Exchanges:
             # Silence is what was asked for.
             self._close(exchange, now)
             return ResponseReceived(exchange, None)
+        peer, parameters = exchange.peer, exchange.parameters
+        seconds = exchange.timeout
+        if seconds is None:
+            seconds = parameters.EXCHANGE_LIFETIME if exchange.confirmable else parameters.MAX_TRANSMIT_WAIT
         if exchange.confirmable and progress is Progress.SENT:
-            return self._fail(exchange, NoAcknowledgement(f"{exchange.peer} did not answer in time"), now)
-        waited = "waited for its turn" if progress is Progress.WAITING else "was not answered in time"
-        return self._fail(exchange, NoResponse(f"the request to {exchange.peer} {waited}"), now)
+            return self._fail(exchange, NoAcknowledgement.after(seconds, peer), now)
+        why = _WHY_NO_RESPONSE[progress]
+        return self._fail(exchange, NoResponse.after(seconds, peer, why), now)
 
     def _fail(self, exchange: OutgoingRequest, error: RequestError, now: float) -> Event:
         self._close(exchange, now)

@@ -110,7 +110,8 @@ class Messaging:
         self.transmissions = Transmissions(parameters, limits, chance, self.counters, hostOf)
         self._deadlines = self.transmissions.deadlines
         self._send = self.transmissions.send
-        self._piggybackDelay = parameters.PIGGYBACK_DELAY
+        # After MAX_TRANSMIT_WAIT the client has given up, and whether it is acknowledged no longer matters.
+        self._piggybackDelay = min(parameters.PIGGYBACK_DELAY, parameters.MAX_TRANSMIT_WAIT)
         self._duplicates = Duplicates(
             parameters.EXCHANGE_LIFETIME,
             parameters.NON_LIFETIME,

@@ -353,8 +353,13 @@ class Transmissions:
 
     def _giveUp(self, transmission: Transmission, now: float) -> Ended:
         self.counters.timeouts += 1
+        deadline, last = transmission.deadline, transmission.timeout
+        assert deadline is not None
+        # The first time-out, and its double for each repetition, end at the deadline.
+        repeated = transmission.attempts - transmission.remaining
+        began = deadline.when - (2 * last - last / (1 << repeated))
         self.finish(transmission, now)
-        return _ended(transmission, NoAcknowledgement(f"{transmission.peer.address} did not answer"))
+        return _ended(transmission, NoAcknowledgement.after(now - began, transmission.peer.address))
 
     def finish(self, transmission: Transmission, now: float) -> None:
         """Repeat a message no more, nor heed what the peer says about it; let the next request go."""
