@@ -7,14 +7,14 @@
 #include <string.h>
 
 enum { CON = 0, NON = 1, ACK = 2, RST = 3 };
-enum { ETAG = 4, URI_PATH = 11, BLOCK2 = 23 };
+enum { ETAG = 4, OBSERVE = 6, URI_PATH = 11, BLOCK2 = 23 };
 
-/* Points into the datagram that it was parsed from. Without Block2 that is -1. */
+/* Points into the datagram that it was parsed from. Without Block2 or Observe these are -1. */
 struct parsed {
     int type, code, tokenLength, etagLength;
     uint16_t messageID;
     const uint8_t *token, *etag, *payload;
-    long payloadLength, block2;
+    long payloadLength, block2, observe;
 };
 
 /* Writes one option of under 269 bytes; gives the new end. */
@@ -40,9 +40,10 @@ static void keepOption(struct parsed *into, long number, const uint8_t *value, l
     if (number == ETAG) {
         into->etag = value;
         into->etagLength = (int)length;
-    } else if (number == BLOCK2 && length <= 3) {
-        into->block2 = 0;
-        while (length--) into->block2 = into->block2 << 8 | *value++;
+    } else if ((number == BLOCK2 || number == OBSERVE) && length <= 3) {
+        long uint = 0;
+        while (length--) uint = uint << 8 | *value++;
+        *(number == BLOCK2 ? &into->block2 : &into->observe) = uint;
     }
 }
 
@@ -52,7 +53,7 @@ static bool parse(const uint8_t *data, long length, struct parsed *into) {
     if (length < 4 || data[0] >> 6 != 1 || (data[0] & 15) > 8 || length < 4 + (data[0] & 15)) return false;
     *into = (struct parsed){ .type = data[0] >> 4 & 3, .code = data[1],
         .messageID = (uint16_t)(data[2] << 8 | data[3]), .token = at, .tokenLength = data[0] & 15,
-        .etag = end, .payload = end, .block2 = -1 };
+        .etag = end, .payload = end, .block2 = -1, .observe = -1 };
     long number = 0;
     if (!into->code) return length == 4;
     at += into->tokenLength;

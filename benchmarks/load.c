@@ -20,7 +20,6 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -28,7 +27,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -36,10 +34,10 @@
 #include "coap.h"
 #include "block.h"
 #include "settings.h"
+#include "measure.h"
 #include "target.h"
 
 enum { TOKEN_LENGTH = 4, MAX_DATAGRAM = 2048, BATCH = 64 };
-static const uint64_t SECOND = 1000000000u;
 
 /* What can become of a request, or arrive unasked for; the names are those in the JSON. */
 enum outcome {
@@ -66,25 +64,8 @@ static int32_t *idle;  /* the slots that wait to be sent again */
 static long idleCount, busyCount, nextRequest, finished, separate, bodies;
 static long quota;  /* requests that may still be sent */
 static long counts[OUTCOMES];
-static uint32_t *latencies;  /* nanoseconds, of the measured answers */
-static long latencyCount;
-static bool measuring;
 static uint8_t request[MAX_DATAGRAM];
 static long requestLength;
-
-static uint64_t readClock(clockid_t clock) {
-    struct timespec t;
-    if (clock_gettime(clock, &t)) die("clock");
-    return (uint64_t)t.tv_sec * SECOND + (uint64_t)t.tv_nsec;
-}
-
-/* The CPU time of all threads of the server, ended ones too, to the nanosecond; 0 without --pid. */
-static uint64_t serverCPU(void) {
-    clockid_t clock;
-    if (!settings.pid) return 0;
-    if (clock_getcpuclockid((pid_t)settings.pid, &clock)) die("no such process as --pid says");
-    return readClock(clock);
-}
 
 /* The request that all are copies of, but for message ID and token. */
 static void buildRequest(void) {
@@ -131,8 +112,7 @@ static void finish(int32_t number, enum outcome outcome, uint64_t now) {
     busyCount--;
     finished++;
     counts[outcome]++;
-    if (measuring && outcome == OK && latencyCount < settings.requests)
-        latencies[latencyCount++] = took < UINT32_MAX ? (uint32_t)took : UINT32_MAX;
+    if (outcome == OK) keepLatency(took);
 }
 
 /* The slot of this peer that a message ID belongs to, for what carries no token; -1 if none. */
@@ -301,12 +281,8 @@ static void expire(uint64_t now) {
 static int openPeers(void) {
     socklen_t length;
     struct sockaddr_storage target = loopback(settings.address, settings.port, &length);
-    struct rlimit files;
     int poller = epoll_create1(0);
-    if (!getrlimit(RLIMIT_NOFILE, &files)) {
-        files.rlim_cur = files.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &files);
-    }
+    allowFiles();
     srandom((unsigned)(readClock(CLOCK_REALTIME) ^ (uint64_t)getpid()));
     for (long i = 0; i < settings.sockets; i++) {
         int fd = socket(target.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -316,19 +292,6 @@ static int openPeers(void) {
         peers[i] = (struct peer){ .fd = fd, .nextID = (uint16_t)random(), .oldest = -1, .newest = -1 };
     }
     return poller;
-}
-
-/*
- * Another process's CPU clock is only brought up to date when it stops running or at a tick: it is read
- * when the server has had the time to fall asleep.
- */
-struct moment { uint64_t at, server, self; long finished; };
-
-static struct moment look(void) {
-    struct timespec settling = { 0, 2000000 };
-    clock_nanosleep(CLOCK_MONOTONIC, 0, &settling, NULL);
-    return (struct moment){ .server = serverCPU(), .self = readClock(CLOCK_PROCESS_CPUTIME_ID),
-        .at = readClock(CLOCK_MONOTONIC), .finished = finished };
 }
 
 /*
@@ -364,42 +327,11 @@ static long errors(void) {
     return sum;
 }
 
-static int byValue(const void *one, const void *other) {
-    uint32_t a = *(const uint32_t *)one, b = *(const uint32_t *)other;
-    return (a > b) - (a < b);
-}
-
-static double percentile(double share) {
-    return latencyCount ? latencies[(long)(share * (double)(latencyCount - 1))] / 1e3 : 0;
-}
-
-/* Latencies and times are of the measured window; outcomes are of the whole run, so that nothing hides. */
-static void report(const struct moment *begin, const struct moment *end) {
-    double seconds = (double)(end->at - begin->at) / 1e9;
-    long measured = end->finished - begin->finished;
-    double each = measured ? 1e3 * (double)measured : 1;
-    qsort(latencies, (size_t)latencyCount, sizeof *latencies, byValue);
-    printf("{\"requests\": %ld, \"seconds\": %.6f, \"rate\": %.1f, ", measured, seconds,
-           seconds > 0 ? (double)measured / seconds : 0);
-    if (settings.pid) printf("\"serverMicros\": %.4f, ", (double)(end->server - begin->server) / each);
-    else printf("\"serverMicros\": null, ");
-    printf("\"loadMicros\": %.4f, ", (double)(end->self - begin->self) / each);
-    printf("\"p50\": %.1f, \"p99\": %.1f, \"slowest\": %.1f, ", percentile(0.5), percentile(0.99), percentile(1));
-    printf("\"separate\": %ld, \"bodies\": %ld, \"errors\": %ld, \"outcomes\": {", separate, bodies, errors());
-    for (int i = 0; i < OUTCOMES; i++) printf("%s\"%s\": %ld", i ? ", " : "", OUTCOME_NAMES[i], counts[i]);
-    printf("}}\n");
-}
-
 int main(int count, char **words) {
     struct moment begin, end;
     readOptions(count, words);
     prctl(PR_SET_TIMERSLACK, 1000UL);
-    if (settings.cpu >= 0) {
-        cpu_set_t cpus;
-        CPU_ZERO(&cpus);
-        CPU_SET((size_t)settings.cpu, &cpus);
-        if (sched_setaffinity(0, sizeof cpus, &cpus)) die("--cpu");
-    }
+    stayOnCPU();
     buildRequest();
     slots = calloc((size_t)settings.window, sizeof *slots);
     idle = calloc((size_t)settings.window, sizeof *idle);
@@ -409,11 +341,11 @@ int main(int count, char **words) {
     for (int32_t i = 0; i < settings.window; i++) idle[idleCount++] = i;
     int poller = openPeers();
     drive(poller, settings.warmup, settings.seconds / 2);
-    begin = look();
+    begin = look(finished);
     measuring = true;
     uint64_t last = drive(poller, settings.requests, settings.seconds);
-    end = look();
+    end = look(finished);
     end.at = last;
-    report(&begin, &end);
+    report(&begin, &end, separate, bodies, OUTCOME_NAMES, counts, OUTCOMES);
     return errors() ? 1 : 0;
 }

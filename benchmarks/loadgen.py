@@ -1,8 +1,9 @@
 """
-The load that the server benchmarks put on a server: C{load.c}, compiled when first needed.
+The loads that the server benchmarks put on a server: C{load.c}, which asks, and C{crowd.c}, which
+observes; compiled when first needed.
 
-A process of its own, in C, so that what is measured is the server and not the one who asks. It
-needs the system's C compiler (C{cc}, or the one that C{CC} names) and Linux; without these
+Each is a process of its own, in C, so that what is measured is the server and not the one who asks. They
+need the system's C compiler (C{cc}, or the one that C{CC} names) and Linux; without these
 L{compiled} says so.
 
 From the command line, C{python -m benchmarks.loadgen --port 5683 --path hello}: the options are
@@ -40,7 +41,7 @@ class Report:
     """
     What a load measured. Times are in microseconds unless they say otherwise.
 
-    @ivar requests: How many answers came within the measured window.
+    @ivar requests: How many answers, or notifications, came within the measured window.
     @ivar seconds: How long the measured window was.
     @ivar rate: Answers per second.
     @ivar serverMicros: CPU time of the server for each request, user and system, all threads; None
@@ -118,17 +119,18 @@ def arguments(options: dict[str, str | float | bool | None]) -> list[str]:
     return words
 
 
-def load(**options: str | float | bool | None) -> Report:
+def load(source: str = "load.c", /, **options: str | float | bool | None) -> Report:
     """
     Put a load on a server and wait for the end of it.
 
+    @param source: Which load.
     @param options: As in the table C{OPTIONS} of C{settings.h}, in mixedCase: C{port}, C{path},
         C{code}, C{non}, C{payload}, C{expect}, C{size}, C{window}, C{sockets}, C{requests}, C{warmup},
         C{seconds}, C{timeout}, C{pid}, C{canned}, … None and False leave an option out.
     @raise NoCompiler: if it cannot be compiled.
     @raise RuntimeError: if it could not run. Wrong answers are counted in the report.
     """
-    command = [str(compiled("load.c")), *arguments(options)]
+    command = [str(compiled(source)), *arguments(options)]
     done = subprocess.run(command, capture_output=True, text=True)
     if not done.stdout:
         raise RuntimeError(done.stderr.strip() or f"load ended with {done.returncode}")

@@ -50,10 +50,12 @@ class Mode:
 
     @ivar about: One line for the table's head.
     @ivar options: The options of L{load}.
+    @ivar source: Which load; the yardstick has the one that asks in any case.
     """
 
     about: str
     options: dict[str, str | int | bool]
+    source: str = "load.c"
 
 
 MODES = {
@@ -64,6 +66,11 @@ MODES = {
         {"path": "echo", "code": 2, "payload": HELLO, "expect": HELLO},
     ),
     "block": Mode("CON GET /large, each block of 1,024 bytes", {"path": "large", "size": LARGE}),
+    "observe": Mode(
+        "each CON notification of /obs to one of 100 observers",
+        {"path": "obs", "sockets": 100},
+        source="crowd.c",
+    ),
 }
 
 
@@ -79,7 +86,7 @@ class Server:
     """
 
     command: Callable[[str], list[str] | None]
-    modes: tuple[str, ...] = ("get", "non", "post", "block")
+    modes: tuple[str, ...] = tuple(MODES)
     canned: bool = False
     prepare: tuple[bytes, ...] = ()
 
@@ -214,7 +221,11 @@ def running(server: Server, cpu: int | None = None) -> Iterator[tuple[int, int]]
         "PYTHONPATH": os.pathsep.join(paths),
         "NODE_PATH": os.pathsep.join(map(str, nodeModules())),
     }
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, preexec_fn=place)
+    # What others complain of is their own affair.
+    complaints = None if server in map(SERVERS.get, OURS) else subprocess.DEVNULL
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=complaints, preexec_fn=place
+    )
     try:
         for datagram in (GET_HELLO, *server.prepare):
             ask(port, process, datagram)
@@ -259,15 +270,18 @@ def measureRound(
         at = {name: stack.enter_context(running(SERVERS[name], own)) for name in names}
         for _ in range(turns):
             yield {
-                name: load(
-                    port=port,
-                    pid=pid,
-                    cpu=other,
-                    canned=SERVERS[name].canned,
-                    **{**MODES[mode].options, **options},
-                )
+                name: put(mode, name, port=port, pid=pid, cpu=other, **options)
                 for name, (port, pid) in at.items()
             }
+
+
+def put(mode: str, name: str, **options: float | None) -> Report:
+    """
+    Put a load on a server that runs.
+    """
+    if SERVERS[name].canned:
+        return load(**{**MODES[mode].options, **options}, canned=True)
+    return load(MODES[mode].source, **{**options, **MODES[mode].options})
 
 
 def ratios(turns: list[Turn], name: str) -> list[float]:

@@ -1,5 +1,5 @@
 """
-txcoap as it is measured: C{/hello}, C{/echo} and C{/large} on a port of 127.0.0.1.
+txcoap as it is measured: C{/hello}, C{/echo}, C{/large} and C{/obs} on a port of 127.0.0.1.
 
 Usage: C{python benchmarks/server.py PORT}
 """
@@ -12,7 +12,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
-from txcoap import Code, Request, Resource, Response, Site, endpoints
+from txcoap import Code, ObservableResource, Request, Resource, Response, Site, endpoints
 
 
 class Hello(Resource):
@@ -58,6 +58,28 @@ class Large(Resource):
         return self.body
 
 
+class Observed(ObservableResource):
+    """
+    Keeps what is put, and tells its observers.
+    """
+
+    isLeaf = True
+    value = b""
+
+    def render_GET(self, request: Request) -> bytes:
+        """
+        The value.
+        """
+        return self.value
+
+    def render_PUT(self, request: Request) -> None:
+        """
+        Keep it, and tell.
+        """
+        self.value = request.payload
+        self.notifyObservers()
+
+
 async def main(reactor: Any, port: str) -> None:
     """
     Listen until the process is ended.
@@ -66,6 +88,7 @@ async def main(reactor: Any, port: str) -> None:
     root.putChild("hello", Hello())
     root.putChild("echo", Echo())
     root.putChild("large", Large())
+    root.putChild("obs", Observed())
     endpoint = endpoints.serverFromString(reactor, f"udp:{port}:interface=127.0.0.1")
     await endpoint.listen(Site(root))
     await Deferred()

@@ -1,8 +1,9 @@
 /*
- * Where a load may go: the loopback interface and nowhere else.
+ * Where a load may go: the loopback interface and nowhere else; by as many sockets as the system allows.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 static struct sockaddr_storage loopback(const char *address, long port, socklen_t *length) {
@@ -21,4 +22,11 @@ static struct sockaddr_storage loopback(const char *address, long port, socklen_
         die("the address must be a loopback address, as 127.0.0.1 or ::1: this load is for no network");
     }
     return storage;
+}
+
+static void allowFiles(void) {
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files)) return;
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
 }

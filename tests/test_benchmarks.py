@@ -83,6 +83,23 @@ class LoadTests(SynchronousTestCase):
         self.assertEqual((short.outcomes["ok"], short.outcomes["wrongBlock"], short.bodies), (63, 1, 0))
         self.assertEqual((plain.outcomes["ok"], plain.outcomes["wrongBlock"]), (0, 64))
 
+    def test_observers(self) -> None:
+        """
+        Each of ten observers is told each of twenty values, once (RFC 7641 4.2).
+        """
+        with run.running(run.SERVERS["txcoap"]) as (port, pid):
+            options = {"port": port, "sockets": 10, "requests": 200, "warmup": 0, "seconds": 20, "pid": pid}
+            report = loadgen.load("crowd.c", path="obs", **options)
+        self.assertEqual((report.errors, report.outcomes["ok"], report.requests), (0, 200, 200), report)
+
+    def test_notObservable(self) -> None:
+        """
+        A crowd that may not observe says so.
+        """
+        with run.running(run.SERVERS["txcoap"]) as (port, _):
+            error = self.assertRaises(RuntimeError, loadgen.load, "crowd.c", port=port, path="hello")
+        self.assertIn("not granted", str(error))
+
     def test_nobody(self) -> None:
         """
         Where nobody listens the load ends at once and says so.

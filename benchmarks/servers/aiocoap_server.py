@@ -72,6 +72,28 @@ class Store(resource.Resource):  # type: ignore[misc]
         return aiocoap.Message(payload=self.body)
 
 
+class Observed(resource.ObservableResource):  # type: ignore[misc]
+    """
+    Keeps what is put, and tells its observers.
+    """
+
+    value = b""
+
+    async def render_get(self, request: aiocoap.Message) -> aiocoap.Message:
+        """
+        The value.
+        """
+        return aiocoap.Message(payload=self.value)
+
+    async def render_put(self, request: aiocoap.Message) -> aiocoap.Message:
+        """
+        Keep it, and tell.
+        """
+        self.value = request.payload
+        self.updated_state()
+        return aiocoap.Message(code=aiocoap.CHANGED)
+
+
 async def main(port: int) -> None:
     """
     Listen until the process is ended.
@@ -81,6 +103,7 @@ async def main(port: int) -> None:
     root.add_resource(["echo"], Echo())
     root.add_resource(["large"], Large())
     root.add_resource(["store"], Store())
+    root.add_resource(["obs"], Observed())
     await aiocoap.Context.create_server_context(root, bind=("127.0.0.1", port))
     await asyncio.get_running_loop().create_future()
 

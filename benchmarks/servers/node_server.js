@@ -4,6 +4,8 @@ const coap = require('coap')
 
 const large = Buffer.from(Array.from({ length: 65536 }, (_, i) => i % 251))
 let stored = Buffer.alloc(0)
+let value = Buffer.alloc(0)
+const observers = new Set()
 
 const server = coap.createServer((request, response) => {
   if (request.url === '/hello') {
@@ -20,6 +22,15 @@ const server = coap.createServer((request, response) => {
     response.end()
   } else if (request.url === '/store') {
     response.end(stored)
+  } else if (request.url === '/obs' && request.method === 'PUT') {
+    value = request.payload
+    response.code = '2.04'
+    response.end()
+    for (const each of observers) each.write(value)
+  } else if (request.url === '/obs' && request.headers.Observe === 0) {
+    observers.add(response)
+    response.on('finish', () => observers.delete(response))
+    response.write(value.length ? value : ' ')
   } else {
     response.code = '4.04'
     response.end()
