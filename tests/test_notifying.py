@@ -50,7 +50,8 @@ class Bench(Machine):
     def notify(self, relation: Relation, payload: bytes, code: Code = Code.CONTENT) -> None:
         """Tell an observer; an error is the last that it hears."""
         isLast = not code.isSuccess
-        self.notifier.notify(relation, code, NO_OPTIONS, payload, self.now, isLast)
+        self.notifier.notify([relation], code, NO_OPTIONS, payload, self.now, isLast)
+        self.notifier.pump(self.now)
 
     def told(self) -> list[bytes]:
         """The payloads that were sent since this was last asked."""

@@ -176,27 +176,20 @@ class RelationTests(SynchronousTestCase):
 class SpreadTests(SynchronousTestCase):
     """L{Spread} gives each relation its turn, a burst at a time."""
 
-    def take(self, spread: Spread, now: float) -> list[Relation]:
-        """All whose turn has come."""
-        taken = []
-        while (each := spread.pop(now)) is not None:
-            taken.append(each)
-        return taken
-
     def test_order(self) -> None:
         """First come, first served; once in the queue, not again."""
         spread, one, other = Spread(), relation(), relation()
         for each in (one, other, one):
             spread.add(each)
-        self.assertEqual([one, other], self.take(spread, 0.0))
-        self.assertEqual([], self.take(spread, 0.0))
+        self.assertEqual([one, other], spread.take(0.0))
+        self.assertEqual([], spread.take(0.0))
 
     def test_again(self) -> None:
         """After its turn one can come again."""
         spread, one = Spread(), relation()
         for _ in range(2):
             spread.add(one)
-            self.assertEqual([one], self.take(spread, 0.0))
+            self.assertEqual([one], spread.take(0.0))
 
     def test_bursts(self) -> None:
         """A burst at once, the next after the interval, until all had their turn."""
@@ -206,7 +199,7 @@ class SpreadTests(SynchronousTestCase):
             spread.add(each)
         now, taken = 0.0, []
         for size in (BURST, BURST, 1):
-            burst = self.take(spread, now)
+            burst = spread.take(now)
             self.assertEqual(size, len(burst))
             taken += burst
             upcoming = spread.nextAt()
@@ -219,23 +212,23 @@ class SpreadTests(SynchronousTestCase):
         spread = Spread()
         for _ in range(2 * BURST):
             spread.add(relation())
-        self.take(spread, 0.0)
+        spread.take(0.0)
         spread.earn(0.0)
         spread.earn(0.0)
-        self.assertEqual(2, len(self.take(spread, 0.001)))
+        self.assertEqual(2, len(spread.take(0.001)))
 
     def test_notTwice(self) -> None:
         """One that time has let go already is not let go by the late acknowledgement as well."""
         spread = Spread()
         for _ in range(4 * BURST):
             spread.add(relation())
-        self.take(spread, 0.0)
-        self.assertEqual(BURST, len(self.take(spread, BURST_INTERVAL)))
+        spread.take(0.0)
+        self.assertEqual(BURST, len(spread.take(BURST_INTERVAL)))
         for _ in range(BURST):
             spread.earn(0.0)
-        self.assertEqual(0, len(self.take(spread, BURST_INTERVAL)))
+        self.assertEqual(0, len(spread.take(BURST_INTERVAL)))
         spread.earn(BURST_INTERVAL)
-        self.assertEqual(1, len(self.take(spread, BURST_INTERVAL)))
+        self.assertEqual(1, len(spread.take(BURST_INTERVAL)))
 
     def test_notSaved(self) -> None:
         """What was earned while nobody waited does not make a larger burst."""
@@ -244,4 +237,4 @@ class SpreadTests(SynchronousTestCase):
             spread.earn(0.0)
         for _ in range(2 * BURST):
             spread.add(relation())
-        self.assertEqual(BURST, len(self.take(spread, 0.0)))
+        self.assertEqual(BURST, len(spread.take(0.0)))

@@ -198,9 +198,8 @@ class Crowd:
     def change(self, payload: bytes) -> None:
         """Tell everyone who is left."""
         self.changedAt = self.now
-        for relation in self.relations:
-            if not relation.hasEnded:
-                self.machine.notifier.notify(relation, Code.CONTENT, NO_OPTIONS, payload, self.now, False)
+        self.machine.notifier.notify(self.relations, Code.CONTENT, NO_OPTIONS, payload, self.now, False)
+        self.machine.notifier.pump(self.now)
 
     def live(self, seconds: float) -> None:
         """Let time pass."""

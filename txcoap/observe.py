@@ -4,7 +4,9 @@ L{ObservableResource}: a resource that tells its observers when it changes (RFC 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Hashable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from twisted.python.failure import Failure
@@ -136,6 +138,19 @@ def _representationKey(request: Request) -> Hashable:
     return request.code, tuple(pairs), request.payload, exponent, request.site
 
 
+@lru_cache(256)
+def _optionsOfState(options: Options) -> Options:
+    """The options that ask for the whole of a state, from those that asked to observe it."""
+    asked = options.block2
+    others = options.without(4, 6, 23)
+    return others if asked is None else others.evolve(block2=Block(0, False, asked.exponent))
+
+
+@lru_cache(256)
+def _withMaxAge(options: Options, maxAge: int) -> Options:
+    return options.evolve(maxAge=maxAge)
+
+
 class _Rendering(Request):
     """The request of a group's first observer, made once more: its response goes to all of the group."""
 
@@ -144,10 +159,7 @@ class _Rendering(Request):
     def __init__(self, group: _Group, origin: Request) -> None:
         super().__init__(origin.site, origin.protocol, origin.exchange)
         self.prepath, self.postpath = list(origin.prepath), list(origin.postpath)
-        self.payload, self.options = origin.payload, origin.options.without(4, 6, 23)
-        asked = origin.options.block2
-        if asked is not None:
-            self.options = self.options.evolve(block2=Block(0, False, asked.exponent))
+        self.payload, self.options = origin.payload, _optionsOfState(origin.options)
         self.resource = origin.resource
         self._group = group
 
@@ -221,7 +233,7 @@ class _Group:
     def _tell(self, response: Response) -> None:
         options = response.options
         if options.maxAge is None:
-            options = options.evolve(maxAge=self._resource.maxAge)
+            options = _withMaxAge(options, self._resource.maxAge)
         response = part = Response(response.code, response.payload, options)
         blockwise = self._request.site.blockwise
         for relation, protocol in self.relations.items():
@@ -237,12 +249,11 @@ class _Group:
         self.relations.clear()
 
     def _send(self, code: int, options: Options, payload: bytes, isLast: bool) -> None:
-        protocols: dict[CoAPProtocol, None] = {}
+        told: defaultdict[CoAPProtocol, list[Relation]] = defaultdict(list)
         for relation, protocol in self.relations.items():
-            protocol.notify(relation, code, options, payload, isLast=isLast)
-            protocols[protocol] = None
-        for protocol in protocols:
-            protocol.settle()
+            told[protocol].append(relation)
+        for protocol, relations in told.items():
+            protocol.notify(relations, code, options, payload, isLast=isLast)
 
     def observerLeft(self, relation: Relation, error: RequestError | None) -> None:
         """An observer is gone; see L{CoAPProtocol.deregister<txcoap.protocol.CoAPProtocol.deregister>}."""

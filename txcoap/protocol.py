@@ -7,7 +7,7 @@ and what is observed, calls. The machines are driven by L{txcoap.driver}.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -247,14 +247,18 @@ class CoAPProtocol(Driver):
         self._exchanges.notifier.end(relation, self.now())
 
     def notify(
-        self, relation: Relation, code: int, options: Options, payload: bytes, *, isLast: bool = False
+        self,
+        relations: Iterable[Relation],
+        code: int,
+        options: Options,
+        payload: bytes,
+        *,
+        isLast: bool = False,
     ) -> None:
-        """Tell an observer; L{settle} is to be called afterwards."""
+        """Tell observers a new state."""
         now = self.now()
-        self._exchanges.notifier.notify(relation, code, options, payload, now, isLast)
-
-    def settle(self) -> None:
-        """Send what is to be sent, and see that the next deadline is met."""
+        self._exchanges.notifier.notify(relations, code, options, payload, now, isLast)
+        self._exchanges.notifier.pump(now)
         self.turnEnded()
 
     # What we ask: for Agent
@@ -336,7 +340,7 @@ class CoAPProtocol(Driver):
         )
         self._observers.add(observer)
         self._observing[exchange] = observer
-        self.settle()
+        self.turnEnded()
         return exchange
 
     def unobserve(self, observer: Observer) -> None:
@@ -347,7 +351,7 @@ class CoAPProtocol(Driver):
         """Take no more responses: what comes is rejected with a Reset."""
         self._observing.pop(exchange, None)
         self._exchanges.cancel(exchange, self.now())
-        self.settle()
+        self.turnEnded()
 
     def _cancel(self, exchange: OutgoingRequest) -> None:
         self._asked.pop(exchange, None)

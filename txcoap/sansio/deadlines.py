@@ -23,21 +23,16 @@ class Deadline:
     """
     One thing that is due at one time.
 
-    @ivar when: The time.
     @ivar action: What to call then, with the target and the time; None once cancelled. Its name is
         the deadline's name.
     @ivar target: What it is about.
     """
 
-    __slots__ = ("action", "target", "when")
+    __slots__ = ("action", "target")
 
-    def __init__(self, when: float, action: Action, target: Any) -> None:
-        self.when = when
+    def __init__(self, action: Action, target: Any) -> None:
         self.action: Action | None = action
         self.target = target
-
-    def __lt__(self, other: Deadline) -> bool:
-        return self.when < other.when
 
 
 class Deadlines:
@@ -48,16 +43,19 @@ class Deadlines:
     greater part, when all of them go: both cost little for each deadline however many there are.
     """
 
-    __slots__ = ("_cancelled", "_heap")
+    __slots__ = ("_cancelled", "_heap", "_serial")
 
     def __init__(self) -> None:
-        self._heap: list[Deadline] = []
+        # A serial number, which no two share, so that no comparison comes to the deadlines themselves.
+        self._heap: list[tuple[float, int, Deadline]] = []
+        self._serial = 0
         self._cancelled = 0
 
     def set(self, when: float, action: Action, target: Any) -> Deadline:
         """Call C{action(target, now)} from L{expire} once C{when} has come."""
-        deadline = Deadline(when, action, target)
-        heappush(self._heap, deadline)
+        deadline = Deadline(action, target)
+        self._serial = serial = self._serial + 1
+        heappush(self._heap, (when, serial, deadline))
         return deadline
 
     def cancel(self, deadline: Deadline | None) -> None:
@@ -67,23 +65,23 @@ class Deadlines:
         deadline.action = deadline.target = None
         self._cancelled += 1
         if self._cancelled > 64 and self._cancelled * 2 > len(self._heap):
-            self._heap = [each for each in self._heap if each.action is not None]
+            self._heap = [each for each in self._heap if each[2].action is not None]
             heapify(self._heap)
             self._cancelled = 0
 
     def next(self) -> float:
         """The time of the next deadline, or L{NEVER}."""
         heap = self._heap
-        while heap and heap[0].action is None:
+        while heap and heap[0][2].action is None:
             heappop(heap)
             self._cancelled -= 1
-        return heap[0].when if heap else NEVER
+        return heap[0][0] if heap else NEVER
 
     def expire(self, now: float) -> list[Any]:
         """Call every action whose time has come; what they return, less the None among it."""
         results = []
         while self.next() <= now:
-            deadline = heappop(self._heap)
+            deadline = heappop(self._heap)[2]
             action, target = deadline.action, deadline.target
             deadline.action = deadline.target = None
             assert action is not None

@@ -142,6 +142,8 @@ class Exchanges:
                 self._refuse(report, now)
                 return None
             return report
+        if type(report) is Ended:
+            return self._ended(report, now)
         return self._translate(report, now)
 
     def receiveUnreachable(self, data: bytes, peer: Hashable, error: int, now: float) -> Event | None:
@@ -160,10 +162,10 @@ class Exchanges:
         return [event for event in events if event is not None]
 
     def _translate(self, report: Report | Event, now: float) -> Event | None:
-        if isinstance(report, Arrival):
-            return self._arrived(report, now)
         if isinstance(report, Ended):
             return self._ended(report, now)
+        if isinstance(report, Arrival):
+            return self._arrived(report, now)
         assert isinstance(report, Event)
         return report
 
@@ -220,7 +222,7 @@ class Exchanges:
             if error is None or isinstance(error, ResetReceived):
                 return PingAnswered(ended.transmission)
             return PingFailed(ended.transmission, error)
-        if isinstance(owner, Relation):
+        if type(owner) is Relation:
             return self.notifier.ended(owner, ended.transmission, error, now)
         if isinstance(owner, IncomingRequest):
             return None if error is None else ResponseFailed(owner, error)

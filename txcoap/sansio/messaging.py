@@ -58,6 +58,9 @@ __all__ = ["Arrival", "Messaging"]
 _BUSY = Options(maxAge=5)
 _SHARD = SHARDS - 1
 
+# The first bytes of what acknowledges a message and says no more: it needs no decoding.
+_EMPTY_ACKNOWLEDGEMENT = empty(ACK, 0)[:2]
+
 
 class Arrival:
     """
@@ -142,6 +145,9 @@ class Messaging:
         @param local: At which of our addresses, for the transport to answer from; None if it is clear.
         @return: What it means, if anything.
         """
+        if len(data) == 4 and data.startswith(_EMPTY_ACKNOWLEDGEMENT):
+            self._heads[_EMPTY_ACKNOWLEDGEMENT[0]] += 1
+            return self.transmissions.receiveAcknowledgement(int.from_bytes(data[2:], "big"), peer, now)
         try:
             datagram = decode(data)
         except FormatError as e:
@@ -244,13 +250,7 @@ class Messaging:
     def _acknowledged(
         self, datagram: Datagram, data: bytes, peer: Hashable, local: Hashable, now: float
     ) -> Ended | None:
-        transmission = self.transmissions.find(peer, datagram.messageID)
-        if transmission is None or not transmission.confirmable:
-            self.counters.ignored += 1
-            return None
-        transmission.peer.heard(self.parameters)
-        self.transmissions.finish(transmission, now)
-        return Ended(transmission.owner, None, transmission)
+        return self.transmissions.receiveAcknowledgement(datagram.messageID, peer, now)
 
     def _rejected(
         self, datagram: Datagram, data: bytes, peer: Hashable, local: Hashable, now: float

@@ -9,7 +9,7 @@ without a request of its own.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 
 from ..errors import NoAcknowledgement, RequestError, Unreachable
 from ..options import Options
@@ -17,6 +17,7 @@ from .datagrams import CON, NON, encode
 from .deadlines import Deadline
 from .events import IncomingRequest, RelationEnded
 from .observations import NON_INTERVAL, Relation, Spread, sequenceAt
+from .peers import Peer
 from .shares import Shares
 from .transmissions import Transmission, Transmissions
 
@@ -28,19 +29,6 @@ _OBSERVE = 6
 # more than half a round ahead of the last: else they were not the clock's any more, and after a restart
 # not newer than before.
 _COUNTING_TIME = 256.0
-
-
-class _Turns:
-    """
-    The confirmable notifications to one client: as many are under way as NSTART allows, over all that it
-    observes (RFC 7641 4.5.1); the others wait for their turn.
-    """
-
-    __slots__ = ("underWay", "waiting")
-
-    def __init__(self) -> None:
-        self.underWay = 0
-        self.waiting: deque[Relation] = deque()
 
 
 class Notifier:
@@ -58,11 +46,11 @@ class Notifier:
         self._maximum = maximum
         self._relations: dict[tuple[Hashable, bytes], Relation] = {}
         self._shares = Shares(maximum)
-        self._turns: dict[Hashable, _Turns] = {}
         self._spread = Spread()
         self._turn: Deadline | None = None
         # The options of the notification sent last, with its number: the next observer's are the same.
         self._last: tuple[Options | None, int, Options] = (None, 0, Options())
+        self._nstart = transmissions.parameters.NSTART
 
     def __len__(self) -> int:
         return len(self._relations)
@@ -108,7 +96,7 @@ class Notifier:
         if transmission is not None:
             self._transmissions.finish(transmission, now)
             if transmission.confirmable:
-                self._passOn(relation.peer, now)
+                self._passOn(transmission.peer)
                 self.pump(now)
 
     def endAll(self, now: float) -> list[Relation]:
@@ -121,28 +109,40 @@ class Notifier:
         return relations
 
     def notify(
-        self, relation: Relation, code: int, options: Options, payload: bytes, now: float, isLast: bool
+        self,
+        relations: Iterable[Relation],
+        code: int,
+        options: Options,
+        payload: bytes,
+        now: float,
+        isLast: bool,
     ) -> None:
         """
-        Tell an observer, now or when it is its turn; what waited for its turn is not sent any more.
+        Tell observers, each from the next L{pump} on when it is its turn; what waited for its turn is not
+        sent any more.
 
         @param options: Without Observe, which is added.
-        @param isLast: Whether the relation ends with this one, which then goes without Observe.
+        @param isLast: Whether the relations end with this one, which then goes without Observe.
         """
-        if relation.hasEnded or relation.isLast:
-            return
-        relation.waiting = (code, options, payload)
-        relation.isLast = isLast
-        transmission = relation.transmission
-        if transmission is not None and transmission.confirmable:
-            return
-        if not relation.confirmable and transmission is not None and now < relation.nextAt():
-            if not relation.isQueued:
-                relation.isQueued = True
-                self._transmissions.deadlines.set(relation.nextAt(), self._itIsTime, relation)
-            return
-        self._spread.add(relation)
-        self.pump(now)
+        state = (code, options, payload)
+        for relation in relations:
+            if relation.hasEnded or relation.isLast:
+                continue
+            relation.waiting = state
+            relation.isLast = isLast
+            transmission = relation.transmission
+            if transmission is None:
+                self._spread.add(relation)
+            elif not transmission.confirmable:
+                self._follow(relation, now)
+
+    def _follow(self, relation: Relation, now: float) -> None:
+        """A non-confirmable notification may still be under way."""
+        if relation.confirmable or now >= relation.nextAt():
+            self._spread.add(relation)
+        elif not relation.isQueued:
+            relation.isQueued = True
+            self._transmissions.deadlines.set(relation.nextAt(), self._itIsTime, relation)
 
     def ended(
         self, relation: Relation, transmission: Transmission | None, error: RequestError | None, now: float
@@ -152,9 +152,9 @@ class Notifier:
             return None
         relation.transmission = None
         if transmission is not None and transmission.confirmable:
-            if isinstance(error, (NoAcknowledgement, Unreachable)):
-                self._giveUp(relation.peer, error, now)
-            self._passOn(relation.peer, now)
+            if error is not None and isinstance(error, (NoAcknowledgement, Unreachable)):
+                self._giveUp(transmission.peer, error, now)
+            self._passOn(transmission.peer)
         if error is not None:
             self.end(relation, now)
             self.pump(now)
@@ -168,18 +168,19 @@ class Notifier:
             self._spread.add(relation)
         elif relation.isLast:
             self.end(relation, now)
-        self.pump(now)
+        if self._spread.queue:
+            self.pump(now)
         return None
 
     def pump(self, now: float) -> None:
         """Send what is to be sent and whose turn has come."""
-        while True:
-            relation = self._spread.pop(now)
-            if relation is None:
-                break
+        spread = self._spread
+        if not spread.queue:
+            return
+        for relation in spread.take(now):
             if relation.waiting is not None and not relation.hasEnded:
                 self._send(relation, now)
-        upcoming = self._spread.nextAt()
+        upcoming = spread.nextAt()
         if upcoming is not None and self._turn is None:
             self._turn = self._transmissions.deadlines.set(upcoming, self._pumpAgain, None)
 
@@ -193,33 +194,20 @@ class Notifier:
             self._spread.add(relation)
             self.pump(now)
 
-    def _isTurnOf(self, relation: Relation) -> bool:
-        """Whether a confirmable notification may go to its client now; else it waits."""
-        turns = self._turns.get(relation.peer)
-        if turns is None or turns.underWay < self._transmissions.parameters.NSTART:
-            return True
-        relation.isQueued = True
-        turns.waiting.append(relation)
-        return False
-
-    def _passOn(self, peer: Hashable, now: float) -> None:
+    def _passOn(self, peer: Peer) -> None:
         """A notification to a client is no longer under way: the next one may go."""
-        turns = self._turns[peer]
-        turns.underWay -= 1
-        while turns.waiting:
-            relation = turns.waiting.popleft()
+        peer.notifying -= 1
+        while peer.untold:
+            relation = peer.untold.popleft()
             relation.isQueued = False
             if relation.waiting is not None and not relation.hasEnded:
                 self._spread.add(relation)
                 return
-        if not turns.underWay:
-            del self._turns[peer]
 
-    def _giveUp(self, peer: Hashable, error: RequestError, now: float) -> None:
+    def _giveUp(self, peer: Peer, error: RequestError, now: float) -> None:
         """A client does not answer: those of its relations that wait for their turn end too, and at once."""
-        waiting = self._turns[peer].waiting
-        while waiting:
-            relation = waiting.popleft()
+        relations, peer.untold = peer.untold or (), None
+        for relation in relations:
             relation.isQueued = False
             if not relation.hasEnded:
                 self.end(relation, now)
@@ -228,13 +216,18 @@ class Notifier:
     def _send(self, relation: Relation, now: float) -> None:
         transmissions = self._transmissions
         confirmable = relation.needsConfirmation(now)
-        if confirmable and not self._isTurnOf(relation):
+        peer = transmissions.use(relation.peer, now)
+        if confirmable and peer is not None and peer.notifying >= self._nstart:
+            # RFC 7641 4.5.1: no more are under way to a client than NSTART, over all that it observes.
+            relation.isQueued = True
+            if peer.untold is None:
+                peer.untold = deque()
+            peer.untold.append(relation)
             return
         if relation.transmission is not None:
             # A non-confirmable one, which was heeded in case of a Reset.
             transmissions.finish(relation.transmission, now)
             relation.transmission = None
-        peer = transmissions.use(relation.peer, now)
         messageID = None if peer is None else peer.messageIDs.take(now)
         if peer is None or messageID is None:
             # What waits must not be lost: the observer would take an old state for the present one.
@@ -249,7 +242,7 @@ class Notifier:
                 relation, peer, relation.local, messageID, data, transmissions.parameters, now
             )
             transmission.renew = self._renew
-            self._turns.setdefault(relation.peer, _Turns()).underWay += 1
+            peer.notifying += 1
         else:
             relation.unconfirmed += 1
             transmission = transmissions.sendOnce(relation, peer, relation.local, messageID, data)

@@ -177,12 +177,16 @@ class Relation:
 
 
 class Spread:
-    """The relations that have something to send, in the order of their turn."""
+    """
+    The relations that have something to send.
 
-    __slots__ = ("_allowance", "_at", "_queue")
+    @ivar queue: Those, in the order of their turn.
+    """
+
+    __slots__ = ("_allowance", "_at", "queue")
 
     def __init__(self) -> None:
-        self._queue: deque[Relation] = deque()
+        self.queue: deque[Relation] = deque()
         self._allowance = BURST
         self._at = -BURST_INTERVAL
 
@@ -190,25 +194,25 @@ class Spread:
         """It has something to send, when it is its turn."""
         if not relation.isQueued:
             relation.isQueued = True
-            self._queue.append(relation)
+            self.queue.append(relation)
 
     def earn(self, sentAt: float) -> None:
         """What was sent then was acknowledged: one more may go, unless time has let it go already."""
         if sentAt >= self._at and self._allowance < BURST:
             self._allowance += 1
 
-    def pop(self, now: float) -> Relation | None:
-        """The next whose turn has come, or None."""
+    def take(self, now: float) -> list[Relation]:
+        """Those whose turn has come."""
         if now >= self._at + BURST_INTERVAL:
             self._at = now
             self._allowance = BURST
-        if not self._queue or not self._allowance:
-            return None
-        self._allowance -= 1
-        relation = self._queue.popleft()
-        relation.isQueued = False
-        return relation
+        count = min(len(self.queue), self._allowance)
+        self._allowance -= count
+        taken = [self.queue.popleft() for _ in range(count)]
+        for relation in taken:
+            relation.isQueued = False
+        return taken
 
     def nextAt(self) -> float | None:
-        """When L{pop} may have more, or None if nobody waits."""
-        return self._at + BURST_INTERVAL if self._queue else None
+        """When L{take} may have more, or None if nobody waits."""
+        return self._at + BURST_INTERVAL if self.queue else None

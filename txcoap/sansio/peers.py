@@ -5,7 +5,7 @@ without an answer (RFC 7252 4.4, 4.7).
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Hashable
 from typing import Any
 
@@ -57,8 +57,10 @@ class Peer:
     @ivar messageIDs: The IDs of what we send it.
     @ivar active: How many of our requests it has neither acknowledged nor answered.
     @ivar waiting: Our requests that wait until fewer are active.
+    @ivar notifying: How many confirmable notifications to it are under way.
+    @ivar untold: The relations that wait until fewer are; None if none ever did.
     @ivar resumption: When they are looked at again, where they wait for a free message ID.
-    @ivar usedAt: When it was last sent something, or something it was sent came to its end.
+    @ivar usedAt: When it was last sent something.
     """
 
     __slots__ = (
@@ -67,7 +69,9 @@ class Peer:
         "active",
         "address",
         "messageIDs",
+        "notifying",
         "resumption",
+        "untold",
         "usedAt",
         "waiting",
     )
@@ -78,10 +82,17 @@ class Peer:
         self.active = 0
         # A deque would take 600 bytes of every peer, for the few that have a queue.
         self.waiting: list[Any] = []
+        self.notifying = 0
+        self.untold: deque[Any] | None = None
         self.resumption: Deadline | None = None
         self.usedAt = now
         self._allowance = allowance
         self._measuredAt = now
+
+    @property
+    def isBusy(self) -> bool:
+        """Whether something is under way to it, or waits for that."""
+        return bool(self.active or self.waiting or self.notifying)
 
     def mayProbe(self, size: int, parameters: Parameters, now: float) -> bool:
         """
@@ -132,11 +143,13 @@ class Peers:
             ids = MessageIDs(self._random.getrandbits(16), self._parameters.EXCHANGE_LIFETIME)
             peer = self._peers[address] = Peer(address, ids, now, self._parameters.PROBING_ALLOWANCE)
         else:
-            self.touch(peer, now)
+            # As touch does; this is done for every notification.
+            peer.usedAt = now
+            self._peers.move_to_end(address)
         return peer
 
     def touch(self, peer: Peer, now: float) -> None:
-        """Something happened with a peer: it is remembered for EXCHANGE_LIFETIME from now."""
+        """A peer is sent something: it is remembered for EXCHANGE_LIFETIME from now."""
         peer.usedAt = now
         self._peers.move_to_end(peer.address)
 
@@ -146,7 +159,7 @@ class Peers:
             peer = next(iter(self._peers.values()))
             if peer.usedAt + self._parameters.EXCHANGE_LIFETIME > now:
                 return
-            if peer.active or peer.waiting:
+            if peer.isBusy:
                 self.touch(peer, now)
             else:
                 del self._peers[peer.address]
@@ -160,7 +173,7 @@ class Peers:
     def _makeRoom(self) -> bool:
         for _ in range(min(self._PATIENCE, len(self._peers))):
             peer = next(iter(self._peers.values()))
-            if not (peer.active or peer.waiting):
+            if not peer.isBusy:
                 del self._peers[peer.address]
                 return True
             self._peers.move_to_end(peer.address)

@@ -50,6 +50,11 @@ class Chance(Protocol):
         """A number of so many bits."""
 
 
+# How many numbers are drawn at once for the first time-outs, and what they are below.
+_DRAWN = 64
+_DRAWN_BELOW = 1 << 16
+
+
 class Transmission:
     """
     A message of ours whose fate matters.
@@ -148,6 +153,7 @@ class Transmissions:
         self._peers = Peers(parameters, limits.peers, chance)
         self._underWay: dict[tuple[Hashable, int], Transmission] = {}
         self._sweep: Deadline | None = None
+        self._drawn: list[int] = []
         self._outbox: list[Outgoing] = []
 
     def send(self, data: bytes, peer: Hashable, local: Hashable) -> None:
@@ -312,17 +318,24 @@ class Transmissions:
         now: float,
     ) -> Transmission:
         """Send a confirmable message until it is acknowledged, rejected, cancelled or given up."""
-        spread = (parameters.ACK_RANDOM_FACTOR - 1) * self._chance.random()
+        drawn = self._drawn or self._draw()
+        spread = (parameters.ACK_RANDOM_FACTOR - 1) * drawn.pop() / _DRAWN_BELOW
         transmission = Transmission(owner, peer, local, messageID, data)
         transmission.remaining = transmission.attempts = parameters.MAX_RETRANSMIT
         transmission.timeout = timeout = parameters.ACK_TIMEOUT * (1 + spread)
         self._underWay[peer.address, messageID] = transmission
-        if isinstance(owner, IncomingRequest):
+        if type(owner) is IncomingRequest:
             self.separate += 1
             self.shares.take(self.hostOf(peer.address))
         transmission.deadline = self.deadlines.set(now + timeout, self._retransmit, transmission)
-        self.send(data, peer.address, local)
+        self._outbox.append((data, peer.address, local))
         return transmission
+
+    def _draw(self) -> list[int]:
+        # Each draw may ask the operating system: so many numbers are drawn at once.
+        bits = self._chance.getrandbits(16 * _DRAWN).to_bytes(2 * _DRAWN, "big")
+        self._drawn = drawn = list(memoryview(bits).cast("H"))
+        return drawn
 
     def _retransmit(self, transmission: Transmission, now: float) -> Ended | None:
         if not transmission.remaining:
@@ -369,18 +382,29 @@ class Transmissions:
             return
         del self._underWay[key]
         self.deadlines.cancel(transmission.deadline)
-        self.deadlines.cancel(transmission.expiry)
+        if transmission.expiry is not None:
+            self.deadlines.cancel(transmission.expiry)
         owner = transmission.owner
-        if isinstance(owner, OutgoingRequest):
+        kind = type(owner)
+        if kind is OutgoingRequest:
             owner.transmission = None
             if transmission.confirmable:
                 peer.active -= 1
-        elif isinstance(owner, IncomingRequest):
+        elif kind is IncomingRequest:
             self.separate -= 1
             self.shares.give(self.hostOf(peer.address))
-        self.use(peer.address, now)
         if peer.waiting:
             self._resume(peer, now)
+
+    def receiveAcknowledgement(self, messageID: int, peer: Hashable, now: float) -> Ended | None:
+        """A peer acknowledged a message by its ID; its response, if that was a request, comes apart."""
+        transmission = self._underWay.get((peer, messageID))
+        if transmission is None or not transmission.confirmable:
+            self.counters.ignored += 1
+            return None
+        transmission.peer.heard(self.parameters)
+        self.finish(transmission, now)
+        return Ended(transmission.owner, None, transmission)
 
     def receiveUnreachable(self, data: bytes, peer: Hashable, error: int, now: float) -> Ended | None:
         """
