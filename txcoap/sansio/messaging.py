@@ -146,7 +146,8 @@ class Messaging:
         @return: What it means, if anything.
         """
         if len(data) == 4 and data.startswith(_EMPTY_ACKNOWLEDGEMENT):
-            self._heads[_EMPTY_ACKNOWLEDGEMENT[0]] += 1
+            self._heads[data[0]] += 1
+            self._codes[data[1]] += 1
             return self.transmissions.receiveAcknowledgement(int.from_bytes(data[2:], "big"), peer, now)
         try:
             datagram = decode(data)
