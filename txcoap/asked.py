@@ -32,6 +32,8 @@ class AskedRequest(Message):
     What a request asks; see L{Request<txcoap.request.Request>} for the attributes.
     """
 
+    isMulticast = False
+
     def __init__(self, site: Site, protocol: CoAPProtocol, exchange: IncomingRequest) -> None:
         self.site = site
         self.protocol = protocol

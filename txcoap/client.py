@@ -5,6 +5,7 @@ L{Agent}: from a URI to a response.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -16,9 +17,12 @@ from .block import exponentFor
 from .bodies import Manner, Progress, converse
 from .codes import Code
 from .errors import CoAPError
+from .formats import LINK_FORMAT
+from .gathering import Gathering
 from .headers import fromHeaders
 from .interfaces import IAgent
 from .limits import DEFAULT_LIMITS, Limits
+from .linkformat import Link
 from .observation import Observation
 from .options import NO_OPTIONS, Options
 from .outgoing import makeRequest
@@ -28,7 +32,7 @@ from .reaching import Reach
 from .received import ReceivedResponse
 from .sansio.transmissions import Chance
 from .uri import URI
-from .verbs import Verbs, located, targetOf
+from .verbs import Verbs, coreOf, groupOf, linksOf, located, targetOf, uriOf
 
 __all__ = ["Agent", "ReceivedResponse"]
 
@@ -220,6 +224,78 @@ class Agent(Verbs):
 
         return self._reach.ask(target, None, begin)
 
+    def multicast(
+        self,
+        uri: str | URI,
+        payload: Any = b"",
+        *,
+        method: Code | str | int = Code.GET,
+        seconds: float = 20.0,
+        interface: str = "",
+        hops: int | None = None,
+        params: Mapping[str, object] | Iterable[tuple[str, object]] = (),
+        json: Any = None,
+        options: Options = NO_OPTIONS,
+        token: bytes | None = None,
+        parameters: Parameters | None = None,
+        blockSize: int | None = None,
+        **values: Any,
+    ) -> Gathering:
+        """
+        Ask all who are in a group (RFC 7252 8), by a message that is not confirmable.
+
+        @param uri: A URI whose host is a multicast address, or a name of one:
+            C{"coap://224.0.1.187/light"}, C{"coap://[ff02::fd]/light"}.
+        @param payload: A body of a single block: C{bytes} or C{str}.
+        @param method: Any method.
+        @param seconds: For how long responses are taken. Servers answer within DEFAULT_LEISURE, 5 s, if they
+            do not take longer.
+        @param interface: The name or number of the interface to send it by; by default the system chooses.
+        @param hops: The TTL, or hop limit, to send it with: how many networks it reaches. By default 1.
+        @param token: Up to 8 bytes; by default random ones. No other request can have it for ten minutes.
+        @return: The L{Gathering<txcoap.gathering.Gathering>}: C{async for response in gathering}, or
+            C{await gathering.all()}. Both fail with a L{RequestError<txcoap.errors.RequestError>} if nothing
+            could be sent, or with C{ValueError} if a name is that of no group, or there is no such interface.
+        @raise ValueError: if the host is an address but no group, and for a value that an option cannot have.
+        @raise CoAPError: if that is no URI, or the body does not fit a block.
+        """
+        target = groupOf(uri)
+        request, producer = makeRequest(method, target, payload, params, json, options, values)
+        if producer is not None:
+            raise TypeError("a body for a group is bytes or str")
+        manner = self._manner.evolve(token=token, parameters=parameters)
+        if blockSize is not None:
+            manner = manner.evolve(exponent=exponentFor(blockSize))
+        gathering = Gathering(request, manner, seconds, interface, hops)
+        gathering.begin(partial(self._reach.ask, target, None))
+        return gathering
+
+    def discoverAll(
+        self, uri: str | URI, *queries: str, **how: Any
+    ) -> Deferred[list[tuple[IAddress, tuple[Link, ...]]]]:
+        """
+        Ask all who are in a group what they have (RFC 7252 8, RFC 6690).
+
+        @param uri: A URI of the group, such as C{"coap://224.0.1.187"}; its path and query do not matter.
+        @param queries: What to ask for; who has none of it stays silent.
+        @param how: As for L{multicast}.
+        @return: A Deferred of a list with each that answered: its address, and its links. Answers that are no
+            links are left out.
+        """
+        try:
+            gathering = self.multicast(coreOf(uriOf(uri), queries), **{"accept": LINK_FORMAT, **how})
+        except (CoAPError, TypeError, ValueError):
+            return fail()
+
+        def read(responses: list[ReceivedResponse]) -> list[tuple[IAddress, tuple[Link, ...]]]:
+            found = []
+            for response in responses:
+                with suppress(CoAPError):
+                    found.append((response.getPeerAddress(), linksOf(response)))
+            return found
+
+        return gathering.all().addCallback(read)
+
     def ping(self, uri: str | URI, *, timeout: float | None = None) -> Deferred[None]:
         """
         Ask whether a peer is there (RFC 7252 4.3).
@@ -231,7 +307,7 @@ class Agent(Verbs):
         """
         try:
             target = targetOf(uri)
-        except (CoAPError, TypeError):
+        except (CoAPError, TypeError, ValueError):
             return fail()
 
         def ping(protocol: CoAPProtocol, peer: Any, remaining: float | None) -> Deferred[None]:

@@ -184,6 +184,9 @@ class Driver(DatagramProtocol):
         """A datagram came; see L{IDatagramReceiver}."""
         if self.trace is not None:
             self.trace("received", data, peer)
+        if local is not None and local.isMulticast:
+            self._groupDatagramReceived(data, peer, local)
+            return
         event = self._exchanges.receiveDatagram(data, peer, local, self.now())
         if isinstance(event, IncomingRequest):
             if self.site is None:
@@ -192,6 +195,17 @@ class Driver(DatagramProtocol):
                 self.site.requestReceived(self, event)
         elif event is not None:
             self._deliver(event)
+        if not self._endsTurns:
+            self.turnEnded()
+
+    def _groupDatagramReceived(self, data: bytes, peer: Any, local: Any) -> None:
+        """A datagram came that was sent to a group (RFC 7252 8)."""
+        request = self._exchanges.receiveGroupDatagram(data, peer, local, self.now())
+        if request is not None:
+            if self.site is None:
+                self._exchanges.silence(request)
+            else:
+                self.site.groupRequestReceived(self, request)
         if not self._endsTurns:
             self.turnEnded()
 

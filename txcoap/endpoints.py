@@ -10,6 +10,7 @@ hence these::
     udp:5683:interface=\:\:1
     udp:5683:interface=fe80\:\:1%eth0
     udp:5683:reuseport=1:rcvbuf=1048576
+    udp:5683:reuseaddr=1                     several servers, who all hear a multicast group
     unix:/run/coap.sock:mode=660
     fd:3                                     a bound socket that the parent process left open
     systemd:name=coap.socket                 one from a systemd socket unit (FileDescriptorName=)
@@ -85,8 +86,10 @@ class UDPServerEndpoint(_Endpoint):
     port: int = DEFAULT_PORT
     #: A literal address; L{None} is all of IPv6 and IPv4, or of IPv4 where there is no IPv6.
     interface: str | None = None
-    #: Whether other processes may share the port.
+    #: Whether other processes may share the port, and the peers are divided among them.
     reuseport: bool = False
+    #: Whether other processes may share the port, and each hears what is sent to groups.
+    reuseaddr: bool = False
     #: At least how many octets of waiting datagrams to ask the kernel for.
     receiveBuffer: int = RECEIVE_BUFFER
 
@@ -108,6 +111,7 @@ class UDPServerEndpoint(_Endpoint):
             protocol,
             interface,
             reuseport=self.reuseport,
+            reuseaddr=self.reuseaddr,
             receiveBuffer=self.receiveBuffer,
         )
 
@@ -295,6 +299,7 @@ _KINDS = {
             "port": ("port", _number(0xFFFF)),
             "interface": ("interface", _literal),
             "reuseport": ("reuseport", _flag),
+            "reuseaddr": ("reuseaddr", _flag),
             "rcvbuf": ("receiveBuffer", _number(0x7FFFFFFF)),
         },
         positional=("port",),

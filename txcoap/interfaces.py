@@ -125,6 +125,13 @@ class ISite(Interface):
         @param exchange: the L{IncomingRequest<txcoap.sansio.events.IncomingRequest>} to answer.
         """
 
+    def groupRequestReceived(protocol: Any, exchange: Any) -> None:
+        """
+        A peer asks a group that a socket of ours is in (RFC 7252 8).
+
+        @param exchange: the L{GroupInquiry<txcoap.sansio.events.GroupInquiry>} to answer, or not.
+        """
+
     def socketOpened(protocol: Any) -> None:
         """
         A socket was opened whose requests come here.

@@ -36,6 +36,7 @@ class Limits:
         goes; its next block comes from the resource again.
     @ivar downloadBytes: Bytes that all of them may take together; likewise.
     @ivar observers: Observers of all resources. One more is answered like a request that does not observe.
+    @ivar groupResponses: Responses to one request of ours to a group. One more is ignored.
     """
 
     rememberedBytes: int = 64 * 2**20
@@ -49,6 +50,7 @@ class Limits:
     downloads: int = 1_000
     downloadBytes: int = 64 * 2**20
     observers: int = 50_000
+    groupResponses: int = 1_000
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -11,6 +11,7 @@ import math
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -29,12 +30,14 @@ from zope.interface import implementer
 
 from .client import Agent
 from .errors import FormatError
+from .groups import Group, isGroup
 from .interfaces import IDatagramReceiver, ISite, ITransport
 from .limits import DEFAULT_LIMITS, Limits
 from .parameters import Parameters
 from .protocol import CoAPProtocol, Trace
 from .sansio.datagrams import Datagram, decode
 from .sansio.transmissions import MAX_DATAGRAM
+from .transports.ancillary import LocalAddress
 
 __all__ = [
     "CLIENT_HOST",
@@ -141,11 +144,13 @@ class MemoryPort:
 
     @ivar protocol: What it gives its datagrams to.
     @ivar address: Where others reach it: C{(host, port)}, or for IPv6 C{(host, port, 0, 0)}.
+    @ivar groups: The addresses of the groups that it hears.
     """
 
     def __init__(self, network: MemoryNetwork, protocol: Any, address: Hashable) -> None:
         self.protocol = protocol
         self.address: Any = address
+        self.groups: set[str] = set()
         self._network = network
 
     def startListening(self) -> None:
@@ -158,6 +163,16 @@ class MemoryPort:
         if self._network._ports.pop(self.address, None) is not None:
             self.protocol.doStop()
         return succeed(None)
+
+    def joinGroup(self, group: Group) -> list[str]:
+        """Hear what is sent to a group, of the port's own family; its interface does not matter here."""
+        if group.isIPv6 is not (":" in self.address[0]):
+            raise ValueError(f"a socket at {self.address[0]} hears nothing of {group.address}")
+        self.groups.add(group.address)
+        return ["memory"]
+
+    def byInterface(self, peer: Any, interface: str, hops: int | None) -> None:
+        """There is one interface, to which everybody is next."""
 
     def getHost(self) -> IAddress:
         """See L{ITransport}."""
@@ -332,6 +347,24 @@ class MemoryNetwork:
             passage.fate = "lost"
             self.counts["lost"] += 1
             return
+        if isGroup(passage.target[0]):  # type: ignore[index]
+            self._spread(passage)
+        else:
+            self._send(passage, self._deliver)
+
+    def _spread(self, passage: Passage) -> None:
+        """To each who is in a group now a copy of its own."""
+        host, port = passage.target[:2]  # type: ignore[index]
+        local = LocalAddress(host, True, 0, ())
+        hearing = [each for each in self._ports.values() if host in each.groups and each.address[1] == port]
+        if not hearing:
+            passage.fate = "nobody"
+            self.counts["nobody"] += 1
+        for each in hearing:
+            self._send(passage, partial(self._deliverTo, each.address, local))
+
+    def _send(self, passage: Passage, deliver: Callable[[Passage], None]) -> None:
+        chance = self._chance.random
         copies = 1
         if self.duplication and chance() < self.duplication:
             self.counts["duplicated"] += 1
@@ -341,7 +374,15 @@ class MemoryNetwork:
             if self.reordering and chance() < self.reordering:
                 self.counts["reordered"] += 1
                 delay += _HELD_BACK * chance()
-            self.clock.callLater(delay, self._deliver, passage)
+            self.clock.callLater(delay, deliver, passage)
+
+    def _deliverTo(self, address: Hashable, local: LocalAddress, passage: Passage) -> None:
+        port = self._ports.get(address)
+        if port is not None:
+            passage.fate = "delivered"
+            self.counts["delivered"] += 1
+            port.protocol.datagramReceived(passage.data, passage.source, local)
+            _endTurn(port.protocol)
 
     def _deliver(self, passage: Passage) -> None:
         port = self._ports.get(passage.target)

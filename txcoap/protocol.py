@@ -22,6 +22,9 @@ from .parameters import Parameters
 from .sansio.datagrams import Datagram
 from .sansio.events import (
     Event,
+    GroupOver,
+    GroupRequest,
+    GroupResponse,
     IncomingRequest,
     OutgoingRequest,
     PingAnswered,
@@ -38,7 +41,7 @@ from .sansio.observations import Relation
 from .sansio.shares import HostOf, hostOf
 from .sansio.transmissions import Chance, Transmission
 
-__all__ = ["CoAPProtocol", "Observer", "Trace"]
+__all__ = ["CoAPProtocol", "Gatherer", "Observer", "Trace"]
 
 
 class Observer(Protocol):
@@ -49,6 +52,19 @@ class Observer(Protocol):
 
     def failed(self, error: RequestError) -> None:
         """There will be none."""
+
+
+class Gatherer(Protocol):
+    """What takes the responses to a request to a group."""
+
+    def received(self, datagram: Datagram, peer: Hashable) -> None:
+        """One came from this peer."""
+
+    def over(self) -> None:
+        """The time is over: there will be no more."""
+
+    def failed(self, error: RequestError) -> None:
+        """There will be none, for this reason."""
 
 
 class CoAPProtocol(Driver):
@@ -90,6 +106,8 @@ class CoAPProtocol(Driver):
         self._observing: dict[OutgoingRequest, Observer] = {}
         # All of them, those too that wait to ask again.
         self._observers: set[Observer] = set()
+        # Our requests to groups, and what takes their responses.
+        self._gathering: dict[GroupRequest, Gatherer] = {}
         # Whom to tell when a peer's request, not answered at once, no longer needs an answer; and since when
         # it waits.
         self._served: dict[IncomingRequest, tuple[Callable[[RequestError], None], float]] = {}
@@ -112,6 +130,10 @@ class CoAPProtocol(Driver):
             exchange, observer = self._observing.popitem()
             self._exchanges.cancel(exchange, now)
             observer.failed(error)
+        while self._gathering:
+            gathered, gatherer = self._gathering.popitem()
+            self._exchanges.cancel(gathered, now)
+            gatherer.failed(error)
         while self._observers:
             self._observers.pop().failed(error)
         self._exchanges.transfers.forgetAll()
@@ -143,7 +165,22 @@ class CoAPProtocol(Driver):
         assert event.datagram is not None
         observer.received(event.datagram)
 
+    def _groupAnswered(self, event: GroupResponse) -> None:
+        gatherer = self._gathering.get(event.exchange)
+        if gatherer is not None:
+            gatherer.received(event.datagram, event.peer)
+
+    def _groupOver(self, event: GroupOver) -> None:
+        gatherer = self._gathering.pop(event.exchange, None)
+        if gatherer is not None:
+            gatherer.over()
+
     def _requestFailed(self, event: RequestFailed) -> None:
+        if isinstance(event.exchange, GroupRequest):
+            gatherer = self._gathering.pop(event.exchange, None)
+            if gatherer is not None:
+                gatherer.failed(event.error)
+            return
         observer = self._observing.pop(event.exchange, None)
         if observer is None:
             asked = self._asked.pop(event.exchange, None)
@@ -353,6 +390,44 @@ class CoAPProtocol(Driver):
         self._exchanges.cancel(exchange, self.now())
         self.turnEnded()
 
+    def gather(
+        self,
+        request: Request,
+        group: Hashable,
+        gatherer: Gatherer,
+        seconds: float,
+        *,
+        token: bytes | None = None,
+        parameters: Parameters | None = None,
+        local: Any = None,
+    ) -> GroupRequest:
+        """
+        Ask a group (RFC 7252 8).
+
+        @param group: Its address as the transport takes it.
+        @param gatherer: What takes the responses, and the end.
+        @param seconds: For how long responses are taken.
+        @param local: What the transport is to send it by, such as its C{byInterface} gives.
+        @return: The exchange, for L{release}.
+        @raise RequestError: if the socket is not open, or a limit stands against it.
+        """
+        self._requireOpen()
+        exchange = self._exchanges.requestGroup(
+            request, group, seconds, self.now(), token=token, parameters=parameters, local=local
+        )
+        self._gathering[exchange] = gatherer
+        self.turnEnded()
+        if self._exchanges.isSettled(exchange) and exchange in self._gathering:
+            self.release(exchange)
+            gatherer.over()
+        return exchange
+
+    def release(self, exchange: GroupRequest) -> None:
+        """Take no more responses from a group."""
+        self._gathering.pop(exchange, None)
+        self._exchanges.cancel(exchange, self.now())
+        self.turnEnded()
+
     def _cancel(self, exchange: OutgoingRequest) -> None:
         self._asked.pop(exchange, None)
         self._exchanges.cancel(exchange, self.now())
@@ -385,6 +460,8 @@ class CoAPProtocol(Driver):
 
 _DELIVERIES: dict[type, Callable[[CoAPProtocol, Any], None]] = {
     ResponseReceived: CoAPProtocol._responseReceived,
+    GroupResponse: CoAPProtocol._groupAnswered,
+    GroupOver: CoAPProtocol._groupOver,
     RequestFailed: CoAPProtocol._requestFailed,
     RequestForgotten: CoAPProtocol._requestForgotten,
     ResponseFailed: CoAPProtocol._responseFailed,

@@ -48,6 +48,7 @@ class Request(AnsweredRequest):
     @ivar protocol: The L{CoAPProtocol} that it came by.
     @ivar exchange: The L{IncomingRequest}.
     @ivar block1: The block of the body that came last, to be answered, if it came in blocks.
+    @ivar isMulticast: Whether it was sent to a group that the server is in (RFC 7252 8).
     @ivar finished: Whether it is answered, or nobody waits for the answer.
     """
 

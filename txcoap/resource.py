@@ -13,6 +13,7 @@ from zope.interface import implementer
 from .codes import Code
 from .errors import MethodNotAllowed, NotFound
 from .formats import contentFormat
+from .groups import Answering
 from .interfaces import IResource
 from .linkformat import Link
 
@@ -47,10 +48,13 @@ class Resource:
         the body is whole the render method is called, with an empty C{payload} and what was returned here
         as C{request.consumer}. A body that stays incomplete is told to a protocol's C{connectionLost},
         with C{ConnectionLost} in place of C{ConnectionDone}.
+    @cvar multicastAnswers: What is answered to a request that came by multicast (RFC 7252 8.2): by default
+        neither errors, nor a 2.05 without a body. C{Answering.NEVER} keeps such requests away.
     @ivar children: The resources right below this one, by segment.
     """
 
     isLeaf: bool = False
+    multicastAnswers: Answering = Answering.USEFUL
     contentFormat: int | str | None = None
     attributes: Mapping[str, str | int | bool | Sequence[str | int]] = _NOTHING
     isVisible: bool = True

@@ -29,6 +29,7 @@ from .errors import (
 from .interfaces import ISite
 from .limits import DEFAULT_LIMITS, Limits
 from .message import Response
+from .multicast import GroupRequest
 from .options import NO_OPTIONS
 from .parameters import Parameters
 from .protocol import CoAPProtocol
@@ -118,6 +119,21 @@ class Site:
                 result = resource.render(request)
                 if not request.answersAtOnce(result):
                     self.rendered(result, request)
+        except Exception:
+            self.failed(Failure(), request)
+        if not request.finished and not request.isLasting:
+            protocol.awaitAnswer(exchange, request.connectionLost)
+
+    def groupRequestReceived(self, protocol: CoAPProtocol, exchange: IncomingRequest) -> None:
+        """A peer asks a group that we are in for something (RFC 7252 8)."""
+        request = GroupRequest(self, protocol, exchange)
+        try:
+            request.check()
+            request.resource = resource = self.getResourceFor(request)
+            if not request.isForResource:
+                request.silence()
+            elif self.blockwise.admit(request, resource):
+                self.rendered(resource.render(request), request)
         except Exception:
             self.failed(Failure(), request)
         if not request.finished and not request.isLasting:

@@ -20,6 +20,7 @@ from twisted.web import server as http
 
 from .addresses import describeAddress
 from .endpoints import serverFromString
+from .groups import Group, readGroups
 from .health import Health, HealthResource, putResource
 from .interfaces import IResource, ISite
 from .prometheus import PrometheusResource
@@ -53,6 +54,8 @@ class CoAPService(Service):
     @param listen: Where, as L{serverFromString<txcoap.endpoints.serverFromString>} reads it; or
         endpoints.
     @param reactor: By default the installed one.
+    @param multicast: The groups to hear as well, as L{readGroups<txcoap.groups.readGroups>} reads them:
+        C{"224.0.1.187"}, C{"ff02::fd%eth0"}, C{"all-coap-nodes"}; without an interface, by all of them.
     @param logAccess: Whether to log a line for each request.
     @param metrics: The path of a L{HealthResource<txcoap.health.HealthResource>} to add to the tree.
     @param prometheus: Where to serve the same to Prometheus, by HTTP at any path: a stream endpoint of
@@ -68,6 +71,7 @@ class CoAPService(Service):
         listen: Sequence[Any] = ("udp:5683",),
         reactor: Any = None,
         *,
+        multicast: Sequence[str] = (),
         logAccess: bool = False,
         metrics: str | None = None,
         prometheus: Any = None,
@@ -80,6 +84,7 @@ class CoAPService(Service):
         self._endpoints = [
             serverFromString(reactor, each) if isinstance(each, str) else each for each in listen
         ]
+        self._groups = {text: readGroups(text) for text in multicast}
         self._logAccess = logAccess
         self._metrics = metrics
         isText = isinstance(prometheus, str)
@@ -130,6 +135,8 @@ class CoAPService(Service):
             port = await endpoint.listen(site)
             self.ports.append(port)
             self._log.info("serving CoAP at {address}", address=describeAddress(port.getHost()))
+        for text, groups in self._groups.items():
+            self._join(text, groups)
         if self._prometheus is not None:
             figures = http.Site(PrometheusResource(self.health))
             self._webPorts.append(await self._prometheus.listen(figures))
@@ -137,6 +144,30 @@ class CoAPService(Service):
     def health(self) -> Health:
         """What was counted at the ports since they were opened, all together."""
         return Health.ofAll(port.protocol.health() for port in self.ports)  # type: ignore[attr-defined]
+
+    def _join(self, text: str, groups: Sequence[Group]) -> None:
+        """
+        Hear some groups, each by every socket that can.
+
+        @raise ValueError: if none of them can be heard by any.
+        """
+        obstacles = []
+        isHeard = False
+        for group in groups:
+            for port in self.ports:
+                join = getattr(port, "joinGroup", None)
+                if join is None:
+                    continue
+                try:
+                    names = join(group)
+                except (OSError, ValueError) as e:
+                    obstacles.append(str(e))
+                else:
+                    isHeard = True
+                    self._log.info("hearing {group} by {names}", group=group.address, names=", ".join(names))
+        if not isHeard:
+            why = "; ".join(dict.fromkeys(obstacles)) or "there is no UDP socket that could"
+            raise ValueError(f"the group {text} cannot be heard: {why}")
 
     def _endProcess(self, failures: list[Failure]) -> None:
         """A server that cannot serve ends, with the exit status 1."""

@@ -13,12 +13,14 @@ from twisted.python import reflect, usage
 
 from . import __version__
 from .endpoints import serverFromString
+from .groups import readGroups
 from .health import putResource
 from .interfaces import IResource
 from .parameters import Parameters, setDefault
 from .resource import Resource
 from .service import CoAPService
 from .static import File
+from .transports.membership import requireInterface
 from .writable import WritableFile
 
 DEFAULT_LISTEN = "udp:5683"
@@ -62,6 +64,7 @@ class Options(usage.Options):
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self["listen"] = []
+        self["multicast"] = []
 
     def opt_listen(self, description: str) -> None:
         r"""
@@ -71,6 +74,15 @@ class Options(usage.Options):
         self["listen"].append(description)
 
     opt_l = opt_listen
+
+    def opt_multicast(self, group: str) -> None:
+        """
+        Hear this group as well, repeatable: 224.0.1.187, ff02::fd%eth0 (by one interface), all-coap-nodes
+        (all three of RFC 7252). It needs a socket that listens at all addresses.
+        """
+        self["multicast"].append(group)
+
+    opt_m = opt_multicast
 
     def opt_version(self) -> None:
         """Print txcoap's version, and exit."""
@@ -124,6 +136,12 @@ class Options(usage.Options):
                 putResource(Resource(), self["metrics"], Resource())
             except ValueError as e:
                 raise usage.UsageError(f"--metrics: {e}") from None
+        for text in self["multicast"]:
+            try:
+                for group in readGroups(text):
+                    requireInterface(group.interface)
+            except ValueError as e:
+                raise usage.UsageError(f"--multicast {text}: {e}") from None
         limit = self["maximum-body"]
         self["root"] = findFiles(path, self["writable"], limit) if path else findResources(resources)
 
@@ -180,6 +198,7 @@ def makeService(config: Options) -> CoAPService:
     return CoAPService(
         config["root"],
         config["endpoints"],
+        multicast=config["multicast"],
         logAccess=bool(config["access-log"]),
         metrics=config["metrics"],
         prometheus=config["prometheus"],

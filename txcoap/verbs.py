@@ -12,11 +12,12 @@ from twisted.internet.defer import Deferred, fail
 from .codes import Code
 from .errors import CoAPError, UnsupportedScheme
 from .formats import LINK_FORMAT
+from .groups import isGroup
 from .linkformat import Link, parse
 from .message import Response
 from .uri import URI
 
-__all__ = ["Verbs", "located", "targetOf"]
+__all__ = ["Verbs", "coreOf", "groupOf", "linksOf", "located", "targetOf", "uriOf"]
 
 
 _PARTS = ("host", "port", "path", "query")
@@ -85,13 +86,7 @@ class Verbs:
             base = uriOf(uri)
         except (CoAPError, TypeError):
             return fail()
-        core = URI(base.scheme, base.host, base.port, (".well-known", "core"), queries)
-
-        def read(response: Response) -> tuple[Link, ...]:
-            response.raiseForCode()
-            return parse(response.payload.decode("utf-8", "replace"), lenient=True)
-
-        return self.get(core, **{"accept": LINK_FORMAT, **how}).addCallback(read)
+        return self.get(coreOf(base, queries), **{"accept": LINK_FORMAT, **how}).addCallback(linksOf)
 
 
 def located(
@@ -122,16 +117,57 @@ def targetOf(uri: str | URI) -> URI:
     """
     Whom to ask for what.
 
+    @raise ValueError: if its host is a group, where many would answer.
     @raise UnsupportedScheme: for a scheme that is not served here; never is a URI asked over a transport
         weaker than it says (RFC 7252 6.2).
     """
+    target = _schemed(uri)
+    if target.isLiteral and isGroup(target.host):
+        raise ValueError(
+            f"{target.host} is a multicast address, which takes no confirmable request and may give many "
+            "responses (RFC 7252 8.1); ask it by Agent.multicast"
+        )
+    return target
+
+
+def groupOf(uri: str | URI) -> URI:
+    """
+    Which group to ask for what.
+
+    @raise ValueError: if its host is an address, but no group.
+    @raise UnsupportedScheme: see L{targetOf}.
+    """
+    target = _schemed(uri)
+    if target.isUnixPath or (target.isLiteral and not isGroup(target.host)):
+        raise ValueError(f"{target.host} is no multicast address; ask it by Agent.request")
+    return target
+
+
+def _schemed(uri: str | URI) -> URI:
     target = uriOf(uri)
     if target.scheme != "coap":
         raise UnsupportedScheme(f"{target.scheme} is not served here, only coap; {target} was not asked")
     return target
 
 
+def coreOf(base: URI, queries: tuple[str, ...]) -> URI:
+    """Where a server says what it has."""
+    return URI(base.scheme, base.host, base.port, (".well-known", "core"), queries)
+
+
+def linksOf(response: Response) -> tuple[Link, ...]:
+    """
+    The links in a response.
+
+    @raise ResponseError: if it is an error.
+    @raise LinkFormatError: if it is no list of links.
+    """
+    response.raiseForCode()
+    return parse(response.payload.decode("utf-8", "replace"), lenient=True)
+
+
 def uriOf(uri: str | URI) -> URI:
+    """A URI, from itself or its text."""
     if not isinstance(uri, (str, URI)):
         raise TypeError(f"a URI is text (str) in CoAP; got {uri!r}")
     return uri if isinstance(uri, URI) else URI.fromText(uri)

@@ -96,6 +96,7 @@ class Counters:
     @ivar uploadsEvicted: Bodies of which only a first block came, forgotten to make room for others.
     @ivar downloadsEvicted: Bodies that were being fetched in blocks, forgotten to make room for others.
     @ivar observersRefused: Requests to observe answered without, because a limit was reached.
+    @ivar groupResponsesIgnored: Responses to requests of ours to groups, beyond the limit.
     @ivar unanswered: Requests forgotten, since their handler did not answer within EXCHANGE_LIFETIME.
     @ivar unsent: Responses not sent, and notifications that had to wait, for lack of a message ID or of a
         place for the peer.
@@ -121,6 +122,7 @@ class Counters:
     uploadsEvicted: int = 0
     downloadsEvicted: int = 0
     observersRefused: int = 0
+    groupResponsesIgnored: int = 0
     unanswered: int = 0
     unsent: int = 0
 

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Event",
+    "GroupInquiry",
+    "GroupOver",
+    "GroupRequest",
+    "GroupResponse",
     "IncomingRequest",
     "OutgoingRequest",
     "PingAnswered",
@@ -90,6 +94,22 @@ class IncomingRequest:
         self.payload = datagram.payload
         self.key = key
         self.state = UNANSWERED
+
+
+class GroupInquiry(IncomingRequest):
+    """
+    A request that a peer sent to a group which we are in (RFC 7252 8).
+
+    @ivar notBefore: The time before which the answer is not sent.
+    """
+
+    __slots__ = ("notBefore",)
+
+    def __init__(
+        self, datagram: Datagram, peer: Hashable, local: Hashable, key: int | None, notBefore: float
+    ) -> None:
+        super().__init__(datagram, peer, local, key)
+        self.notBefore = notBefore
 
 
 class Progress(Enum):
@@ -160,6 +180,28 @@ class OutgoingRequest:
         self.began = 0.0
 
 
+class GroupRequest(OutgoingRequest):
+    """
+    A request of ours to a group (RFC 7252 8).
+
+    @ivar responses: How many responses were taken.
+    """
+
+    __slots__ = ("responses",)
+
+    def __init__(
+        self,
+        request: Request,
+        peer: Hashable,
+        local: Hashable,
+        confirmable: bool,
+        token: bytes,
+        parameters: Parameters,
+    ) -> None:
+        super().__init__(request, peer, local, confirmable, token, parameters)
+        self.responses = 0
+
+
 class Event:
     """Something that happened to an exchange."""
 
@@ -179,6 +221,36 @@ class ResponseReceived(Event):
     def __init__(self, exchange: OutgoingRequest, datagram: Datagram | None) -> None:
         self.exchange = exchange
         self.datagram = datagram
+
+
+class GroupResponse(Event):
+    """
+    Somebody in a group answered.
+
+    @ivar exchange: The L{GroupRequest}.
+    @ivar datagram: The message with the response.
+    @ivar peer: Who answered.
+    """
+
+    __slots__ = ("datagram", "exchange", "peer")
+
+    def __init__(self, exchange: GroupRequest, datagram: Datagram, peer: Hashable) -> None:
+        self.exchange = exchange
+        self.datagram = datagram
+        self.peer = peer
+
+
+class GroupOver(Event):
+    """
+    The time of a request to a group is over: no response to it is taken any more.
+
+    @ivar exchange: The L{GroupRequest}.
+    """
+
+    __slots__ = ("exchange",)
+
+    def __init__(self, exchange: GroupRequest) -> None:
+        self.exchange = exchange
 
 
 class RequestFailed(Event):

@@ -27,6 +27,7 @@ from .counters import Counters
 from .datagrams import ACK, MAX_TOKEN_LENGTH, NON
 from .events import (
     Event,
+    GroupRequest,
     IncomingRequest,
     OutgoingRequest,
     PingAnswered,
@@ -36,6 +37,7 @@ from .events import (
     ResponseFailed,
     ResponseReceived,
 )
+from .groups import Groups
 from .health import Health, healthOf
 from .messaging import Arrival, Messaging, Report
 from .notifying import Notifier
@@ -88,6 +90,7 @@ class Exchanges:
             limits, parameters.EXCHANGE_LIFETIME, self._transmissions.deadlines, self.counters, hostOf
         )
         self.notifier = Notifier(self._transmissions, limits.observers, epoch)
+        self._groups = Groups(self._messaging, limits)
         self._open: dict[tuple[Hashable, bytes], OutgoingRequest] = {}
         # The rest of the face is that of the layers below.
         self.datagramsToSend = self._transmissions.datagramsToSend
@@ -105,6 +108,7 @@ class Exchanges:
         """How much is in each table."""
         return {
             "openRequests": len(self._open),
+            "groupRequests": len(self._groups),
             **self._messaging.sizes(),
             **self.transfers.sizes(),
             "observers": len(self.notifier),
@@ -146,6 +150,20 @@ class Exchanges:
             return self._ended(report, now)
         return self._translate(report, now)
 
+    def receiveGroupDatagram(
+        self, data: bytes, peer: Hashable, local: Hashable, now: float
+    ) -> IncomingRequest | None:
+        """
+        A datagram came that was sent to a group: it can be a request to answer, and nothing else.
+
+        @return: The request, of L{GroupInquiry<txcoap.sansio.events.GroupInquiry>}, or None.
+        """
+        request = self._messaging.receiveGroupDatagram(data, peer, local, now)
+        if request is not None and request.options.unrecognized:
+            self._messaging.silence(request)
+            return None
+        return request
+
     def receiveUnreachable(self, data: bytes, peer: Hashable, error: int, now: float) -> Event | None:
         """
         The network returned a datagram of ours.
@@ -186,6 +204,8 @@ class Exchanges:
             or exchange.progress is Progress.WAITING
             or (datagram.type == ACK and exchange.transmission is not arrival.transmission)
         ):
+            if exchange is None and datagram.token in self._groups:
+                return self._groups.arrived(arrival, now)
             self._messaging.reject(arrival, now)
             return None
         self._transmissions.heardFrom(arrival.peer)
@@ -284,14 +304,7 @@ class Exchanges:
         @raise RequestError: if a limit stands against it; then nothing has changed.
         @raise ValueError: if the token is too long; likewise.
         """
-        if token is None:
-            token = self.freeToken(peer)
-        elif not isinstance(token, bytes):
-            raise TypeError(f"a token is bytes; got {token!r}")
-        elif len(token) > MAX_TOKEN_LENGTH:
-            raise ValueError(f"a token has at most {MAX_TOKEN_LENGTH} bytes; got {token.hex()!r}")
-        elif (peer, token) in self._open:
-            raise TokenInUse(f"a request with token {token.hex()!r} to {peer} is still open")
+        token = self._tokenFor(peer, token)
         parameters = parameters or self.parameters
         exchange = OutgoingRequest(request, peer, local, confirmable, token, parameters)
         exchange.lasting = lasting
@@ -305,6 +318,29 @@ class Exchanges:
         elif not confirmable:
             self._expect(exchange, now + parameters.MAX_TRANSMIT_WAIT)
         return exchange
+
+    def requestGroup(
+        self,
+        request: Request,
+        group: Hashable,
+        seconds: float,
+        now: float,
+        *,
+        token: bytes | None = None,
+        parameters: Parameters | None = None,
+        local: Hashable = None,
+    ) -> GroupRequest:
+        """
+        Ask a group (RFC 7252 8), by a message that is not confirmable.
+
+        @param seconds: For how long responses are taken.
+        @param token: As for L{request}. It is used for nothing else until no late response can come.
+        @param local: From which of our addresses, by which interface; the transport's own matter.
+        @return: The exchange, to know its events by; L{cancel} ends it early.
+        @raise RequestError: if a limit stands against it; then nothing has changed.
+        """
+        token = self._tokenFor(group, token)
+        return self._groups.ask(request, group, token, parameters or self.parameters, seconds, local, now)
 
     def cancel(self, exchange: OutgoingRequest, now: float) -> None:
         """Give a request up: nothing more is sent for it, and nothing of it is left in any table."""
@@ -346,8 +382,20 @@ class Exchanges:
         """A token that no open request to a peer has."""
         while True:
             token = self._chance.getrandbits(8 * TOKEN_LENGTH).to_bytes(TOKEN_LENGTH, "big")
-            if (peer, token) not in self._open:
+            if (peer, token) not in self._open and token not in self._groups:
                 return token
+
+    def _tokenFor(self, peer: Hashable, token: bytes | None) -> bytes:
+        """The token that was asked for, if it can be had, or else a free one."""
+        if token is None:
+            return self.freeToken(peer)
+        if not isinstance(token, bytes):
+            raise TypeError(f"a token is bytes; got {token!r}")
+        if len(token) > MAX_TOKEN_LENGTH:
+            raise ValueError(f"a token has at most {MAX_TOKEN_LENGTH} bytes; got {token.hex()!r}")
+        if (peer, token) in self._open or token in self._groups:
+            raise TokenInUse(f"a request with token {token.hex()!r} to {peer} is still open")
+        return token
 
     def _expect(self, exchange: OutgoingRequest, when: float) -> None:
         deadlines = self._transmissions.deadlines

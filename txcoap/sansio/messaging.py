@@ -48,7 +48,15 @@ from .counters import Counters
 from .datagrams import ACK, CON, NON, RST, Datagram, Type, decode, empty, encode
 from .deadlines import Deadline
 from .duplicates import SHARDS, Duplicates
-from .events import ACKNOWLEDGED, ANSWERED, FORGOTTEN, UNANSWERED, IncomingRequest, RequestForgotten
+from .events import (
+    ACKNOWLEDGED,
+    ANSWERED,
+    FORGOTTEN,
+    UNANSWERED,
+    GroupInquiry,
+    IncomingRequest,
+    RequestForgotten,
+)
 from .shares import HostOf, hostOf
 from .transmissions import MAX_DATAGRAM, Chance, Ended, Transmission, Transmissions
 
@@ -113,6 +121,7 @@ class Messaging:
         self.transmissions = Transmissions(parameters, limits, chance, self.counters, hostOf)
         self._deadlines = self.transmissions.deadlines
         self._send = self.transmissions.send
+        self._chance = chance
         # After MAX_TRANSMIT_WAIT the client has given up, and whether it is acknowledged no longer matters.
         self._piggybackDelay = min(parameters.PIGGYBACK_DELAY, parameters.MAX_TRANSMIT_WAIT)
         self._duplicates = Duplicates(
@@ -159,6 +168,32 @@ class Messaging:
         self._heads[data[0]] += 1
         self._codes[data[1]] += 1
         return _RULES[datagram.type][datagram.code](self, datagram, data, peer, local, now)
+
+    def receiveGroupDatagram(
+        self, data: bytes, peer: Hashable, local: Hashable, now: float
+    ) -> GroupInquiry | None:
+        """
+        A datagram came that was sent to a group (RFC 7252 8.1): unless it is a non-confirmable request it
+        means nothing, and nothing is said to that.
+        """
+        try:
+            datagram = decode(data)
+        except FormatError:
+            self.counters.formatErrors += 1
+            return None
+        self._heads[data[0]] += 1
+        self._codes[data[1]] += 1
+        if datagram.type != NON or not datagram.code.isRequest:
+            self.counters.ignored += 1
+            return None
+        request = _RULES[NON][datagram.code](self, datagram, data, peer, local, now)
+        if not isinstance(request, IncomingRequest):
+            return None
+        # RFC 7252 8.2: a random moment within the leisure, so that not everybody answers at once.
+        notBefore = now + self.parameters.DEFAULT_LEISURE * self._chance.random()
+        inquiry = GroupInquiry(datagram, peer, local, request.key, notBefore)
+        self._due[-1] = (self._due[-1][0], inquiry)
+        return inquiry
 
     def _request(
         self, datagram: Datagram, data: bytes, peer: Hashable, local: Hashable, now: float
@@ -340,6 +375,27 @@ class Messaging:
         if 5 + len(request.token) + len(optionlist.encode(options)) + len(payload) > MAX_DATAGRAM:
             raise MessageTooLarge(f"a body of {len(payload)} bytes does not fit a datagram")
         self._answered(request)
+        if isinstance(request, GroupInquiry) and now < request.notBefore:
+            # It counts among what is to be answered until it is sent.
+            self._toAnswer += 1
+            answer = (request, code, options, payload)
+            self._deadlines.set(request.notBefore, self._leisureOver, answer)
+            return True
+        return self._sendApart(request, code, options, payload, now, confirmable)
+
+    def _leisureOver(self, answer: tuple[GroupInquiry, int, Options, bytes], now: float) -> None:
+        self._toAnswer -= 1
+        self._sendApart(*answer, now, False)
+
+    def _sendApart(
+        self,
+        request: IncomingRequest,
+        code: int,
+        options: Options,
+        payload: bytes,
+        now: float,
+        confirmable: bool | None,
+    ) -> bool:
         peer = self.transmissions.use(request.peer, now)
         messageID = None if peer is None else peer.messageIDs.take(now)
         if peer is None or messageID is None:

@@ -112,6 +112,28 @@ def _local6(kind: int, data: bytes) -> LocalAddress:
     )
 
 
+def outgoing(isIPv6: bool, interface: int, hops: int | None) -> tuple[ControlMessage, ...]:
+    """
+    Say how one datagram is to leave the host, for C{sendmsg}.
+
+    @param isIPv6: whether it goes to an IPv6 address.
+    @param interface: the index of the interface to send it by; 0 to let the kernel choose.
+    @param hops: its TTL or hop limit; L{None} for the system's, which is 1 for multicast.
+    """
+    messages: list[ControlMessage] = []
+    if interface:
+        if isIPv6 and IPV6_PKTINFO is not None:
+            messages.append((socket.IPPROTO_IPV6, IPV6_PKTINFO, _PKTINFO6.pack(_ANY6, interface)))
+        elif not isIPv6 and IP_PKTINFO is not None:
+            messages.append((socket.IPPROTO_IP, IP_PKTINFO, _PKTINFO4.pack(interface, _ANY4, _ANY4)))
+    if hops is not None:
+        level, kind = (
+            (socket.IPPROTO_IPV6, socket.IPV6_HOPLIMIT) if isIPv6 else (socket.IPPROTO_IP, socket.IP_TTL)
+        )
+        messages.append((level, kind, struct.pack("@i", hops)))
+    return tuple(messages)
+
+
 def reportedError(ancillary: Sequence[ControlMessage]) -> int | None:
     """
     Read what came from a socket's error queue.
@@ -162,12 +184,13 @@ def literalAddress(family: int, host: str, port: int, dualStack: bool = False) -
         if not dualStack:
             raise ValueError(f"an IPv6 socket cannot reach {host}")
         return f"::ffff:{address}", port, 0, 0
-    return socket.inet_ntop(socket.AF_INET6, address.packed), port, 0, _scope(zone)
+    return socket.inet_ntop(socket.AF_INET6, address.packed), port, 0, interfaceIndex(zone)
 
 
-def _scope(zone: str) -> int:
+def interfaceIndex(zone: str) -> int:
     """
     @return: the index of an interface that is named or numbered; 0 for no zone.
+    @raise ValueError: there is no interface of that name.
     """
     if not zone:
         return 0

@@ -20,7 +20,9 @@ _DROPS = 8
 WILDCARDS = ("0.0.0.0", "::")  # noqa: S104
 
 
-def openUDP(family: int, interface: str, port: int, *, reuseport: bool = False) -> socket.socket:
+def openUDP(
+    family: int, interface: str, port: int, *, reuseport: bool = False, reuseaddr: bool = False
+) -> socket.socket:
     """
     Open and bind a non-blocking UDP socket.
 
@@ -29,6 +31,8 @@ def openUDP(family: int, interface: str, port: int, *, reuseport: bool = False) 
         for all of IPv4, C{"::"} for all of IPv6 and IPv4.
     @param port: 0 for any that is free.
     @param reuseport: whether other sockets that ask for it too may share the port.
+    @param reuseaddr: likewise, by another option; see L{Port<txcoap.transports.udp.Port>} for what is
+        different.
     @raise OSError: the address is in use, not ours, or of a family that is not here.
     @raise ValueError: it is no such address.
     """
@@ -39,6 +43,8 @@ def openUDP(family: int, interface: str, port: int, *, reuseport: bool = False) 
         if interface == "::":
             # Dual stack is Linux's default but a sysctl, and not the BSDs'.
             skt.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        if reuseaddr:
+            skt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if reuseport:
             if not hasattr(socket, "SO_REUSEPORT"):
                 raise OSError(errno.ENOPROTOOPT, "this system has no SO_REUSEPORT")

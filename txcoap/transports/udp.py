@@ -31,7 +31,8 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReactorFDSet
 from twisted.internet.protocol import DatagramProtocol
 
-from txcoap.transports import ancillary, sockets
+from txcoap.groups import Group
+from txcoap.transports import ancillary, membership, sockets
 from txcoap.transports.port import MAX_DATAGRAM, MAX_ERRORS, RECEIVE_BUFFER, DatagramPort
 
 #: How many of our addresses a port remembers the form of; a host has a few, and loopback 2**24.
@@ -59,6 +60,7 @@ class Port(DatagramPort):
         reactor: Any = None,
         *,
         reuseport: bool = False,
+        reuseaddr: bool = False,
         receiveBuffer: int | None = RECEIVE_BUFFER,
         tellLocal: bool = True,
     ) -> None:
@@ -71,6 +73,8 @@ class Port(DatagramPort):
         @param reactor: provides L{IReactorFDSet} and C{IReactorTime}.
         @param reuseport: let other processes that ask for it bind the same port; the kernel divides
             peers among them.
+        @param reuseaddr: let others that ask for it too bind the same port: each gets what is sent to
+            groups, but on Linux only the one that was bound last what is sent to the host itself.
         @param receiveBuffer: at least how many octets to ask the kernel for; L{None} leaves its
             default.
         @param tellLocal: whether a wildcard socket tells which address was asked; a port that only
@@ -79,6 +83,7 @@ class Port(DatagramPort):
         """
         super().__init__(port, protocol, interface, maxPacketSize, reactor)
         self._reuseport = reuseport
+        self._reuseaddr = reuseaddr
         self._receiveBuffer = receiveBuffer
         self._wantsLocal = tellLocal
         self._locals: dict[bytes, ancillary.LocalAddress] = {}
@@ -104,7 +109,13 @@ class Port(DatagramPort):
 
     def _openSocket(self) -> socket.socket:
         try:
-            return sockets.openUDP(self.addressFamily, self.interface, self.port, reuseport=self._reuseport)
+            return sockets.openUDP(
+                self.addressFamily,
+                self.interface,
+                self.port,
+                reuseport=self._reuseport,
+                reuseaddr=self._reuseaddr,
+            )
         except (OSError, ValueError) as failure:
             raise CannotListenError(self.interface, self.port, failure) from failure
 
@@ -214,6 +225,36 @@ class Port(DatagramPort):
         """
         return ancillary.literalAddress(self.addressFamily, host, port, self._dualStack)
 
+    def joinGroup(self, group: Group) -> list[str]:
+        """
+        Hear what is sent to a group: see L{membership.join<txcoap.transports.membership.join>}. What
+        comes by it is told apart by C{local.isMulticast}, and is not taken for our own.
+
+        @return: the names of the interfaces by which it is heard.
+        @raise ValueError: this port can hear no such group, or there is no such interface.
+        @raise OSError: the system refuses.
+        """
+        if not self._tellsLocal:
+            raise ValueError(
+                f"a socket bound to {self.getHost().host} hears no group, or would not tell what came by "
+                "one; listen at all addresses"
+            )
+        return membership.join(self.socket, group)
+
+    def byInterface(self, peer: Any, interface: str, hops: int | None) -> ancillary.LocalAddress:
+        """
+        What to give L{send} so that a datagram leaves by a certain interface.
+
+        @param peer: where it goes to.
+        @param interface: a name or number; C{""} to let the kernel choose.
+        @param hops: how many routers it may pass, and one more; L{None} for the system's default, which
+            for groups is none.
+        @raise ValueError: there is no such interface.
+        """
+        index = membership.requireInterface(interface)
+        isIPv6 = ":" in peer[0] and not peer[0].startswith("::ffff:")
+        return ancillary.LocalAddress("", False, index, ancillary.outgoing(isIPv6, index, hops))
+
     def getHost(self) -> IPv4Address | IPv6Address:
         """
         @return: the address that this port is bound to, an IPv6 one with its scope.
@@ -232,6 +273,7 @@ def listenUDP(
     maxPacketSize: int = MAX_DATAGRAM,
     *,
     reuseport: bool = False,
+    reuseaddr: bool = False,
     receiveBuffer: int | None = RECEIVE_BUFFER,
     tellLocal: bool = True,
 ) -> IListeningPort:
@@ -252,6 +294,7 @@ def listenUDP(
         maxPacketSize,
         reactor,
         reuseport=reuseport,
+        reuseaddr=reuseaddr,
         receiveBuffer=receiveBuffer,
         tellLocal=tellLocal,
     )

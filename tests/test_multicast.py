@@ -1,0 +1,481 @@
+"""
+Tests for L{txcoap.multicast} and L{txcoap.gathering}: servers that are asked by multicast, and who asks, over
+a network in memory (RFC 7252 8).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from txcoap import NOT_DONE_YET, Code, ObservableResource, Request, Resource, Response, Site
+from txcoap.addresses import describeAddress
+from txcoap.errors import (
+    InvalidURI,
+    MessageTooLarge,
+    NameNotFound,
+    NotFound,
+    SocketClosed,
+    TokenInUse,
+    UnsupportedScheme,
+)
+from txcoap.gathering import Gathering
+from txcoap.groups import Answering, readGroups
+from txcoap.sansio.datagrams import CON, NON, RST
+from txcoap.testing import MemoryNetwork, MemoryPort, ScriptedPeer
+
+GROUP = "224.0.1.187"
+URI = f"coap://{GROUP}"
+LARGE = bytes(range(256)) * 20
+
+
+class Lamp(ObservableResource):
+    """Is on, until it is put otherwise."""
+
+    attributes = {"rt": "lamp"}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.state = b"on"
+        self.requests: list[Request] = []
+
+    def render_GET(self, request: Request) -> bytes:
+        self.requests.append(request)
+        return self.state
+
+    def render_PUT(self, request: Request) -> None:
+        self.state = request.payload
+
+
+class Large(Resource):
+    """More than a block."""
+
+    def render_GET(self, request: Request) -> bytes:
+        return LARGE
+
+
+class Says(Resource):
+    """Answers what it is told to."""
+
+    def __init__(self, answering: Answering, response: Any) -> None:
+        self.multicastAnswers = answering
+        self.response = response
+        self.rendered = 0
+
+    def render_GET(self, request: Request) -> Any:
+        self.rendered += 1
+        if isinstance(self.response, Exception):
+            raise self.response
+        return self.response
+
+
+class Later(Resource):
+    """Answers by hand."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Any] = []
+
+    def render_GET(self, request: Request) -> Any:
+        answer: Deferred[bytes] = Deferred()
+        self.waiting.append(answer)
+        return answer
+
+    def render_POST(self, request: Request) -> Any:
+        self.waiting.append(request)
+        return NOT_DONE_YET
+
+
+def tree() -> Resource:
+    """What each server has."""
+    root = Resource()
+    root.putChild("lamp", Lamp())
+    root.putChild("large", Large())
+    root.putChild("later", Later())
+    return root
+
+
+class GroupCase(SynchronousTestCase):
+    """Three servers in a group, and who asks them."""
+
+    def setUp(self) -> None:
+        self.network = MemoryNetwork()
+        self.addCleanup(self.network.close)
+        self.roots = [tree() for _ in range(3)]
+        self.servers = [self.serve(root, f"192.0.2.1{number}") for number, root in enumerate(self.roots)]
+        self.agent = self.network.agent()
+
+    def serve(self, root: Any, host: str, group: str = GROUP) -> MemoryPort:
+        port = self.network.listen(Site(root), host)
+        port.joinGroup(*readGroups(group))
+        return port
+
+    def gather(self, path: str = "/lamp", **how: Any) -> list[Any]:
+        """The responses of a group."""
+        gathering = self.agent.multicast(URI + path, **how)
+        gathered = gathering.all()
+        self.network.advance(21)
+        responses: list[Any] = self.successResultOf(gathered)
+        return responses
+
+    def put(self, name: str, resource: Resource) -> None:
+        """Give every server a resource."""
+        for root in self.roots:
+            root.putChild(name, resource)
+
+    def sentBy(self, host: str) -> list[Any]:
+        """The messages that a host sent."""
+        return [each.datagram for each in self.network.passages if each.source[0] == host]  # type: ignore[index]
+
+
+class ServingTests(GroupCase):
+    """A server that is asked by multicast."""
+
+    def test_leisure(self) -> None:
+        """Servers answer at moments of their own, within five seconds, from their own addresses (8.2)."""
+        responses = self.gather()
+        self.assertEqual([each.payload for each in responses], [b"on"] * 3)
+        answers = [each for each in self.network.passages if each.source[0] != "192.0.2.2"]  # type: ignore[index]
+        self.assertEqual({each.datagram.type for each in answers if each.datagram}, {NON})
+        self.assertEqual(len({each.source for each in answers}), 3)
+        times = [each.time for each in answers]
+        self.assertEqual(len(set(times)), 3)
+        self.assertGreater(min(times), 0)
+        self.assertLess(max(times), 5)
+
+    def test_silence(self) -> None:
+        """Errors, and a representation without anything in it, are not told; a change is (8.2)."""
+        for response, expected in (
+            (b"", 0),
+            ("", 0),
+            (None, 0),
+            (b"on", 3),
+            (NotFound(), 0),
+            (ValueError("a fault"), 0),
+            (Response(Code.CONTENT, b""), 0),
+            (Response(Code.VALID, b"", etag=b"1"), 3),
+            (Response(Code.SERVICE_UNAVAILABLE), 0),
+        ):
+            self.put("says", Says(Answering.USEFUL, response))
+            self.assertEqual(len(self.gather("/says")), expected, response)
+            self.flushLoggedErrors(ValueError)
+        self.assertEqual(len(self.gather("/lamp", method="PUT", payload=b"off")), 3)
+        self.assertEqual(len(self.gather("/nowhere")), 0)
+        self.assertEqual(len(self.gather("/lamp", method="DELETE")), 0)
+
+    def test_settable(self) -> None:
+        """A resource says what it answers to a group."""
+        for answering, response, expected in (
+            (Answering.NEVER, b"on", 0),
+            (Answering.SUCCESS, b"", 3),
+            (Answering.SUCCESS, NotFound(), 0),
+            (Answering.ALWAYS, NotFound(), 3),
+            (Answering.ALWAYS, b"", 3),
+        ):
+            says = Says(answering, response)
+            self.put("says", says)
+            self.assertEqual(len(self.gather("/says")), expected, (answering, response))
+            self.assertEqual(says.rendered, 0 if answering is Answering.NEVER else 3)
+
+    def test_noResponse(self) -> None:
+        """No-Response says otherwise, both ways (RFC 7967 2.1); but nothing makes C{NEVER} answer."""
+        for value, answering, response, expected in (
+            (0, Answering.USEFUL, NotFound(), 3),
+            (0, Answering.USEFUL, b"", 3),
+            (2, Answering.USEFUL, NotFound(), 3),
+            (2, Answering.ALWAYS, b"on", 0),
+            (8, Answering.ALWAYS, NotFound(), 0),
+            (0, Answering.NEVER, b"on", 0),
+        ):
+            self.put("says", Says(answering, response))
+            found = self.gather("/says", noResponse=value)
+            self.assertEqual(len(found), expected, (value, answering, response))
+
+    def test_later(self) -> None:
+        """What is answered later than the leisure is answered then; a failure is kept back."""
+        gathering = self.agent.multicast(URI + "/later")
+        gathered = gathering.all()
+        self.network.advance(6)
+        first, second, third = [root.children["later"].waiting[0] for root in self.roots]
+        first.callback(b"done")
+        second.errback(NotFound())
+        third.callback(b"")
+        self.network.advance(15)
+        self.assertEqual([each.payload for each in self.successResultOf(gathered)], [b"done"])
+
+    def test_byHand(self) -> None:
+        """A request that is answered with write and finish is judged too; one that is reset is silent."""
+        gathering = self.agent.multicast(URI + "/later", method="POST")
+        gathered = gathering.all()
+        self.network.advance(1)
+        first, second, third = [root.children["later"].waiting[0] for root in self.roots]
+        told = [each.notifyFinish() for each in (first, second, third)]
+        first.write(b"done")
+        first.finish()
+        second.setResponseCode(Code.NOT_FOUND)
+        second.finish()
+        third.reset()
+        for each in told:
+            self.successResultOf(each)
+        self.network.advance(20)
+        self.assertEqual([each.payload for each in self.successResultOf(gathered)], [b"done"])
+        self.assertEqual(len(self.sentBy("192.0.2.11")) + len(self.sentBy("192.0.2.12")), 0)
+
+    def test_discovery(self) -> None:
+        """Servers that have nothing of what is looked for are silent (RFC 6690 4.1)."""
+        self.serve(Resource(), "192.0.2.20")
+        for query, expected in (("?rt=lamp", 3), ("?rt=boiler", 0), ("", 3)):
+            self.assertEqual(len(self.gather("/.well-known/core" + query)), expected, query)
+
+    def test_observe(self) -> None:
+        """A group is not observed: the option is ignored."""
+        responses = self.gather(observe=0)
+        self.assertEqual([each.options.observe for each in responses], [None] * 3)
+        self.assertEqual({each.protocol.sizes()["observers"] for each in self.servers}, {0})
+
+    def test_blocks(self) -> None:
+        """Neither a block of a body nor a later block of a representation is a matter of groups."""
+        peer = ScriptedPeer(self.network)
+        peer.send((GROUP, 5683), NON, Code.PUT, b"t", bytes(16), uriPath=("lamp",), block1=(0, True, 0))
+        self.network.advance(10)
+        self.assertEqual(peer.heard, [])
+        self.assertEqual(self.gather("/large", block2=(1, False, 6)), [])
+        self.assertEqual({each.protocol.sizes()["uploads"] for each in self.servers}, {0})
+
+    def test_proxying(self) -> None:
+        """Nobody is a proxy for a group."""
+        self.assertEqual(self.gather("/lamp", proxyUri="coap://192.0.2.1/"), [])
+
+    def test_told(self) -> None:
+        """A request says how it came."""
+        self.gather()
+        asking = self.agent.get("coap://192.0.2.10/lamp")
+        self.network.advance(1)
+        self.successResultOf(asking)
+        requests = self.roots[0].children["lamp"].requests
+        self.assertEqual([each.isMulticast for each in requests], [True, False])
+
+    def test_noSite(self) -> None:
+        """A socket that only asks says nothing."""
+        port = self.network.listen(self.network.newProtocol(), "192.0.2.30")
+        port.joinGroup(*readGroups(GROUP))
+        self.assertEqual(len(self.gather()), 3)
+        self.assertEqual(self.sentBy("192.0.2.30"), [])
+
+    def test_closed(self) -> None:
+        """A server that closes within its leisure leaves nothing behind."""
+        gathered = self.agent.multicast(URI + "/lamp").all()
+        self.network.flush()
+        for port in self.servers:
+            port.stopListening()
+        self.network.advance(21)
+        self.assertEqual(self.successResultOf(gathered), [])
+
+
+class GatheringTests(GroupCase):
+    """Who asks a group."""
+
+    def test_senders(self) -> None:
+        """Each response has its sender."""
+        addresses = {each.getPeerAddress().host for each in self.gather()}
+        self.assertEqual(addresses, {"192.0.2.10", "192.0.2.11", "192.0.2.12"})
+
+    def test_iterated(self) -> None:
+        """Responses can be taken as they come; when the time is over that ends."""
+        taken: list[Any] = []
+
+        async def take() -> None:
+            async for response in self.agent.multicast(URI + "/lamp", seconds=6):
+                taken.append((response.payload, self.network.clock.seconds()))
+
+        taking = Deferred.fromCoroutine(take())
+        self.network.advance(5.9)
+        self.assertEqual(len(taken), 3)
+        self.assertEqual(len({when for _, when in taken}), 3)
+        self.assertNoResult(taking)
+        self.network.advance(0.2)
+        self.successResultOf(taking)
+
+    def test_message(self) -> None:
+        """One non-confirmable message is sent, whatever comes, and nobody gets a Reset (8.1)."""
+        self.gather()
+        (asked,) = self.sentBy("192.0.2.2")
+        self.assertEqual((asked.type, asked.code), (NON, Code.GET))
+        self.assertEqual(asked.options.uriHost, None)
+
+    def test_bodies(self) -> None:
+        """A body larger than a block is fetched from each sender alone (RFC 7959 2.8)."""
+        responses = self.gather("/large")
+        self.assertEqual([each.payload for each in responses], [LARGE] * 3)
+        self.assertEqual(len({each.peer for each in responses}), 3)
+        sent = [each for each in self.network.passages if each.source[0] == "192.0.2.2"]  # type: ignore[index]
+        self.assertEqual([each.target[0] == GROUP for each in sent].count(True), 1)  # type: ignore[index]
+        self.assertEqual({each.datagram.type for each in sent[1:] if each.datagram}, {CON})
+
+    def test_twiceLarge(self) -> None:
+        """One who answers twice is asked once for the rest."""
+        peer = ScriptedPeer(self.network)
+        port = self.network._ports[peer.address]
+        port.joinGroup(*readGroups(GROUP))
+        self.addCleanup(peer.check)
+        block: dict[str, Any] = {"block2": (0, True, 0), "etag": b"1"}
+        peer.expect(type=NON).reply("2.05", bytes(16), **block).reply(
+            "2.05", bytes(16), messageID=99, **block
+        )
+        peer.expect(type=CON).reply("2.05", b"end", block2=(1, False, 0), etag=b"1")
+        responses = self.gather("/nowhere")
+        self.assertEqual([each.payload for each in responses], [bytes(16) + b"end"])
+
+    def test_brokenBody(self) -> None:
+        """A body that cannot be had whole is told as a failure, and spoils no other."""
+        self.network.drop(
+            lambda passage: passage.target[0] == "192.0.2.11"  # type: ignore[index]
+        )
+        gathering = self.agent.multicast(URI + "/large", seconds=200.0)
+        gathered = gathering.all()
+        self.network.advance(201)
+        self.assertEqual(len(self.successResultOf(gathered)), 2)
+        ((peer, error),) = gathering.failures.items()
+        self.assertEqual((peer[0], type(error).__name__), ("192.0.2.11", "NoAcknowledgement"))
+
+    def test_unfinishedBody(self) -> None:
+        """What is not whole when the time is over is left out; nothing more is sent for it."""
+        self.network.drop(lambda passage: passage.target[0] == "192.0.2.11")  # type: ignore[index]
+        gathering = self.agent.multicast(URI + "/large", seconds=6.0)
+        gathered = gathering.all()
+        self.network.advance(6.5)
+        self.assertEqual(len(self.successResultOf(gathered)), 2)
+        self.assertEqual([type(each).__name__ for each in gathering.failures.values()], ["CancelledError"])
+        count = len(self.network.passages)
+        self.network.advance(100)
+        self.assertEqual(len(self.network.passages), count)
+
+    def test_smallBlocks(self) -> None:
+        """A block size that the agent prefers is asked of the group too (RFC 7959 2.8)."""
+        responses = self.gather("/large", blockSize=64)
+        self.assertEqual([each.payload for each in responses], [LARGE] * 3)
+        (first,) = [
+            each.datagram
+            for each in self.network.passages
+            if each.target[0] == GROUP  # type: ignore[index]
+        ]
+        assert first is not None
+        assert first.options.block2 is not None
+        self.assertEqual(first.options.block2.size, 64)
+
+    def test_stop(self) -> None:
+        """It can be stopped; what came stays, what comes later is acknowledged at most."""
+        gathering = self.agent.multicast(URI + "/lamp")
+        gathered = gathering.all()
+        gathering.stop()
+        self.assertEqual(self.successResultOf(gathered), [])
+        self.network.advance(300)
+        self.assertNotIn(RST, [each.type for each in self.sentBy("192.0.2.2")])
+        self.network.advance(1000)
+        self.assertEqual(self.network.clock.getDelayedCalls(), [])
+
+    def test_cancelled(self) -> None:
+        """Cancelling the Deferred stops it too."""
+        gathering = self.agent.multicast(URI + "/lamp")
+        gathered = gathering.all()
+        gathered.cancel()
+        self.failureResultOf(gathered)
+        self.successResultOf(gathering.whenOver)
+
+    def test_context(self) -> None:
+        """C{async with} stops it at the end."""
+
+        async def take() -> Gathering:
+            async with self.agent.multicast(URI + "/lamp") as gathering:
+                async for _ in gathering:
+                    return gathering
+            raise AssertionError
+
+        taking = Deferred.fromCoroutine(take())
+        self.network.advance(5)
+        self.successResultOf(self.successResultOf(taking).whenOver)
+
+    def test_silentGroup(self) -> None:
+        """Nobody answers: that is no failure."""
+        self.assertEqual(self.gather("/nowhere"), [])
+
+    def test_nothingWanted(self) -> None:
+        """Where no answer is wanted, nothing is waited for (RFC 7967 2.1)."""
+        gathered = self.agent.multicast(URI + "/lamp", b"off", method="PUT", noResponse=26).all()
+        self.assertEqual(self.successResultOf(gathered), [])
+        self.network.advance(6)
+        self.assertEqual([root.children["lamp"].state for root in self.roots], [b"off"] * 3)
+        self.assertEqual(self.sentBy("192.0.2.10"), [])
+
+    def test_refused(self) -> None:
+        """What no group can be asked is refused before anything is sent."""
+        multicast = self.agent.multicast
+        error = self.assertRaises(ValueError, multicast, "coap://192.0.2.10/lamp")
+        self.assertIn("no multicast address", str(error))
+        self.assertRaises(UnsupportedScheme, multicast, f"coaps://{GROUP}/")
+        self.assertRaises(InvalidURI, multicast, "coap://")
+        self.assertRaises(MessageTooLarge, multicast, URI, bytes(1025), method="PUT")
+        self.assertRaises(ValueError, multicast, URI, seconds=0)
+        self.assertRaises(ValueError, multicast, URI, hops=256)
+        self.assertEqual(len(self.network.passages), 0)
+
+    def test_unicast(self) -> None:
+        """A request for one is not sent to a group: the error says why, and what to do (8.1)."""
+        for asking in (self.agent.get(URI), self.agent.observe(URI), self.agent.ping(URI)):
+            failure = self.failureResultOf(asking, ValueError)
+            self.assertIn("Agent.multicast", failure.getErrorMessage())
+        self.assertEqual(len(self.network.passages), 0)
+
+    def test_names(self) -> None:
+        """A name can stand for a group; one of something else, or of nothing, fails."""
+        self.network.names["all.example"] = GROUP
+        self.network.names["one.example"] = "192.0.2.10"
+        gathered = self.agent.multicast("coap://all.example/lamp").all()
+        self.network.advance(21)
+        self.assertEqual(len(self.successResultOf(gathered)), 3)
+        self.failureResultOf(self.agent.multicast("coap://one.example/").all(), ValueError)
+        self.failureResultOf(self.agent.multicast("coap://none.example/").all(), NameNotFound)
+
+    def test_token(self) -> None:
+        """A token of one's own is kept from other uses."""
+        first = self.agent.multicast(URI + "/lamp", token=b"mine").all()
+        self.failureResultOf(self.agent.multicast(URI + "/lamp", token=b"mine").all(), TokenInUse)
+        self.network.advance(21)
+        self.assertEqual(len(self.successResultOf(first)), 3)
+
+    def test_closedSocket(self) -> None:
+        """When the socket is closed that is told, after what came."""
+        gathering = self.agent.multicast(URI + "/lamp")
+        self.network.advance(5)
+        self.network.close()
+
+        async def take() -> list[Any]:
+            return [await gathering.__anext__() for _ in range(3)]
+
+        self.assertEqual(len(self.successResultOf(Deferred.fromCoroutine(take()))), 3)
+        self.failureResultOf(gathering.all(), SocketClosed)
+
+    def test_discoverAll(self) -> None:
+        """What each server has, with its address; one who answers nonsense is left out."""
+        nonsense = Resource()
+        core = Says(Answering.USEFUL, b"<<<")
+        nonsense.putChild(".well-known", wellKnown := Resource())
+        wellKnown.putChild("core", core)
+        self.serve(nonsense, "192.0.2.20")
+        discovering = self.agent.discoverAll(URI, "rt=lamp")
+        self.network.advance(21)
+        found = self.successResultOf(discovering)
+        hosts = {describeAddress(address) for address, _ in found}
+        self.assertEqual(hosts, {f"192.0.2.1{number}:5683" for number in range(3)})
+        self.assertEqual({links[0].target for _, links in found}, {"/lamp"})
+        self.failureResultOf(self.agent.discoverAll("coap://192.0.2.10"), ValueError)
+
+    def test_ipv6(self) -> None:
+        """Groups of IPv6."""
+        self.serve(tree(), "2001:db8::1", "ff02::fd")
+        agent = self.network.agent("2001:db8::2")
+        gathered = agent.multicast("coap://[ff02::fd]/lamp").all()
+        self.network.advance(21)
+        (response,) = self.successResultOf(gathered)
+        self.assertEqual(response.peer[0], "2001:db8::1")
