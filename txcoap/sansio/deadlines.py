@@ -23,14 +23,16 @@ class Deadline:
     """
     One thing that is due at one time.
 
+    @ivar when: The time.
     @ivar action: What to call then, with the target and the time; None once cancelled. Its name is
         the deadline's name.
     @ivar target: What it is about.
     """
 
-    __slots__ = ("action", "target")
+    __slots__ = ("action", "target", "when")
 
-    def __init__(self, action: Action, target: Any) -> None:
+    def __init__(self, when: float, action: Action, target: Any) -> None:
+        self.when = when
         self.action: Action | None = action
         self.target = target
 
@@ -53,7 +55,7 @@ class Deadlines:
 
     def set(self, when: float, action: Action, target: Any) -> Deadline:
         """Call C{action(target, now)} from L{expire} once C{when} has come."""
-        deadline = Deadline(action, target)
+        deadline = Deadline(when, action, target)
         self._serial = serial = self._serial + 1
         heappush(self._heap, (when, serial, deadline))
         return deadline
