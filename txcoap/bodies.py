@@ -348,6 +348,7 @@ class Manner:
     byteRange: tuple[int, int | None] | None = None
     stream: bool = False
     progress: Progress | None = None
+    relaying: bool = False
 
     def evolve(self, **changes: Any) -> Manner:
         """The same manner with some of it changed."""
@@ -391,6 +392,7 @@ def _asker(manner: Manner, protocol: CoAPProtocol, peer: Any, timeout: float | N
             token=token,
             parameters=manner.parameters,
             timeout=None if end is None else max(0.0, end - protocol.now()),
+            relaying=manner.relaying,
         ).addCallback(_received, peer, protocol)
 
     return ask

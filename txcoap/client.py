@@ -25,7 +25,7 @@ from .limits import DEFAULT_LIMITS, Limits
 from .linkformat import Link
 from .observation import Observation
 from .options import NO_OPTIONS, Options
-from .outgoing import makeRequest
+from .outgoing import makeRequest, throughProxy
 from .parameters import Parameters
 from .protocol import CoAPProtocol, Trace
 from .reaching import Reach
@@ -35,6 +35,9 @@ from .uri import URI
 from .verbs import Verbs, coreOf, groupOf, linksOf, located, targetOf, uriOf
 
 __all__ = ["Agent", "ReceivedResponse"]
+
+# Of a request: to go through the agent's proxy, if it has one.
+_OWN: Any = object()
 
 
 @implementer(IAgent)
@@ -65,6 +68,7 @@ class Agent(Verbs):
         bodies apart that are sent to one resource at once (RFC 9175 3).
     @param freshTokens: Whether each block goes with a token of its own. Some servers, node-coap among them,
         know a body by its token.
+    @param proxy: The URI of a forward proxy to ask through; see L{request}.
     @param trace: Sees every datagram: called with C{"received"} or C{"sent"}, its bytes, and the peer.
     @param chance: For message IDs, tokens and time-outs; in tests a seeded C{random.Random}.
     """
@@ -83,6 +87,7 @@ class Agent(Verbs):
         maximumBody: int | None = 16 * 2**20,
         sendRequestTag: bool = True,
         freshTokens: bool = False,
+        proxy: str | URI | None = None,
         trace: Trace | None = None,
         chance: Chance | None = None,
     ) -> None:
@@ -94,6 +99,7 @@ class Agent(Verbs):
             freshTokens=freshTokens,
             parameters=parameters,
         )
+        self._proxy = None if proxy is None else targetOf(proxy)
         newProtocol = partial(
             CoAPProtocol, None, reactor, parameters=parameters, limits=limits, chance=chance, trace=trace
         )
@@ -121,6 +127,8 @@ class Agent(Verbs):
         byteRange: tuple[int, int | None] | None = None,
         stream: bool = False,
         progress: Progress | None = None,
+        proxy: str | URI | None = _OWN,
+        relaying: bool = False,
         **values: Any,
     ) -> Deferred[Any]:
         """
@@ -153,6 +161,11 @@ class Agent(Verbs):
             as the first block is here; its C{deliverBody} fetches the others as they are taken.
         @param progress: Called after each message with C{"sent"} or C{"received"}, the bytes of that body
             so far, and the bytes in all, None while unknown.
+        @param proxy: The URI of a forward proxy to ask through, of which host and port matter (RFC 7252
+            5.7.2); None to ask the server itself; by default as the agent does. The proxy is told the URI
+            in Proxy-Uri, or by Proxy-Scheme where it is too long for that.
+        @param relaying: Whether the response goes on to someone else, as in a proxy: what is safe to forward
+            may be in it unrecognized.
         @param values: More options by accessor name: C{accept="application/json"}, C{etag=b"…"}.
             C{block1} and C{block2} choose the size of blocks; a C{block2} also where to begin, and a
             C{block1} on a body that fits it goes as it is, for those who cut bodies themselves.
@@ -163,9 +176,12 @@ class Agent(Verbs):
             request back: nothing more is sent.
         """
         try:
-            target = targetOf(located(uri, host, port, path, query))
+            target = uriOf(located(uri, host, port, path, query))
+            hop = self._firstHop(target, proxy)
             options = fromHeaders(headers, options)
             request, producer = makeRequest(method, target, payload, params, json, options, values)
+            if hop is not target:
+                request = throughProxy(request, target)
             manner = self._manner.evolve(
                 confirmable=confirmable,
                 token=token,
@@ -173,11 +189,12 @@ class Agent(Verbs):
                 byteRange=byteRange,
                 stream=stream,
                 progress=progress,
+                relaying=relaying,
                 **({} if blockSize is None else {"exponent": exponentFor(blockSize)}),
             )
         except (CoAPError, TypeError, ValueError):
             return fail()
-        return self._reach.ask(target, timeout, partial(converse, request, producer, manner))
+        return self._reach.ask(hop, timeout, partial(converse, request, producer, manner))
 
     def observe(
         self,
@@ -195,6 +212,8 @@ class Agent(Verbs):
         confirmable: bool = True,
         token: bytes | None = None,
         parameters: Parameters | None = None,
+        proxy: str | URI | None = _OWN,
+        relaying: bool = False,
         **values: Any,
     ) -> Deferred[Observation]:
         """
@@ -208,13 +227,19 @@ class Agent(Verbs):
             L{request} does when there is no response. Cancelling it takes the request back.
         """
         try:
-            target = targetOf(located(uri, host, port, path, query))
+            target = uriOf(located(uri, host, port, path, query))
+            hop = self._firstHop(target, proxy)
             options = fromHeaders(headers, options)
             request, _ = makeRequest(method, target, payload, params, None, options, values)
+            if hop is not target:
+                request = throughProxy(request, target)
             if request.code not in (Code.GET, Code.FETCH):
                 raise ValueError(f"only GET and FETCH can observe, not {request.code.phrase}")
             manner = self._manner.evolve(
-                confirmable=confirmable, token=token, parameters=parameters or self._manner.parameters
+                confirmable=confirmable,
+                token=token,
+                parameters=parameters or self._manner.parameters,
+                relaying=relaying,
             )
         except (CoAPError, TypeError, ValueError):
             return fail()
@@ -222,7 +247,12 @@ class Agent(Verbs):
         def begin(protocol: CoAPProtocol, peer: Any, timeout: float | None) -> Deferred[Observation]:
             return Observation(request, manner, protocol, peer).begin()
 
-        return self._reach.ask(target, None, begin)
+        return self._reach.ask(hop, None, begin)
+
+    def _firstHop(self, target: URI, proxy: str | URI | None) -> URI:
+        """Whom to send a request to: a proxy, or who is asked."""
+        chosen = self._proxy if proxy is _OWN else proxy
+        return targetOf(target if chosen is None else chosen)
 
     def multicast(
         self,

@@ -82,6 +82,7 @@ class Driver(DatagramProtocol):
             limits=limits,
             epoch=reactor.seconds() - self.now(),
             hostOf=hostOf,
+            forwards=bool(getattr(site, "forwards", False)),
         )
         self._exchanges = self._newExchanges()
         self._wasOpen = False

@@ -115,6 +115,9 @@ class IDatagramEndpoint(Interface):
 class ISite(Interface):
     """
     What answers the requests of peers. L{txcoap.Site} implements it.
+
+    If it has an attribute C{forwards} that is True, critical options that are not recognized are left in
+    requests with Proxy-Uri or Proxy-Scheme, if they are safe to forward; else such requests are refused.
     """
 
     def requestReceived(protocol: Any, exchange: Any) -> None:
@@ -179,6 +182,23 @@ class IResource(Interface):
 
         @param path: the path that leads here, percent-encoded, empty for the root.
         @return: an iterable of L{Link<txcoap.linkformat.Link>}.
+        """
+
+
+class IProxy(IResource):
+    """
+    A resource for what is to be asked of other servers. L{txcoap.proxy.ForwardProxy} implements it, and
+    L{txcoap.Site} gives it the requests with Proxy-Uri or Proxy-Scheme.
+    """
+
+    def ownOptions(request: Any) -> Any:
+        """
+        Whether a request is for the proxy itself (RFC 7252 5.7.2).
+
+        @param request: the L{Request<txcoap.server.Request>}.
+        @return: the L{Options<txcoap.Options>} by which the site's own tree is to answer it; None if it is
+            for another server.
+        @raise ResponseError: if it can be answered by none.
         """
 
 

@@ -138,6 +138,7 @@ class Observation(States):
                 confirmable=self._manner.confirmable,
                 parameters=self._manner.parameters,
                 renewing=self.isEstablished,
+                relaying=self._manner.relaying,
             )
         except RequestError as e:
             self.failed(e)

@@ -37,13 +37,24 @@ from .definitions import (
 from .errors import MalformedOption
 from .registration import Registration
 
-__all__ = ["DEFINITIONS", "NO_OPTIONS", "OptionDefinition", "Options", "definitionOf", "registerOption"]
+__all__ = [
+    "DEFINITIONS",
+    "NO_OPTIONS",
+    "OptionDefinition",
+    "Options",
+    "definitionOf",
+    "nameOf",
+    "registerOption",
+]
 
 MAXIMUM_NUMBER = 0xFFFF
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(-[A-Za-z0-9]+)*")
 _OBSERVE = 6
 _BLOCK2 = 23
+
+# The bits of an option's number (RFC 7252 5.4.6).
+_CRITICAL, _UNSAFE = 1, 2
 
 _number = itemgetter(0)
 
@@ -166,8 +177,16 @@ class Options:
         """
         known = self._unrecognized
         if known is None:
-            known = self._unrecognized = tuple(_unrecognizedIn(self.pairs))
+            known = self._unrecognized = tuple(_unrecognizedIn(self.pairs, _CRITICAL))
         return known
+
+    @property
+    def unforwardable(self) -> tuple[int, ...]:
+        """
+        The numbers of options that a proxy can neither take nor pass on: unsafe to forward, and not
+        recognized, of a wrong length, or repeated against their definition (RFC 7252 5.4.2, 5.7.1).
+        """
+        return tuple(_unrecognizedIn(self.pairs, _UNSAFE))
 
     def __contains__(self, number: object) -> bool:
         return any(found == number for found, _ in self.pairs)
@@ -276,6 +295,12 @@ def _withdraw(definition: OptionDefinition) -> None:
     delattr(Options, definition.attribute)
 
 
+def nameOf(number: int) -> str:
+    """An option's number, and its name if it has one: C{"35 (Proxy-Uri)"}."""
+    definition = DEFINITIONS.get(number)
+    return str(number) if definition is None else f"{number} ({definition.name})"
+
+
 def describe(pair: Pair) -> str:
     """One option as a person would want to read it: C{"Uri-Path: 'a'"}."""
     number, data = pair
@@ -298,10 +323,11 @@ def _definitionNamed(name: str) -> OptionDefinition:
         ) from None
 
 
-def _unrecognizedIn(pairs: tuple[Pair, ...]) -> Iterator[int]:
+def _unrecognizedIn(pairs: tuple[Pair, ...], kind: int) -> Iterator[int]:
+    """The numbers of a kind, by its bit, that their receiver cannot take."""
     seen = set()
     for number, data in pairs:
-        if number & 1:
+        if number & kind:
             definition = DEFINITIONS.get(number)
             if (
                 definition is None

@@ -14,9 +14,13 @@ from .codes import Code
 from .formats import JSON, TEXT
 from .message import Request
 from .options import Options
-from .uri import URI
+from .uri import DEFAULT_PORTS, URI
 
-__all__ = ["makeRequest"]
+__all__ = ["makeRequest", "throughProxy"]
+
+_URI_OPTIONS = tuple(
+    each.number for each in (Options.uriHost, Options.uriPort, Options.uriPath, Options.uriQuery)
+)
 
 
 def makeRequest(
@@ -54,3 +58,23 @@ def makeRequest(
     asked = own.adding(*options.pairs) if options else own
     code = method if isinstance(method, Code) else Code(method)
     return Request(code, payload, asked, **values), producer
+
+
+def throughProxy(request: Request, target: URI) -> Request:
+    """
+    A request as it goes to a forward proxy (RFC 7252 5.7.2): the URI in Proxy-Uri, which every proxy takes;
+    where it is too long, in Proxy-Scheme and the options that it is made of.
+
+    @param target: The URI that the request was made for; the options of its path and query count.
+    @raise InvalidURI: if the options make none.
+    """
+    options = request.options
+    uri = URI.fromOptions(options, target.scheme, target.host, target.port)
+    text = uri.toText()
+    if len(text) <= Options.proxyUri.maximum:
+        whole = options.without(*_URI_OPTIONS).evolve(proxyUri=text)
+    else:
+        port = None if uri.port == DEFAULT_PORTS[uri.scheme] else uri.port
+        host = f"[{uri.host}]" if ":" in uri.host else uri.host
+        whole = options.evolve(proxyScheme=uri.scheme, uriHost=host, uriPort=port)
+    return Request(request.code, request.payload, whole)

@@ -309,6 +309,7 @@ class CoAPProtocol(Driver):
         token: bytes | None = None,
         parameters: Parameters | None = None,
         timeout: float | None = None,
+        relaying: bool = False,
     ) -> Deferred[Datagram | None]:
         """
         Ask a peer.
@@ -316,6 +317,7 @@ class CoAPProtocol(Driver):
         @param peer: Its address as the transport takes it: C{transport.toPeer(host, port)}.
         @param timeout: Seconds until the request fails; see
             L{Exchanges.request<txcoap.sansio.exchanges.Exchanges.request>}.
+        @param relaying: Likewise.
         @return: A Deferred of the message with the response, or of None if No-Response asked for
             none. It fails with a L{RequestError}. Cancelling it takes the request back.
         @raise RequestError: if the socket is not open, or a limit stands against it.
@@ -330,6 +332,7 @@ class CoAPProtocol(Driver):
             token=token,
             parameters=parameters or self.parameters,
             timeout=timeout,
+            relaying=relaying,
         )
         waiting: Deferred[Datagram | None] = Deferred(lambda _: self._cancel(exchange))
         self._asked[exchange] = waiting
@@ -354,6 +357,7 @@ class CoAPProtocol(Driver):
         confirmable: bool = True,
         parameters: Parameters | None = None,
         renewing: bool = False,
+        relaying: bool = False,
     ) -> OutgoingRequest:
         """
         Ask a peer, and stay open for more responses as long as they carry Observe (RFC 7641).
@@ -361,6 +365,7 @@ class CoAPProtocol(Driver):
         @param observer: What takes the responses, and the failure; also that the socket is closed, until
             it is given to L{unobserve}.
         @param renewing: Whether this token observes already.
+        @param relaying: Whether what comes goes on to someone else.
         @return: The exchange, for L{forget}.
         @raise RequestError: if the socket is not open, or a limit stands against it.
         """
@@ -374,6 +379,7 @@ class CoAPProtocol(Driver):
             parameters=parameters or self.parameters,
             lasting=True,
             renewing=renewing,
+            relaying=relaying,
         )
         self._observers.add(observer)
         self._observing[exchange] = observer

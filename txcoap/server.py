@@ -56,6 +56,8 @@ class Site:
 
     @param root: The L{IResource<txcoap.interfaces.IResource>} at the path's root. C{/.well-known/core} is
         answered from its tree, unless the tree has a resource there.
+    @param proxy: An L{IProxy<txcoap.interfaces.IProxy>} for requests with Proxy-Uri or Proxy-Scheme, such as
+        L{ForwardProxy<txcoap.proxy.ForwardProxy>}; without it they are answered 5.05.
     @param parameters: Transmission parameters, for the protocols that L{buildProtocol} makes; by default
         those of L{txcoap.parameters.getDefault} when a socket is opened.
     @param limits: Likewise.
@@ -72,6 +74,7 @@ class Site:
         self,
         root: Any,
         *,
+        proxy: Any = None,
         parameters: Parameters | None = None,
         limits: Limits = DEFAULT_LIMITS,
         hostOf: HostOf = hostOf,
@@ -79,6 +82,7 @@ class Site:
         accessLog: Callable[[Request, Response], None] | None = None,
     ) -> None:
         self.resource = root
+        self.proxy = proxy
         self.parameters = parameters
         self.limits = limits
         self.hostOf = hostOf
@@ -86,6 +90,11 @@ class Site:
         self.blockwise = Blockwise(blockSize)
         self.protocols: list[CoAPProtocol] = []
         self._wellKnownCore = WellKnownCore(root)
+
+    @property
+    def forwards(self) -> bool:
+        """Whether requests for other servers are taken; see L{ISite}."""
+        return self.proxy is not None
 
     def buildProtocol(self, reactor: Any) -> CoAPProtocol:
         """A protocol that serves this site, for one socket."""
@@ -148,8 +157,13 @@ class Site:
         if request.code not in DEFAULT_CODES:
             raise MethodNotAllowed(f"no method is called {request.code.dotted}")
         options = request.options
-        if not request.options.isPlain and not (options.proxyUri is None and options.proxyScheme is None):
-            raise ProxyingNotSupported()
+        if not options.isPlain and not (options.proxyUri is None and options.proxyScheme is None):
+            if self.proxy is None:
+                raise ProxyingNotSupported()
+            own = self.proxy.ownOptions(request)
+            if own is None:
+                return self.proxy
+            request.options = options = own
         path = options.uriPath
         request.postpath = list(path)
         resource = getChildForRequest(self.resource, request)

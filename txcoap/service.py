@@ -60,6 +60,8 @@ class CoAPService(Service):
     @param metrics: The path of a L{HealthResource<txcoap.health.HealthResource>} to add to the tree.
     @param prometheus: Where to serve the same to Prometheus, by HTTP at any path: a stream endpoint of
         Twisted's, or its description, such as C{"tcp:9100:interface=127.0.0.1"}.
+    @param proxy: What is to be asked of other servers; see L{Site}. What its agent opened is closed when the
+        service stops.
     @ivar ports: What is listening.
     """
 
@@ -75,6 +77,7 @@ class CoAPService(Service):
         logAccess: bool = False,
         metrics: str | None = None,
         prometheus: Any = None,
+        proxy: Any = None,
     ) -> None:
         if reactor is None:
             from twisted.internet import reactor
@@ -91,6 +94,7 @@ class CoAPService(Service):
         self._prometheus = streamServer(reactor, prometheus) if isText else prometheus
         self._webPorts: list[IListeningPort] = []
         self._hasMetrics = False
+        self._proxy = proxy
         self._starting: Deferred[None] | None = None
 
     def getHosts(self) -> list[IAddress]:
@@ -125,7 +129,7 @@ class CoAPService(Service):
             root = await maybeDeferred(makeRoot, site, self.reactor)
             if not IResource.providedBy(root):
                 raise TypeError(f"{root!r} is no resource; it came from {self._resources!r}")
-            site = Site(root)
+            site = Site(root, proxy=self._proxy)
             if self._logAccess:
                 site.accessLog = site.logAccess
         if self._metrics is not None and not self._hasMetrics:
@@ -188,9 +192,10 @@ class CoAPService(Service):
     def _close(self) -> Deferred[None]:
         ports = [*self.ports, *self._webPorts]
         self.ports, self._webPorts = [], []
-        return gatherResults([maybeDeferred(port.stopListening) for port in ports]).addCallback(
-            lambda _: None
-        )
+        closings = [maybeDeferred(port.stopListening) for port in ports]
+        if self._proxy is not None:
+            closings.append(self._proxy.close())
+        return gatherResults(closings).addCallback(lambda _: None)
 
 
 def _exitWithFailure() -> None:

@@ -12,11 +12,14 @@ from twisted.internet.endpoints import serverFromString as streamServer
 from twisted.python import reflect, usage
 
 from . import __version__
+from .allowlist import AllowList
+from .client import Agent
 from .endpoints import serverFromString
 from .groups import readGroups
 from .health import putResource
 from .interfaces import IResource
 from .parameters import Parameters, setDefault
+from .proxy import ForwardProxy
 from .resource import Resource
 from .service import CoAPService
 from .static import File
@@ -35,7 +38,8 @@ class Options(usage.Options):
         'Serve CoAP resources. --resources names a module (its "root" is served), or an object in one: a '
         "resource, a Resource class (called without arguments), or any other callable (called with the "
         "reactor). A callable may return a Deferred. Modules in the current directory are found too. Or "
-        "--path serves a directory of files, as twistd web does."
+        "--path serves a directory of files, as twistd web does. --proxy makes it a forward proxy too, or "
+        "alone: for this machine's loopback addresses, and what each --proxy-allow names."
     )
 
     optParameters = [
@@ -55,6 +59,7 @@ class Options(usage.Options):
     optFlags = [
         ["writable", "w", "Let everybody put and delete the files of --path."],
         ["access-log", None, "Log a line for each request."],
+        ["proxy", None, "Be a forward proxy: ask other servers in the name of clients."],
     ]
 
     compData = usage.Completions(
@@ -65,6 +70,7 @@ class Options(usage.Options):
         super().__init__()  # type: ignore[no-untyped-call]
         self["listen"] = []
         self["multicast"] = []
+        self["proxy-allow"] = []
 
     def opt_listen(self, description: str) -> None:
         r"""
@@ -84,6 +90,14 @@ class Options(usage.Options):
 
     opt_m = opt_multicast
 
+    def opt_proxy_allow(self, pattern: str) -> None:
+        """
+        Whom the proxy may ask beside this machine, repeatable: a host (sensor.example), all below a domain
+        ("*.example"), an address or network (192.0.2.0/24, "[2001:db8::/32]"), or "*" for anything; a port
+        may follow (sensor.example:5683).
+        """
+        self["proxy-allow"].append(pattern)
+
     def opt_version(self) -> None:
         """Print txcoap's version, and exit."""
         print(f"txcoap {__version__}")  # noqa: T201
@@ -99,10 +113,10 @@ class Options(usage.Options):
     def postOptions(self) -> None:
         """See that there is something to serve, and that it can be listened where the user says."""
         path, resources = self["path"], self["resources"]
-        if not (path or resources):
+        if not (path or resources or self["proxy"]):
             raise usage.UsageError(
                 "nothing to serve: give a module or object by --resources, or a directory by --path, "
-                "as in: twistd -n coap --resources mymod"
+                "as in: twistd -n coap --resources mymod; or be a --proxy"
             )
         if path and resources:
             raise usage.UsageError(
@@ -118,8 +132,11 @@ class Options(usage.Options):
                 self["parameters"] = Parameters.fromText(self["timing"])
             except ValueError as e:
                 raise usage.UsageError(f"--timing: {e}") from None
+        if self["proxy-allow"] and not self["proxy"]:
+            raise usage.UsageError("--proxy-allow is for --proxy")
         from twisted.internet import reactor
 
+        self["forward"] = self._forwardProxy(reactor)
         try:
             self["endpoints"] = [
                 serverFromString(reactor, each) for each in self["listen"] or [DEFAULT_LISTEN]
@@ -142,8 +159,20 @@ class Options(usage.Options):
                     requireInterface(group.interface)
             except ValueError as e:
                 raise usage.UsageError(f"--multicast {text}: {e}") from None
-        limit = self["maximum-body"]
-        self["root"] = findFiles(path, self["writable"], limit) if path else findResources(resources)
+        self["root"] = self._root(path, resources)
+
+    def _root(self, path: str | None, resources: str | None) -> Any:
+        if path:
+            return findFiles(path, self["writable"], self["maximum-body"])
+        return findResources(resources) if resources else Resource()
+
+    def _forwardProxy(self, reactor: Any) -> ForwardProxy | None:
+        if not self["proxy"]:
+            return None
+        try:
+            return ForwardProxy(Agent(reactor), AllowList(*self["proxy-allow"]))
+        except ValueError as e:
+            raise usage.UsageError(f"--proxy-allow: {e}") from None
 
 
 def findFiles(path: str, isWritable: bool, limit: str | None = None) -> File:
@@ -202,4 +231,5 @@ def makeService(config: Options) -> CoAPService:
         logAccess=bool(config["access-log"]),
         metrics=config["metrics"],
         prometheus=config["prometheus"],
+        proxy=config["forward"],
     )

@@ -77,6 +77,7 @@ class Arguments(argparse.Namespace):
     token: bytes | None = None
     timeout: float | None = None
     parameters: Parameters | None = None
+    proxy: URI | None = None
     output: str | None = None
     showCode: bool = False
     blockSize: int = 1024
@@ -322,6 +323,13 @@ def _addAsking(parser: argparse.ArgumentParser) -> None:
         type=_argument(_blockSize),
         default=1024,
         help="send and ask for large bodies in blocks of so many bytes: 16, 32, … 1024 (default: 1024)",
+    )
+    parser.add_argument(
+        "-P",
+        "--proxy",
+        metavar="URI",
+        type=_argument(readURI),
+        help="ask through this forward proxy, HOST[:PORT]",
     )
     parser.add_argument(
         "--code", dest="showCode", action="store_true", help="write the code also of a 2.xx to standard error"

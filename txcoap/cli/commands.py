@@ -52,7 +52,13 @@ async def perform(
     log = MessageLog(console.note, reactor.seconds) if arguments.verbose else None
     stopwatch = _Stopwatch(reactor, log)
     trace = stopwatch.trace if arguments.command == "ping" else log
-    agent = Agent(reactor, blockSize=arguments.blockSize, parameters=arguments.parameters, trace=trace)
+    agent = Agent(
+        reactor,
+        blockSize=arguments.blockSize,
+        parameters=arguments.parameters,
+        proxy=arguments.proxy,
+        trace=trace,
+    )
     try:
         if arguments.command == "ping":
             return await _ping(reactor, agent, arguments, console, stopwatch)
@@ -68,7 +74,7 @@ async def perform(
     except BrokenPipeError:
         return Exit.BROKEN_PIPE
     except CoAPError as e:
-        problem = explain(e, arguments.uri)
+        problem = explain(e, arguments.proxy or arguments.uri)
         code = Exit.USAGE if isinstance(e, (InvalidURI, MessageTooLarge)) else Exit.FAILURE
     except OutputError as e:
         problem, code = str(e), Exit.FAILURE

@@ -136,6 +136,8 @@ class OutgoingRequest:
     @ivar renewing: Whether it asks again for what is observed by its token: notifications may come before
         its own response.
     @ivar timeout: Seconds for all of it; None where it ends by its parameters.
+    @ivar relaying: Whether the response goes on to someone else: options that are safe to forward may be in
+        it unrecognized (RFC 7252 5.7.1).
     @ivar progress: A L{Progress}.
     @ivar began: When it was submitted.
     """
@@ -149,6 +151,7 @@ class OutgoingRequest:
         "parameters",
         "peer",
         "progress",
+        "relaying",
         "renewing",
         "request",
         "timeout",
@@ -178,6 +181,7 @@ class OutgoingRequest:
         self.lasting = False
         self.renewing = False
         self.began = 0.0
+        self.relaying = False
 
 
 class GroupRequest(OutgoingRequest):

@@ -11,6 +11,9 @@ What asks for options that are not understood is met as RFC 7252 5.4.1 says::
     CON           4.02                          Reset, and our request fails
     NON           nothing                       nothing
     ACK                                         our request fails
+
+A proxy passes on what it does not know, if that is safe to forward (5.7.1): such options of requests to it,
+and of responses that it relays, are left to it.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from ..codes import Code
 from ..errors import MalformedResponse, NoAcknowledgement, NoResponse, RequestError, ResetReceived, TokenInUse
 from ..limits import DEFAULT_LIMITS, Limits
 from ..message import Request
-from ..options import NO_OPTIONS, Options, definitionOf
+from ..options import NO_OPTIONS, Options, nameOf
 from ..parameters import DEFAULT_PARAMETERS, Parameters
 from .counters import Counters
 from .datagrams import ACK, MAX_TOKEN_LENGTH, NON
@@ -70,6 +73,7 @@ class Exchanges:
     @param limits: The bounds of what peers can make grow.
     @param epoch: Seconds to add to C{now} for the time of day.
     @param hostOf: Whose share of a limit a peer uses.
+    @param forwards: Whether what is served includes a forward proxy.
     """
 
     def __init__(
@@ -79,9 +83,11 @@ class Exchanges:
         limits: Limits = DEFAULT_LIMITS,
         epoch: float = 0.0,
         hostOf: HostOf = hostOf,
+        forwards: bool = False,
     ) -> None:
         self.parameters = parameters
         self.limits = limits
+        self._forwards = forwards
         self._chance = chance
         self._highest: dict[str, int] = {}
         self._messaging = Messaging(parameters, limits, chance, hostOf)
@@ -142,7 +148,7 @@ class Exchanges:
         if report is None:
             return None
         if type(report) is IncomingRequest:
-            if report.options.unrecognized:
+            if report.options.unrecognized and not (self._forwards and _isToBeForwarded(report.options)):
                 self._refuse(report, now)
                 return None
             return report
@@ -190,7 +196,7 @@ class Exchanges:
     def _refuse(self, request: IncomingRequest, now: float) -> None:
         """Refuse a request for its critical options."""
         if request.confirmable:
-            names = ", ".join(map(_optionName, request.options.unrecognized))
+            names = ", ".join(map(nameOf, request.options.unrecognized))
             text = f"not understood: {names}".encode()
             self.respond(request, Code.BAD_OPTION, NO_OPTIONS, text, now)
         else:
@@ -209,11 +215,11 @@ class Exchanges:
             self._messaging.reject(arrival, now)
             return None
         self._transmissions.heardFrom(arrival.peer)
-        if datagram.options.unrecognized:
+        if datagram.options.unrecognized and (not exchange.relaying or datagram.options.unforwardable):
             self._messaging.reject(arrival, now)
             if datagram.type == NON:
                 return None
-            names = ", ".join(map(_optionName, datagram.options.unrecognized))
+            names = ", ".join(map(nameOf, datagram.options.unrecognized))
             text = f"the response {datagram.code!s} needs {names}, not understood"
             return self._fail(exchange, MalformedResponse(text), now)
         self._messaging.accept(arrival, now)
@@ -289,6 +295,7 @@ class Exchanges:
         local: Hashable = None,
         lasting: bool = False,
         renewing: bool = False,
+        relaying: bool = False,
     ) -> OutgoingRequest:
         """
         Ask a peer.
@@ -300,6 +307,8 @@ class Exchanges:
         @param lasting: Whether it stays open for more responses, as long as they carry Observe.
         @param renewing: Whether a response may be a notification from before this request; then only one
             in the acknowledgement ends its repetition.
+        @param relaying: Whether the response goes on to someone else, with the options that are safe to
+            forward.
         @return: The exchange, to know its events by.
         @raise RequestError: if a limit stands against it; then nothing has changed.
         @raise ValueError: if the token is too long; likewise.
@@ -310,6 +319,7 @@ class Exchanges:
         exchange.lasting = lasting
         exchange.renewing = renewing
         exchange.began = now
+        exchange.relaying = relaying
         self._transmissions.submit(exchange, now)
         self._open[peer, token] = exchange
         if timeout is not None:
@@ -446,6 +456,7 @@ def _wantsNothing(options: Options) -> bool:
     return unwanted is not None and unwanted & _ALL_CLASSES == _ALL_CLASSES
 
 
-def _optionName(number: int) -> str:
-    definition = definitionOf(number)
-    return str(number) if definition is None else f"{number} ({definition.name})"
+def _isToBeForwarded(options: Options) -> bool:
+    """Whether what is not recognized in a request is for a proxy to pass on."""
+    isForProxy = Options.proxyUri.number in options or Options.proxyScheme.number in options
+    return isForProxy and not options.unforwardable
