@@ -24,9 +24,14 @@ class ReceivedResponse(Response):
     @ivar peer: From whom, as the transport writes it.
     @ivar host: The socket that it came to, as a Twisted address; None if that is not known.
     @ivar isConfirmable: Whether it came in a confirmable message, apart from the acknowledgement.
+    @ivar isFromCache: Whether it answers a request that it did not come for; see L{txcoap.caching}.
+    @ivar age: For how many seconds it has been stored.
     """
 
     __slots__ = ("host", "isConfirmable", "peer")
+
+    isFromCache = False
+    age: float = 0.0
 
     def __init__(self, datagram: Datagram, peer: Any, host: IAddress | None = None) -> None:
         self.code = datagram.code

@@ -114,6 +114,11 @@ class States:
 
     # For who has the states
 
+    def _take(self, state: ReceivedResponse) -> None:
+        """There is a new one."""
+        self._newest = state
+        self._offer()
+
     def _offer(self) -> None:
         if self._callbacks:
             if not self._isPaused and self._newest is not None:
