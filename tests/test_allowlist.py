@@ -81,9 +81,7 @@ class AllowListTests(SynchronousTestCase):
 
     def test_none(self) -> None:
         """What is no pattern says so, where it is written."""
-        wrong = (
-            "[::1 ::1] [x] 192.0.2.0/33 999.1.1.1 1.2.3 2001:db8::/129 [2001:db8::]/32 a:0 a:65536 :5683"
-        )
+        wrong = "[::1 ::1] [x] 192.0.2.0/33 999.1.1.1 1.2.3 2001:db8::/129 [2001:db8::]/32 a:0 a:65536 :5683"
         names = "a:x a/b ** *a.example a.* a@b %2Frun http://x"
         for pattern in ["", "a b", *wrong.split(), *names.split()]:
             self.assertRaises(ValueError, AllowList, pattern)

@@ -14,7 +14,8 @@ from twisted.application.service import IServiceCollection
 from twisted.internet.defer import Deferred, succeed
 
 from tests.pages import ROOT, PageCase, runPage
-from txcoap import Agent, Code, Parameters, Resource, Site
+from txcoap import Agent, Code, Options, Parameters, Resource, Site
+from txcoap.errors import NoResponse
 from txcoap.prometheus import metricsText
 
 
@@ -122,6 +123,21 @@ class ServerTests(PageCase):
         request.write(b"late")
         request.finish()
         self.failureResultOf(lost)
+
+    def test_roaming(self) -> None:
+        """Clients by their names; a log that says nothing to who asks for no confirmation."""
+        roaming = self.space["roaming"]
+        self.network.listen(roaming, "192.0.2.44")
+        agent = self.network.agent()
+        asked = agent.get("coap://192.0.2.44/light?ep=hall", confirmable=False)
+        self.network.flush()
+        self.assertEqual(self.successResultOf(asked).code, Code("2.05"))
+        silent = agent.get("coap://192.0.2.44/log", confirmable=False, timeout=5)
+        self.network.advance(6)
+        self.failureResultOf(silent, NoResponse)
+        options = Options(uriQuery=("x", "ep=hall"))
+        self.assertEqual(roaming.settings["clientOf"](("192.0.2.7", 1), options), "ep=hall")
+        self.assertIsNone(roaming.settings["clientOf"](("192.0.2.7", 1), Options()))
 
     def test_files(self) -> None:
         """A directory."""

@@ -293,9 +293,7 @@ class ServerTestCase(SynchronousTestCase):
             self.site,
             self.reactor,
             chance=Random(7),
-            parameters=self.site.parameters,
-            limits=self.site.limits,
-            hostOf=self.site.hostOf,
+            **self.site.settings,
         )
         self.socket = self.wire.open(self.protocol, SERVER)
         return self.site

@@ -117,7 +117,7 @@ class Blockwise:
             upload, stored = Upload(None, b"", limit, protocol.now()), Stored.LAST
             upload.parts.append(payload)
         else:
-            key = transferKey(request.peer, request.code, request.options)
+            key = transferKey(request.exchange.client, request.code, request.options)
             announced = request.options.size1
             upload, stored = protocol.transfers.receive(
                 key, request.token, block, payload, announced, limit, protocol.now()
@@ -167,7 +167,7 @@ class Blockwise:
         A later block of a response is asked for: answer from the one that the first came from. Without it
         a safe request is rendered again; any other must not be (RFC 7252 4.5).
         """
-        key = transferKey(request.peer, request.code, request.options)
+        key = transferKey(request.exchange.client, request.code, request.options)
         protocol = request.protocol
         download = protocol.transfers.find(key, request.token, protocol.now())
         if download is None:
@@ -195,7 +195,7 @@ class Blockwise:
         block = options.block2
         if block is None or not block.number or options.block1 is not None or options.size2 is not None:
             return False
-        key = transferKey(exchange.peer, exchange.code, options)
+        key = transferKey(exchange.client, exchange.code, options)
         download = protocol.transfers.find(key, exchange.token, protocol.now())
         if download is None or not isinstance(download.body, bytes):
             return False
@@ -229,13 +229,12 @@ class Blockwise:
             if response.etag is None and response.code.isSuccess:
                 options = options.evolve(etag=sha256(payload).digest()[:8])
             if block.more:
-                self.keep(
-                    request.protocol, request.peer, request.token, request, response.code, options, payload
-                )
+                client = request.exchange.client
+                self.keep(request.protocol, client, request.token, request, response.code, options, payload)
         return Response(response.code, part, _withBlock(options, block, self._size2(request, len(payload))))
 
     def stateBlock(
-        self, request: Request, peer: Any, token: bytes, protocol: CoAPProtocol, response: Response
+        self, request: Request, client: Any, token: bytes, protocol: CoAPProtocol, response: Response
     ) -> Response:
         """
         What a notification carries of a state: all of it, or its first block; the peer fetches the others
@@ -248,7 +247,7 @@ class Blockwise:
             return response
         if response.etag is None:
             options = options.evolve(etag=sha256(payload).digest()[:8])
-        self.keep(protocol, peer, token, request, response.code, options, payload)
+        self.keep(protocol, client, token, request, response.code, options, payload)
         part = payload[: 16 << exponent]
         return Response(response.code, part, options.evolve(block2=Block(0, True, exponent)))
 
@@ -281,7 +280,7 @@ class Blockwise:
     def keep(
         self,
         protocol: CoAPProtocol,
-        peer: Any,
+        client: Any,
         token: bytes,
         request: Request,
         code: int,
@@ -289,7 +288,7 @@ class Blockwise:
         body: bytes,
     ) -> None:
         """Keep the body of a response to such a request, for the blocks that its peer will ask for."""
-        key = transferKey(peer, request.code, request.options)
+        key = transferKey(client, request.code, request.options)
         protocol.transfers.offer(key, token, code, options, body, len(body), protocol.now())
 
     def _size2(self, request: Request, length: int) -> int | None:

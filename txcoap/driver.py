@@ -24,6 +24,7 @@ from .errors import SocketClosed
 from .interfaces import IDatagramReceiver, ISite, ITransport
 from .limits import Limits
 from .parameters import Parameters, getDefault
+from .sansio.clients import ClientOf
 from .sansio.counters import Counters
 from .sansio.deadlines import NEVER
 from .sansio.events import Event, IncomingRequest
@@ -66,6 +67,7 @@ class Driver(DatagramProtocol):
         chance: Chance | None,
         trace: Trace | None,
         hostOf: HostOf,
+        clientOf: ClientOf | None,
     ) -> None:
         self.site = site
         self.reactor = reactor
@@ -83,6 +85,7 @@ class Driver(DatagramProtocol):
             epoch=reactor.seconds() - self.now(),
             hostOf=hostOf,
             forwards=bool(getattr(site, "forwards", False)),
+            clientOf=clientOf,
         )
         self._exchanges = self._newExchanges()
         self._wasOpen = False

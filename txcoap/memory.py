@@ -32,7 +32,7 @@ from .client import Agent
 from .errors import FormatError
 from .groups import Group, isGroup
 from .interfaces import IDatagramReceiver, ISite, ITransport
-from .limits import DEFAULT_LIMITS, Limits
+from .limits import Limits
 from .parameters import Parameters
 from .protocol import CoAPProtocol, Trace
 from .sansio.datagrams import Datagram, decode
@@ -272,11 +272,12 @@ class MemoryNetwork:
 
         @param site: The L{Site} that it serves; None for clients.
         """
+        given = {"parameters": parameters, "limits": limits}
+        settings = getattr(site, "settings", {}) | {name: each for name, each in given.items() if each}
         return CoAPProtocol(
             site,
             self.reactor,
-            parameters=parameters or _settingOf(site, "parameters", None),
-            limits=limits or _settingOf(site, "limits", DEFAULT_LIMITS),
+            **settings,
             chance=Random(self._chance.getrandbits(64)),
             trace=trace,
         )
@@ -415,7 +416,3 @@ def _address(host: str, port: int) -> IPv4Address | IPv6Address:
 def _endTurn(protocol: Any) -> None:
     if IDatagramReceiver.providedBy(protocol):
         protocol.turnEnded()
-
-
-def _settingOf(site: Any, name: str, default: Any) -> Any:
-    return getattr(site, name, default)

@@ -237,7 +237,7 @@ class _Group:
         response = part = Response(response.code, response.payload, options)
         blockwise = self._request.site.blockwise
         for relation, protocol in self.relations.items():
-            part = blockwise.stateBlock(self._request, relation.peer, relation.token, protocol, response)
+            part = blockwise.stateBlock(self._request, relation.client, relation.token, protocol, response)
             if part is response:
                 break
         self._send(part.code, part.options, part.payload, isLast=False)

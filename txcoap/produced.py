@@ -185,7 +185,7 @@ class ProducedBody:
     def _keep(self, head: Response) -> None:
         request = self._request
         protocol = request.protocol
-        key = transferKey(request.peer, request.code, request.options)
+        key = transferKey(request.exchange.client, request.code, request.options)
         self._download = protocol.transfers.offer(
             key, request.token, head.code, head.options, self, 2 << self._exponent + 4, protocol.now()
         )

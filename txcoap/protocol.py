@@ -19,6 +19,7 @@ from .limits import DEFAULT_LIMITS, Limits
 from .message import Request
 from .options import Options
 from .parameters import Parameters
+from .sansio.clients import ClientOf
 from .sansio.datagrams import Datagram
 from .sansio.events import (
     Event,
@@ -83,6 +84,7 @@ class CoAPProtocol(Driver):
     @param trace: Sees every datagram.
     @param hostOf: Whose share of a limit a peer uses, by its address; None for a peer that may take what
         it likes. By default the address without the port, of IPv6 its first 64 bits.
+    @param clientOf: By which name a client is known, see L{Site<txcoap.server.Site>}.
     """
 
     def __init__(
@@ -95,10 +97,11 @@ class CoAPProtocol(Driver):
         chance: Chance | None = None,
         trace: Trace | None = None,
         hostOf: HostOf = hostOf,
+        clientOf: ClientOf | None = None,
     ) -> None:
         if reactor is None:
             from twisted.internet import reactor
-        super().__init__(site, reactor, parameters, limits, chance, trace, hostOf)
+        super().__init__(site, reactor, parameters, limits, chance, trace, hostOf, clientOf)
         # Those of our requests and pings that are under way.
         self._asked: dict[OutgoingRequest, Deferred[Datagram | None]] = {}
         self._pings: dict[Transmission, Deferred[None]] = {}

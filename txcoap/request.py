@@ -174,13 +174,13 @@ class Request(AnsweredRequest):
             return
         relation.owner = self
         self._relation, self._state = relation, response
-        part = self.site.blockwise.stateBlock(self, self.peer, self.token, self.protocol, response)
+        part = self.site.blockwise.stateBlock(self, self.exchange.client, self.token, self.protocol, response)
         self.send(Response(part.code, part.payload, part.options.evolve(observe=relation.sequence)))
         self.protocol.turnEnded()
 
     def _tell(self, relation: Relation, response: Response, isLast: bool) -> None:
         self._state = response
-        part = self.site.blockwise.stateBlock(self, self.peer, self.token, self.protocol, response)
+        part = self.site.blockwise.stateBlock(self, self.exchange.client, self.token, self.protocol, response)
         self.protocol.notify([relation], part.code, part.options, part.payload, isLast=isLast)
         if isLast:
             self._relation = self._state = None

@@ -4,7 +4,7 @@ L{Site}: from a peer's request to the resource it is for, and from what that ret
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Hashable
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -30,11 +30,12 @@ from .interfaces import ISite
 from .limits import DEFAULT_LIMITS, Limits
 from .message import Response
 from .multicast import GroupRequest
-from .options import NO_OPTIONS
+from .options import NO_OPTIONS, Options
 from .parameters import Parameters
 from .protocol import CoAPProtocol
 from .request import NOT_DONE_YET, Request
 from .resource import getChildForRequest
+from .sansio.clients import ClientOf
 from .sansio.events import IncomingRequest
 from .sansio.health import Health
 from .sansio.shares import HostOf, hostOf
@@ -42,6 +43,12 @@ from .sansio.shares import HostOf, hostOf
 __all__ = ["NOT_DONE_YET", "Request", "Site"]
 
 _REGISTER, _DEREGISTER = 0, 1
+# All classes of response (RFC 7967 2.1).
+_NO_RESPONSE = 2 | 8 | 16
+
+Answers = Callable[[Hashable, Options], bool]
+"""Tells whether a request is answered, from its client's address and its options."""
+
 _OBSERVABLE = frozenset({Code.GET, Code.FETCH})
 
 
@@ -62,6 +69,12 @@ class Site:
         those of L{txcoap.parameters.getDefault} when a socket is opened.
     @param limits: Likewise.
     @param hostOf: Likewise: whose share of a limit a peer uses.
+    @param clientOf: Likewise: called with the address and the options of each request, it gives the name by
+        which its client is known, something hashable; None for the address. By the name a message that
+        comes again is known as such (RFC 7252 4.5), and a body in blocks goes on, also from another
+        address: behind a NAT ports change. Whoever knows a name can take its bearer's place in these.
+    @param answersNonConfirmable: Whether non-confirmable requests are answered; or a function that tells it,
+        called like C{clientOf}. One that is not answered is carried out all the same.
     @param blockSize: Bytes in the largest block of a body: 16 to 1024, a power of two.
     @param accessLog: Called with each L{Request} and its L{Response} once that is sent;
         L{logAccess} writes a line to Twisted's log.
@@ -78,6 +91,8 @@ class Site:
         parameters: Parameters | None = None,
         limits: Limits = DEFAULT_LIMITS,
         hostOf: HostOf = hostOf,
+        clientOf: ClientOf | None = None,
+        answersNonConfirmable: bool | Answers = True,
         blockSize: int = 1024,
         accessLog: Callable[[Request, Response], None] | None = None,
     ) -> None:
@@ -86,6 +101,9 @@ class Site:
         self.parameters = parameters
         self.limits = limits
         self.hostOf = hostOf
+        self.clientOf = clientOf
+        # None where all are answered, for that is looked at with each request.
+        self._answers = None if answersNonConfirmable is True else answersNonConfirmable
         self.accessLog = accessLog
         self.blockwise = Blockwise(blockSize)
         self.protocols: list[CoAPProtocol] = []
@@ -98,7 +116,17 @@ class Site:
 
     def buildProtocol(self, reactor: Any) -> CoAPProtocol:
         """A protocol that serves this site, for one socket."""
-        return CoAPProtocol(self, reactor, parameters=self.parameters, limits=self.limits, hostOf=self.hostOf)
+        return CoAPProtocol(self, reactor, **self.settings)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the protocols of this site are made with, by the names that L{CoAPProtocol} has for it."""
+        return {
+            "parameters": self.parameters,
+            "limits": self.limits,
+            "hostOf": self.hostOf,
+            "clientOf": None if self.clientOf is None else self._safeClientOf,
+        }
 
     def health(self) -> Health:
         """What was counted at the open sockets, all together, and how full their tables are."""
@@ -114,6 +142,8 @@ class Site:
 
     def requestReceived(self, protocol: CoAPProtocol, exchange: IncomingRequest) -> None:
         """A peer asks for something; see L{ISite}."""
+        if self._answers is not None and not exchange.confirmable:
+            self._muteUnlessAnswered(exchange)
         # Without a key it is within a body.
         if exchange.key is None and self.blockwise.proceed(protocol, exchange):
             return
@@ -135,6 +165,8 @@ class Site:
 
     def groupRequestReceived(self, protocol: CoAPProtocol, exchange: IncomingRequest) -> None:
         """A peer asks a group that we are in for something (RFC 7252 8)."""
+        if self._answers is not None:
+            self._muteUnlessAnswered(exchange)
         request = GroupRequest(self, protocol, exchange)
         try:
             request.check()
@@ -147,6 +179,28 @@ class Site:
             self.failed(Failure(), request)
         if not request.finished and not request.isLasting:
             protocol.awaitAnswer(exchange, request.connectionLost)
+
+    def _safeClientOf(self, peer: Hashable, options: Options) -> Hashable:
+        """What C{clientOf} says; its mistakes do not keep a request from being answered."""
+        assert self.clientOf is not None
+        try:
+            client = self.clientOf(peer, options)
+            hash(client)
+        except Exception:
+            self._log.failure("clientOf failed on a request from {peer}", peer=peer)
+            return None
+        return client
+
+    def _muteUnlessAnswered(self, exchange: IncomingRequest) -> None:
+        """Have a request that is not to be answered go on as if it asked for that (RFC 7967)."""
+        answers = self._answers
+        try:
+            isAnswered = answers(exchange.peer, exchange.options) if callable(answers) else answers
+        except Exception:
+            self._log.failure("answersNonConfirmable failed on a request from {peer}", peer=exchange.peer)
+            isAnswered = True
+        if not isAnswered:
+            exchange.options = exchange.options.evolve(noResponse=_NO_RESPONSE)
 
     def getResourceFor(self, request: Request) -> Any:
         """

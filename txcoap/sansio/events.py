@@ -59,6 +59,7 @@ class IncomingRequest:
     A request that a peer sent, to be answered once.
 
     @ivar peer: Who asks.
+    @ivar client: The peer, or its name (L{txcoap.sansio.clients}): by this its bodies in blocks are known.
     @ivar local: Through which of our addresses; the transport's own matter.
     @ivar confirmable: Whether it came in a confirmable message.
     @ivar messageID: Its message ID.
@@ -71,6 +72,7 @@ class IncomingRequest:
     """
 
     __slots__ = (
+        "client",
         "code",
         "confirmable",
         "key",
@@ -84,7 +86,7 @@ class IncomingRequest:
     )
 
     def __init__(self, datagram: Datagram, peer: Hashable, local: Hashable, key: int | None) -> None:
-        self.peer = peer
+        self.peer = self.client = peer
         self.local = local
         self.confirmable = datagram.type == 0
         self.messageID = datagram.messageID

@@ -26,6 +26,7 @@ from ..limits import DEFAULT_LIMITS, Limits
 from ..message import Request
 from ..options import NO_OPTIONS, Options, nameOf
 from ..parameters import DEFAULT_PARAMETERS, Parameters
+from .clients import ClientOf, NamingMessaging
 from .counters import Counters
 from .datagrams import ACK, MAX_TOKEN_LENGTH, NON
 from .events import (
@@ -74,6 +75,7 @@ class Exchanges:
     @param epoch: Seconds to add to C{now} for the time of day.
     @param hostOf: Whose share of a limit a peer uses.
     @param forwards: Whether what is served includes a forward proxy.
+    @param clientOf: Tells clients by name; None for by their addresses.
     """
 
     def __init__(
@@ -84,13 +86,18 @@ class Exchanges:
         epoch: float = 0.0,
         hostOf: HostOf = hostOf,
         forwards: bool = False,
+        clientOf: ClientOf | None = None,
     ) -> None:
         self.parameters = parameters
         self.limits = limits
         self._forwards = forwards
         self._chance = chance
         self._highest: dict[str, int] = {}
-        self._messaging = Messaging(parameters, limits, chance, hostOf)
+        self._messaging = (
+            Messaging(parameters, limits, chance, hostOf)
+            if clientOf is None
+            else NamingMessaging(parameters, limits, chance, hostOf, clientOf)
+        )
         self._transmissions = self._messaging.transmissions
         self.transfers = Transfers(
             limits, parameters.EXCHANGE_LIFETIME, self._transmissions.deadlines, self.counters, hostOf

@@ -110,7 +110,10 @@ class Messaging:
     @param limits: See L{Limits}.
     @param chance: For message IDs and time-outs.
     @param hostOf: Whose share of a limit a peer uses.
+    @cvar memory: The class of the memory of messages.
     """
+
+    memory = Duplicates
 
     def __init__(
         self, parameters: Parameters, limits: Limits, chance: Chance, hostOf: HostOf = hostOf
@@ -124,7 +127,7 @@ class Messaging:
         self._chance = chance
         # After MAX_TRANSMIT_WAIT the client has given up, and whether it is acknowledged no longer matters.
         self._piggybackDelay = min(parameters.PIGGYBACK_DELAY, parameters.MAX_TRANSMIT_WAIT)
-        self._duplicates = Duplicates(
+        self._duplicates = self.memory(
             parameters.EXCHANGE_LIFETIME,
             parameters.NON_LIFETIME,
             limits.rememberedBytes,

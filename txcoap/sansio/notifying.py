@@ -75,6 +75,7 @@ class Notifier:
             return None
         self._shares.take(host)
         relation = Relation(request.peer, request.local, request.token, confirmable, confirmEvery, now)
+        relation.client = request.client
         relation.messageID = request.messageID
         relation.sequence = sequenceAt(now + self._epoch, None if old is None else old.sequence)
         self._relations[key] = relation

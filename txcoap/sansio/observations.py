@@ -104,6 +104,7 @@ class Relation:
     An observer of a resource, on the server's side.
 
     @ivar peer: Who observes.
+    @ivar client: By whom bodies in blocks are known: the peer, or its name.
     @ivar local: Through which of our addresses.
     @ivar token: The token of the request that began it, and of every notification.
     @ivar messageID: The ID of the message of that request.
@@ -117,6 +118,7 @@ class Relation:
 
     __slots__ = (
         "acknowledgedAt",
+        "client",
         "confirmEvery",
         "confirmable",
         "hasEnded",
@@ -144,7 +146,7 @@ class Relation:
         confirmEvery: int,
         now: float,
     ) -> None:
-        self.peer = peer
+        self.peer = self.client = peer
         self.local = local
         self.token = token
         self.messageID: int | None = None
