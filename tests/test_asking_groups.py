@@ -5,6 +5,8 @@ sent to a group: the machine's side of multicast (RFC 7252 8).
 
 from __future__ import annotations
 
+from hypothesis import given, settings
+from hypothesis.strategies import DrawFn, binary, composite, integers, lists, sampled_from, tuples
 from twisted.trial.unittest import SynchronousTestCase
 
 from txcoap.codes import Code
@@ -27,6 +29,15 @@ from .machines import LOCAL, PEER, STEADY, Machine, get
 GROUP = ("224.0.1.187", 5683)
 ONE = ("192.0.2.11", 5683)
 OTHER = ("192.0.2.12", 5683)
+
+
+@composite
+def datagrams(draw: DrawFn, token: bytes = b"tk") -> bytes:
+    """Messages of all types and codes, and what is nearly one."""
+    kind = draw(sampled_from([CON, NON, ACK, RST]))
+    code = draw(sampled_from([0, 1, 2, 5, 0x45, 0x84, 0xA0, 0x20, 0xE0]))
+    head = bytes([0x40 | kind << 4 | len(token), code]) + draw(integers(0, 0xFFFF)).to_bytes(2, "big")
+    return head + token + draw(binary(max_size=12))
 
 
 class AskingTests(SynchronousTestCase):
@@ -231,3 +242,36 @@ class AskedTests(SynchronousTestCase):
         self.machine.answer(request, Code.CONTENT)
         self.machine.advance(10)
         self.assertEqual(self.machine.log, [])
+
+
+class AnythingTests(SynchronousTestCase):
+    """Whatever is sent to a group, or in answer to a request to one."""
+
+    @settings(max_examples=200, deadline=None, derandomize=True)
+    @given(data=datagrams())
+    def test_heard(self, data: bytes) -> None:
+        """Nothing is said to what comes by multicast before there is an answer to it (8.1)."""
+        machine = Machine()
+        report = machine.receiveGroupDatagram(data, PEER, LOCAL, machine.now)
+        machine.advance(1000)
+        self.assertEqual(machine.log, [])
+        if report is not None:
+            self.assertEqual((data[0] >> 4 & 3, data[1] >> 5), (NON, 0))
+        self.assertEqual(machine.sizes()["pendingRequests"], 0)
+
+    @settings(max_examples=200, deadline=None, derandomize=True)
+    @given(answers=lists(tuples(datagrams(b"t"), sampled_from([ONE, OTHER, GROUP])), max_size=8))
+    def test_answered(self, answers: list[tuple[bytes, tuple[str, int]]]) -> None:
+        """Whatever is answered, nothing stays, and only what is confirmable is answered in turn."""
+        machine = Machine()
+        machine.requestGroup(get(), GROUP, 5.0, machine.now, token=b"t")
+        machine.sent()
+        for data, peer in answers:
+            machine.arrive(data, peer)
+            machine.advance(1)
+        confirmable = sum(data[0] >> 4 & 3 == CON for data, _ in answers)
+        unasked = sum(data[0] >> 4 & 3 == NON for data, _ in answers)
+        self.assertLessEqual(len(machine.sent()), confirmable + unasked)
+        machine.advance(2000)
+        sizes = machine.sizes()
+        self.assertEqual((sizes["groupRequests"], sizes["transmissions"], sizes["deadlines"]), (0, 0, 0))

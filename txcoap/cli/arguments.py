@@ -17,6 +17,7 @@ from ..definitions import BLOCK, EMPTY, FORMAT, OPAQUE, STRING, UINT, Pair, Valu
 from ..formats import contentFormat
 from ..options import definitionOf
 from ..parameters import PRESETS, Parameters
+from ..transports.membership import requireInterface
 from ..uri import URI
 from .display import printable
 from .failures import EXITS, Exit
@@ -88,6 +89,8 @@ class Arguments(argparse.Namespace):
     interval: float = 1.0
     duration: float | None = None
     timestamps: bool = False
+    interface: str = ""
+    hops: int | None = None
     json: bool = False
     lazy: bool = False
     plot: bool = False
@@ -203,6 +206,17 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _hops(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text[:4]) <= 255):
+        raise ValueError(f"hops are a whole number up to 255, not {text!r}")
+    return int(text)
+
+
+def _interface(text: str) -> str:
+    requireInterface(text)
+    return text
+
+
 def _argument(read: Callable[[str], T]) -> Callable[[str], T]:
     """For C{type=}: argparse shows the text of no other error than its own."""
 
@@ -235,6 +249,7 @@ _EXAMPLES = """examples:
   txcoap post -f reading.cbor -t cbor 'coap://[2001:db8::1]/log'
   sensors | txcoap put -t json localhost/sensors
   txcoap discover localhost
+  txcoap discover -B 6 224.0.1.187
   txcoap observe --timestamps localhost/temperature
 
 txcoap COMMAND --help tells a command's flags.
@@ -275,7 +290,8 @@ def _addCommon(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         type=_argument(_seconds),
         help="give up after so long, looking the name up included (default: 93 s without an "
-        f"acknowledgement, 247 s after one; ping: {PING_TIMEOUT:g} s)",
+        f"acknowledgement, 247 s after one; ping: {PING_TIMEOUT:g} s); of a group, take answers for so long "
+        "(default: 20 s)",
     )
     parser.add_argument(
         "--timing",
@@ -336,6 +352,26 @@ def _addAsking(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _addGroup(parser: argparse.ArgumentParser) -> None:
+    """What matters where the URI's host is a multicast address."""
+    group = parser.add_argument_group(
+        "multicast", "where the host is a multicast address, each answer is written with its sender"
+    )
+    group.add_argument(
+        "--interface",
+        metavar="NAME",
+        default="",
+        type=_argument(_interface),
+        help="the network interface to send by (default: the system chooses)",
+    )
+    group.add_argument(
+        "--hops",
+        metavar="N",
+        type=_argument(_hops),
+        help="how many networks the request reaches (default: 1, this one)",
+    )
+
+
 def _addAccept(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-A",
@@ -349,6 +385,7 @@ def _addAccept(parser: argparse.ArgumentParser) -> None:
 def _addRequest(parser: argparse.ArgumentParser) -> None:
     _addAsking(parser)
     _addAccept(parser)
+    _addGroup(parser)
     parser.add_argument(
         "-o",
         "--output",
@@ -400,6 +437,7 @@ def _addPing(parser: argparse.ArgumentParser) -> None:
 
 def _addDiscover(parser: argparse.ArgumentParser) -> None:
     _addAsking(parser)
+    _addGroup(parser)
     parser.description = (
         "List a server's resources (RFC 6690). The URI's path does not matter; its query selects, as in "
         "'localhost?rt=temperature*'."

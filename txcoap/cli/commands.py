@@ -33,6 +33,7 @@ from .console import Console, OutputError, OutputFile
 from .delivery import Delivery
 from .display import MessageLog, codeLine, isDiagnostic, table
 from .failures import Exit, exitFor, explain
+from .groups import askGroup, isForGroup
 from .observing import observe
 from .progress import Progress
 
@@ -60,6 +61,8 @@ async def perform(
         trace=trace,
     )
     try:
+        if isForGroup(arguments):
+            return await askGroup(agent, arguments, body, console)
         if arguments.command == "ping":
             return await _ping(reactor, agent, arguments, console, stopwatch)
         if arguments.command == "discover":
@@ -78,6 +81,8 @@ async def perform(
         code = Exit.USAGE if isinstance(e, (InvalidURI, MessageTooLarge)) else Exit.FAILURE
     except OutputError as e:
         problem, code = str(e), Exit.FAILURE
+    except ValueError as e:
+        problem, code = str(e), Exit.USAGE
     except (CannotListenError, OSError) as e:
         problem, code = f"no socket could be opened: {e}", Exit.FAILURE
     finally:
