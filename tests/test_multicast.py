@@ -23,6 +23,7 @@ from txcoap.errors import (
 )
 from txcoap.gathering import Gathering
 from txcoap.groups import Answering, readGroups
+from txcoap.proxy import ForwardProxy
 from txcoap.sansio.datagrams import CON, NON, RST
 from txcoap.testing import MemoryNetwork, MemoryPort, ScriptedPeer
 
@@ -411,7 +412,7 @@ class GatheringTests(GroupCase):
     def test_refused(self) -> None:
         """What no group can be asked is refused before anything is sent."""
         multicast = self.agent.multicast
-        error = self.assertRaises(ValueError, multicast, "coap://192.0.2.10/lamp")
+        error = self.assertRaises(InvalidURI, multicast, "coap://192.0.2.10/lamp")
         self.assertIn("no multicast address", str(error))
         self.assertRaises(UnsupportedScheme, multicast, f"coaps://{GROUP}/")
         self.assertRaises(InvalidURI, multicast, "coap://")
@@ -423,9 +424,18 @@ class GatheringTests(GroupCase):
     def test_unicast(self) -> None:
         """A request for one is not sent to a group: the error says why, and what to do (8.1)."""
         for asking in (self.agent.get(URI), self.agent.observe(URI), self.agent.ping(URI)):
-            failure = self.failureResultOf(asking, ValueError)
+            failure = self.failureResultOf(asking, InvalidURI)
             self.assertIn("Agent.multicast", failure.getErrorMessage())
         self.assertEqual(len(self.network.passages), 0)
+
+    def test_proxied(self) -> None:
+        """A proxy that is asked to ask a group says that it cannot; nothing is sent there."""
+        proxy = ForwardProxy(self.network.agent("192.0.2.40"), policy=lambda *_: True)
+        self.network.listen(Site(Resource(), proxy=proxy), "192.0.2.41")
+        asking = self.agent.get("coap://192.0.2.41/", proxyUri=f"coap://{GROUP}/lamp")
+        self.network.advance(1)
+        self.assertTrue(self.successResultOf(asking).code.isError)
+        self.assertEqual(self.sentBy("192.0.2.40"), [])
 
     def test_names(self) -> None:
         """A name can stand for a group; one of something else, or of nothing, fails."""

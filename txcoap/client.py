@@ -286,8 +286,8 @@ class Agent(Verbs):
         @return: The L{Gathering<txcoap.gathering.Gathering>}: C{async for response in gathering}, or
             C{await gathering.all()}. Both fail with a L{RequestError<txcoap.errors.RequestError>} if nothing
             could be sent, or with C{ValueError} if a name is that of no group, or there is no such interface.
-        @raise ValueError: if the host is an address but no group, and for a value that an option cannot have.
-        @raise CoAPError: if that is no URI, or the body does not fit a block.
+        @raise InvalidURI: if that is no URI, or its host an address but no group.
+        @raise ValueError: for a value that an option cannot have, or a body that does not fit a block.
         """
         target = groupOf(uri)
         request, producer = makeRequest(method, target, payload, params, json, options, values)

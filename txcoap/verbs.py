@@ -10,7 +10,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, fail
 
 from .codes import Code
-from .errors import CoAPError, UnsupportedScheme
+from .errors import CoAPError, InvalidURI, UnsupportedScheme
 from .formats import LINK_FORMAT
 from .groups import isGroup
 from .linkformat import Link, parse
@@ -117,13 +117,13 @@ def targetOf(uri: str | URI) -> URI:
     """
     Whom to ask for what.
 
-    @raise ValueError: if its host is a group, where many would answer.
+    @raise InvalidURI: if its host is a group, where many would answer.
     @raise UnsupportedScheme: for a scheme that is not served here; never is a URI asked over a transport
         weaker than it says (RFC 7252 6.2).
     """
     target = _schemed(uri)
     if target.isLiteral and isGroup(target.host):
-        raise ValueError(
+        raise InvalidURI(
             f"{target.host} is a multicast address, which takes no confirmable request and may give many "
             "responses (RFC 7252 8.1); ask it by Agent.multicast"
         )
@@ -134,12 +134,12 @@ def groupOf(uri: str | URI) -> URI:
     """
     Which group to ask for what.
 
-    @raise ValueError: if its host is an address, but no group.
+    @raise InvalidURI: if its host is an address, but no group.
     @raise UnsupportedScheme: see L{targetOf}.
     """
     target = _schemed(uri)
     if target.isUnixPath or (target.isLiteral and not isGroup(target.host)):
-        raise ValueError(f"{target.host} is no multicast address; ask it by Agent.request")
+        raise InvalidURI(f"{target.host} is no multicast address; ask it by Agent.request")
     return target
 
 
