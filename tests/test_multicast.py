@@ -257,6 +257,30 @@ class ServingTests(GroupCase):
         requests = self.roots[0].children["lamp"].requests
         self.assertEqual([each.isMulticast for each in requests], [True, False])
 
+    def test_named(self) -> None:
+        """A client that is known by a name gets the rest of a body from what the group was shown."""
+
+        class Counted(Large):
+            count = 0
+
+            def render_GET(self, request: Request) -> bytes:
+                self.count += 1
+                return super().render_GET(request)
+
+        counted = Counted()
+        root = Resource()
+        root.putChild("counted", counted)
+        site = Site(root, clientOf=lambda peer, options: "one of them")
+        self.network.listen(site, "192.0.2.20").joinGroup(*readGroups(GROUP))
+        (response,) = self.gather("/counted")
+        self.assertEqual((response.payload, counted.count), (LARGE, 1))
+
+    def test_unanswered(self) -> None:
+        """A site that leaves non-confirmable requests unanswered leaves those of groups so too."""
+        site = Site(tree(), answersNonConfirmable=False)
+        self.network.listen(site, "192.0.2.20").joinGroup(*readGroups(GROUP))
+        self.assertEqual(len(self.gather()), 3)
+
     def test_noSite(self) -> None:
         """A socket that only asks says nothing."""
         port = self.network.listen(self.network.newProtocol(), "192.0.2.30")

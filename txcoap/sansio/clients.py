@@ -19,7 +19,7 @@ from ..options import Options
 from ..parameters import Parameters
 from .datagrams import CON, NON, decode
 from .duplicates import Duplicates
-from .events import IncomingRequest
+from .events import GroupInquiry, IncomingRequest
 from .messaging import Messaging, Report
 from .shares import HostOf
 from .transmissions import Chance
@@ -80,6 +80,16 @@ class NamingMessaging(Messaging):
         if named is not peer and isinstance(report, IncomingRequest):
             report.peer = peer
         return report
+
+    def receiveGroupDatagram(
+        self, data: bytes, peer: Hashable, local: Hashable, now: float
+    ) -> GroupInquiry | None:
+        """A datagram came that was sent to a group; see L{Messaging.receiveGroupDatagram}."""
+        named = self._name(data, peer)
+        inquiry = super().receiveGroupDatagram(data, named, local, now)
+        if named is not peer and inquiry is not None:
+            inquiry.peer = peer
+        return inquiry
 
     def _sendToAddress(self, data: bytes, peer: Hashable, local: Hashable) -> None:
         address = peer.address if isinstance(peer, _NamedPeer) else peer
