@@ -20,7 +20,7 @@ VALUES, SANSIO, SHELL = 1, 2, 3
 # fmt: off
 VALUE_MODULES = frozenset({
     "block", "codes", "definitions", "errors", "formats", "headers", "limits", "linkformat", "message",
-    "options", "parameters", "registration", "uri",
+    "options", "parameters", "patterns", "registration", "uri",
 })
 # fmt: on
 

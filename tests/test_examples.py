@@ -20,7 +20,7 @@ from twisted.internet.task import Clock, deferLater
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from examples import bridge, client, demo, feed, hello, lamp, plugtest, sensor
+from examples import bridge, client, demo, feed, hello, lamp, plugtest, router, sensor
 from txcoap.codes import Code
 from txcoap.endpoints import serverFromString
 from txcoap.interfaces import IResource
@@ -50,8 +50,30 @@ class ShapeTests(SynchronousTestCase):
 
     def test_served(self) -> None:
         """C{--resources examples.NAME} finds a tree in each server."""
-        for module in (demo, hello, lamp, plugtest, sensor):
+        for module in (demo, hello, lamp, plugtest, router, sensor):
             self.assertTrue(IResource.providedBy(makeRoot(module.root, Clock())))
+
+
+class RouterTests(SynchronousTestCase):
+    """C{examples/router.py}."""
+
+    def test_lamps(self) -> None:
+        """Lamps are listed, switched and observed; one that is not there is 4.04."""
+        agent = StubAgent(router.House(hall=2).app)
+        states = []
+        observing = agent.observe("coap://test/rooms/hall/lamps/1")
+        agent.flush()
+        self.successResultOf(observing).subscribe(lambda response: states.append(response.text()))
+        self.successResultOf(agent.put("coap://test/rooms/hall/lamps/1", "on"))
+        agent.advance(1)
+        self.assertEqual(states, ["off", "on"])
+        rooms = self.successResultOf(agent.get("coap://test/rooms"))
+        self.assertEqual(rooms.json(), {"hall": 2})
+        for path, code in (("hall/lamps/2", 404), ("attic/lamps/0", 404), ("hall/lamps/1", 400)):
+            response = self.successResultOf(
+                agent.put(f"coap://test/rooms/{path}", "on" if code == 404 else "?")
+            )
+            self.assertEqual(response.code, Code(code))
 
 
 class HelloTests(SynchronousTestCase):

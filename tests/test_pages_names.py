@@ -39,3 +39,43 @@ class OptionsTests(PageCase):
         self.registrations[0].unregister()
         self.assertFalse(hasattr(Options, "readingUnit"))
         self.assertCode("4.02", "GET", "converted", options=Options.fromPairs([(65001, b"K")]))
+
+
+class RouterTests(PageCase):
+    """The page on routers."""
+
+    page = "docs/router.rst"
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.serve(self.space["site"])
+
+    def test_sensors(self) -> None:
+        """Functions for the methods of a path, and an error that is mapped."""
+        states: list[str] = []
+        observing = self.agent.observe("coap://test/sensors/hall")
+        self.agent.flush()
+        self.successResultOf(observing).subscribe(lambda response: states.append(response.text()))
+        self.assertCode("2.04", "PUT", "sensors/hall", "22")
+        self.network.advance(1)
+        self.assertCode("2.02", "DELETE", "sensors/hall")
+        self.network.advance(1)
+        self.assertEqual(states[:2], ["21.5", "22"])
+        self.assertIn("there is no 'hall'", self.assertCode("4.04", "GET", "sensors/hall").text())
+        self.assertEqual(self.assertCode("4.05", "POST", "sensors/attic").text(), "allowed: GET, PUT, DELETE")
+
+    def test_paths(self) -> None:
+        """Converters, a path, a mounted router, a prefix."""
+        self.assertEqual(self.assertCode("2.04", "PUT", "lamps/7/ff8000").text(), "lamp 7: 255 128 0")
+        self.assertCode("4.04", "PUT", "lamps/1/red")
+        self.assertEqual(self.assertCode("2.05", "GET", "lamps/manual/a/b").json(), "a/b")
+        self.assertEqual(self.assertCode("2.05", "GET", "rooms/hall").text(), "the room hall")
+        self.assertEqual(self.assertCode("2.04", "POST", "rooms/hall/door").text(), "hall is open")
+
+    def test_instances(self) -> None:
+        """Each instance counts for itself; both are listed."""
+        self.assertCode("2.04", "POST", "first/count")
+        self.assertEqual(self.assertCode("2.05", "GET", "first/count").text(), "1")
+        self.assertEqual(self.assertCode("2.05", "GET", "second/count").text(), "0")
+        core = self.assertCode("2.05", "GET", ".well-known/core").text()
+        self.assertEqual(core, '</first/count>;rt="counter";obs,</second/count>;rt="counter";obs')

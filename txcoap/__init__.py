@@ -17,6 +17,7 @@ from .parameters import Parameters
 from .protocol import CoAPProtocol
 from .request import NOT_DONE_YET, Request
 from .resource import Resource
+from .router import Router
 from .server import Site
 from .uri import URI
 
@@ -34,6 +35,7 @@ __all__ = [
     "Resource",
     "Response",
     "ResponseError",
+    "Router",
     "Site",
 ]
 

@@ -17,6 +17,7 @@ from .blockwise import RangedResponse
 from .codes import Code
 from .errors import RequestError
 from .message import Response
+from .options import NO_OPTIONS
 from .produced import ProducedBody
 from .sansio.events import Reception
 from .sansio.observations import Relation
@@ -136,6 +137,10 @@ class Request(AnsweredRequest):
             self._tell(self._relation, state, isLast=True)
             return
         self.respond(self.toResponse(b"".join(self._chunks or ())))
+
+    def discardAnswer(self) -> None:
+        """Forget the code and the options that were set for the answer, and what was written of it."""
+        self._code, self._options, self._chunks = None, NO_OPTIONS, None
 
     # State by state
 

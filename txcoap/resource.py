@@ -120,11 +120,11 @@ class Resource:
                 attributes.setdefault("ct", contentFormat(self.contentFormat))
             yield Link.of(path or "/", **attributes)
         for segment, child in self.children.items():
-            yield from child.getLinks(f"{path}/{quote(segment, safe=_SEGMENT_SAFE)}")
+            yield from child.getLinks(f"{path}/{quote(segment, safe=SEGMENT_SAFE)}")
 
 
-# What RFC 3986 3.3 lets stand in a path segment, beside what quote lets stand anyway.
-_SEGMENT_SAFE = "!$&'()*+,;=:@"
+SEGMENT_SAFE = "!$&'()*+,;=:@"
+"""What RFC 3986 3.3 lets stand in a path segment, beside what C{quote} lets stand anyway."""
 
 
 class NoResource(Resource):

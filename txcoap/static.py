@@ -34,7 +34,7 @@ from .formats import CBOR, FORMATS, JSON, LINK_FORMAT, OCTET_STREAM, TEXT, conte
 from .linkformat import Link, filterLinks, write
 from .message import Response
 from .options import Options
-from .resource import NoResource, Resource
+from .resource import SEGMENT_SAFE, NoResource, Resource
 
 __all__ = ["CONTENT_FORMATS", "File", "refuse"]
 
@@ -42,9 +42,6 @@ MAX_ENTRIES = 10_000
 """So many entries of a directory are listed."""
 
 _FULL = 60
-
-# What RFC 3986 3.3 lets stand in a path segment, beside what quote lets stand anyway.
-_SEGMENT_SAFE = "!$&'()*+,;=:@"
 
 _ANSWERS: Mapping[int, type[ResponseError]] = {
     errno.ENOENT: NotFound,
@@ -195,12 +192,12 @@ class File(Resource):
     def _list(self, request: Any, opened: Opened, segments: Sequence[str]) -> Response:
         request.negotiate(LINK_FORMAT)
         way = request.prepath if segments is self._segments else request.prepath[:-1]
-        base = "".join(f"/{quote(each, safe=_SEGMENT_SAFE)}" for each in way)
+        base = "".join(f"/{quote(each, safe=SEGMENT_SAFE)}" for each in way)
         links = []
         for name, found in opened.entries(MAX_ENTRIES):
             status = self._statusOf((*segments, name)) if found is None else found
             if status is not None:
-                links.append(self._linkTo(f"{base}/{quote(name, safe=_SEGMENT_SAFE)}", name, status))
+                links.append(self._linkTo(f"{base}/{quote(name, safe=SEGMENT_SAFE)}", name, status))
         body = write(filterLinks(links, request.query)).encode("utf-8")
         return Response(Code.CONTENT, body, contentFormat=LINK_FORMAT, maxAge=self._maxAge)
 
@@ -224,7 +221,7 @@ class File(Resource):
         if self.isVisible and status is not None and (self._lists or not stat.S_ISDIR(status.st_mode)):
             yield self._linkTo(path or "/", self._tree.path, status, **self.attributes)
         for segment, child in self.children.items():
-            yield from child.getLinks(f"{path}/{quote(segment, safe=_SEGMENT_SAFE)}")
+            yield from child.getLinks(f"{path}/{quote(segment, safe=SEGMENT_SAFE)}")
 
 
 @lru_cache(256)

@@ -1,0 +1,571 @@
+"""
+Tests for L{txcoap.router}: functions with the paths that they answer.
+"""
+
+from __future__ import annotations
+
+import gc
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
+from twisted.internet.protocol import Protocol
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+from zope.interface.verify import verifyObject
+
+from txcoap import Agent, Code, Resource, Response, Site
+from txcoap.endpoints import serverFromString
+from txcoap.errors import BadRequest, Conflict, MethodNotAllowed, NotFound
+from txcoap.interfaces import IResource
+from txcoap.linkformat import parse
+from txcoap.request import NOT_DONE_YET
+from txcoap.router import Router
+from txcoap.service import makeRoot
+from txcoap.testing import StubAgent
+
+
+class RouterCase(SynchronousTestCase):
+    """A router, and an agent that asks it."""
+
+    def setUp(self) -> None:
+        self.app = Router()
+        self.agent = StubAgent(self.app)
+
+    def ask(self, path: str, method: str = "GET", payload: Any = b"", **how: Any) -> Any:
+        """The response to a request."""
+        return self.successResultOf(self.agent.request(method, f"coap://test{path}", payload, **how))
+
+    def assertAnswers(self, path: str, expected: str, method: str = "GET", **how: Any) -> None:
+        """A request is answered with this text."""
+        response = self.ask(path, method, **how)
+        self.assertEqual((response.code.isSuccess, response.text()), (True, expected))
+
+
+class RouteTests(RouterCase):
+    """A request reaches the function for its path and method."""
+
+    def test_parameters(self) -> None:
+        """Functions get the parameters of their path by name, converted."""
+
+        @self.app.route("/")
+        def root(request: Any) -> str:
+            return "root"
+
+        @self.app.route("/sensors/<name>")
+        def sensor(request: Any, name: str) -> str:
+            return f"sensor {name}"
+
+        @self.app.route("/sensors/<int:number>/at/<float:place>")
+        def place(request: Any, *, place: float, number: int) -> str:
+            return f"{number!r} {place!r}"
+
+        @self.app.route("/files/<path:rest>")
+        def files(request: Any, **parameters: str) -> str:
+            return f"{parameters} {request.prepath} {request.postpath}"
+
+        self.assertAnswers("", "root")
+        self.assertAnswers("/sensors/a%2Fb%20c", "sensor a/b c")
+        self.assertAnswers("/sensors/5", "sensor 5")
+        self.assertAnswers("/sensors/5/at/2", "5 2.0")
+        self.assertAnswers("/files/a/b", "{'rest': 'a/b'} ['files', 'a', 'b'] []")
+        self.assertEqual(sensor(None, "x"), "sensor x")
+
+    def test_unmatched(self) -> None:
+        """What has no route is 4.04, also the router's own path."""
+        self.app.route("/a/<int:n>")(lambda request, n: "a")
+        for path in ("", "/a", "/a/x", "/a/1/", "/b"):
+            self.assertEqual(self.ask(path).code, Code.NOT_FOUND, path)
+        self.assertEqual(self.ask("/b", "PUT", b"x").code, Code.NOT_FOUND)
+
+    def test_methods(self) -> None:
+        """A path has a function for each method; others are 4.05, which lists those that there are."""
+
+        @self.app.route("/a/<x>", methods=["PUT", "post"])
+        @self.app.route("/b", methods=[Code.FETCH])
+        def change(request: Any, x: str = "") -> str:
+            return f"{request.method} {x}"
+
+        @self.app.route("/a/<y>")
+        def show(request: Any, y: str) -> str:
+            return f"show {y}"
+
+        self.assertAnswers("/a/1", "PUT 1", "PUT")
+        self.assertAnswers("/a/1", "POST 1", "POST", payload=b"x" * 3000)
+        self.assertAnswers("/a/1", "show 1")
+        self.assertAnswers("/b", "FETCH ", "FETCH")
+        for method in ("DELETE", "iPATCH"):
+            response = self.ask("/a/1", method)
+            self.assertEqual(
+                (response.code, response.text()), (Code.METHOD_NOT_ALLOWED, "allowed: GET, POST, PUT")
+            )
+        self.assertEqual(self.ask("/b", "PUT", b"x").code, Code.METHOD_NOT_ALLOWED)
+
+    def test_results(self) -> None:
+        """Functions return what render methods return."""
+        later: Deferred[str] = Deferred()
+
+        async def slow(request: Any) -> Response:
+            return Response(Code.CONTENT, (await later).encode(), maxAge=7)
+
+        def written(request: Any) -> int:
+            request.write(b"written")
+            request.finish()
+            return NOT_DONE_YET
+
+        self.app.route("/bytes", contentFormat="application/json")(lambda request: b"{}")
+        self.app.route("/deferred")(lambda request: succeed("later"))
+        self.app.route("/none", methods=["DELETE"])(lambda request: None)
+        self.app.route("/slow")(slow)
+        self.app.route("/written")(written)
+        self.assertEqual(self.ask("/bytes").contentFormat, 50)
+        self.assertAnswers("/deferred", "later")
+        self.assertEqual(self.ask("/none", "DELETE").code, Code.DELETED)
+        self.assertAnswers("/written", "written")
+        asking = self.agent.get("coap://test/slow")
+        self.agent.advance(1)
+        self.assertNoResult(asking)
+        later.callback("slow")
+        self.agent.advance(1)
+        self.assertEqual(self.successResultOf(asking).maxAge, 7)
+
+    def test_ownFormat(self) -> None:
+        """The content format of the function for the router's own path counts as well."""
+        self.app.route("/", contentFormat=60)(lambda request: b"\x00")
+        self.assertEqual(self.ask("").contentFormat, 60)
+
+    def test_bodies(self) -> None:
+        """A route may limit the body, or take it as it comes."""
+        taken: list[bytes] = []
+
+        class Sink(Protocol):
+            def dataReceived(self, data: bytes) -> None:
+                taken.append(data)
+
+        def opened(request: Any, name: str) -> Sink:
+            taken.append(name.encode())
+            return Sink()
+
+        self.app.route("/small", methods=["PUT"], maximumBody=10)(lambda request: None)
+        self.app.route("/big/<name>", methods=["PUT"], openBody=opened)(lambda request, name: name)
+        self.assertEqual(self.ask("/small", "PUT", b"x" * 11).code, Code.REQUEST_ENTITY_TOO_LARGE)
+        self.assertEqual(self.ask("/small", "PUT", b"x" * 10).code, Code.CHANGED)
+        self.assertAnswers("/big/one", "one", "PUT", payload=b"y" * 3000)
+        self.assertEqual((taken[0], b"".join(taken[1:])), (b"one", b"y" * 3000))
+
+    def test_converter(self) -> None:
+        """A router may have converters of its own."""
+
+        def colour(text: str) -> str:
+            return {"r": "red", "g": "green"}.get(text) or str(int(text, 16))
+
+        self.app = Router(converters={"colour": colour})
+        self.agent = StubAgent(self.app)
+        self.app.route("/<colour:c>")(lambda request, c: c)
+        self.assertAnswers("/r", "red")
+        self.assertAnswers("/ff", "255")
+        self.assertEqual(self.ask("/x").code, Code.NOT_FOUND)
+
+
+class DecorationTests(RouterCase):
+    """What cannot work is found when it is decorated."""
+
+    def test_wrong(self) -> None:
+        """Bad patterns, methods and combinations are C{ValueError}s that say why; nothing is routed then."""
+
+        def f(request: Any, name: str) -> None:
+            """Never called."""
+
+        for path, how, complaint in (
+            ("a", {}, "begins with a slash"),
+            ("/<hex:name>", {}, "no converter"),
+            ("/<name>", {"methods": []}, "which methods"),
+            ("/<name>", {"methods": "GET"}, r"as in \['GET'\]"),
+            ("/<name>", {"methods": ["HEAD"]}, "HEAD"),
+            ("/<name>", {"methods": ["4.04"]}, "is no method"),
+            ("/<name>", {"contentFormat": "application/none"}, "no content format"),
+            ("/<name>", {"methods": ["PUT"], "observable": True}, "takes GET or FETCH"),
+            ("/<other>", {}, "f takes no 'other', which /<other> gives it"),
+            ("/<request>", {}, "f takes no 'request'"),
+            ("/<name>", {"openBody": lambda request: None}, "takes no 'name'"),
+            ("/", {"openBody": lambda request: None}, "a router's own path"),
+            ("/", {"maximumBody": 5}, "a router's own path"),
+        ):
+            with self.assertRaisesRegex(ValueError, complaint):
+                self.app.route(path, **how)(f)
+        self.assertEqual(repr(self.app), "<Router >")
+
+    def test_twice(self) -> None:
+        """One method at one path, however its parameters are called, has one function."""
+
+        def f(request: Any, **names: str) -> None:
+            """Never called."""
+
+        self.app.route("/a/<name>", methods=["GET", "PUT"])(f)
+        with self.assertRaisesRegex(ValueError, "PUT /a/<other> is routed already, as /a/<name>"):
+            self.app.route("/a/<other>", methods=["PUT"])(f)
+        self.app.route("/a/<int:other>", methods=["PUT"])(f)
+        self.app.route("/a/<path:other>", methods=["PUT"])(f)
+        with self.assertRaisesRegex(ValueError, "GET /b is routed already"):
+            self.app.route("/b", methods=["GET", "GET"])(f)
+            self.app.route("/b")(f)
+
+
+class PlacingTests(RouterCase):
+    """Routers are resources, in trees and below each other."""
+
+    def test_resource(self) -> None:
+        """A router is a resource: for a site, for C{twistd coap}, and as C{app.resource()}."""
+        verifyObject(IResource, self.app)
+        self.assertIs(self.app.resource(), self.app)
+        self.assertIs(makeRoot(self.app, None), self.app)
+
+    def test_mounted(self) -> None:
+        """In a tree its paths go on from where it was put."""
+        inner = Router()
+        inner.route("/")(lambda request: "inner")
+        inner.route("/<x>/y")(lambda request, x: f"{x} {request.prepath}")
+        root = Resource()
+        root.putChild("in", inner.resource())
+        self.agent = StubAgent(root)
+        self.assertAnswers("/in", "inner")
+        self.assertAnswers("/in/1/y", "1 ['in', '1', 'y']")
+        self.assertEqual(self.ask("/in/1").code, Code.NOT_FOUND)
+        self.assertEqual(self.ask("/in/").code, Code.NOT_FOUND)
+
+    def test_subroute(self) -> None:
+        """Routes below a prefix, whose parameters go to all functions; prefixes nest."""
+        with self.app.subroute("/rooms/<room>") as rooms:
+
+            @rooms.route("/")
+            def room(request: Any, room: str) -> str:
+                return room
+
+            with rooms.subroute("/lamps/") as lamps:
+
+                @lamps.route("/<int:number>")
+                def lamp(request: Any, room: str, number: int) -> str:
+                    return f"{room} {number}"
+
+        self.assertAnswers("/rooms/hall", "hall")
+        self.assertAnswers("/rooms/hall/lamps/3", "hall 3")
+        self.assertEqual(self.ask("/rooms/hall/").code, Code.NOT_FOUND)
+        self.assertRaises(ValueError, self.app.subroute, "rooms")
+        self.assertRaises(ValueError, rooms.route, "x")
+
+    def test_mount(self) -> None:
+        """Any resource can be mounted, with all below it; routes go before it, the longest mount first."""
+
+        class Leaf(Resource):
+            isLeaf = True
+
+            def render_GET(self, request: Any) -> str:
+                return f"{request.prepath} {request.postpath}"
+
+        other = Router()
+        other.route("/<x>")(lambda request, x: f"other {x}")
+        self.app.mount("/files", Leaf())
+        self.app.mount("/files/deep/er", other)
+        self.app.subroute("/sub").mount("/tree", Leaf())
+        self.app.route("/files/own")(lambda request: "own")
+        self.assertAnswers("/files", "['files'] []")
+        self.assertAnswers("/files/a/b", "['files'] ['a', 'b']")
+        self.assertAnswers("/files/own", "own")
+        self.assertAnswers("/files/deep/er/x", "other x")
+        self.assertAnswers("/sub/tree/x", "['sub', 'tree'] ['x']")
+        self.assertEqual(self.ask("/sub").code, Code.NOT_FOUND)
+        for path, resource, complaint in (
+            ("/<x>", other, "without parameters"),
+            ("/", other, "without parameters"),
+            ("/files", other, "a resource already"),
+            ("/new", object(), "is no resource"),
+        ):
+            with self.assertRaisesRegex(ValueError, complaint):
+                self.app.mount(path, resource)
+
+    def test_links(self) -> None:
+        """C{/.well-known/core} names the visible paths without parameters, and what is mounted (RFC 6690)."""
+        attributes = {"rt": "temperature", "if": "sensor"}
+        self.app.route("/")(lambda request: "")
+        self.app.route("/a b", attributes=attributes, contentFormat=60, observable=True)(lambda request: b"")
+        self.app.route("/a b", methods=["FETCH"], contentFormat="json")(lambda request: b"")
+        self.app.route("/c/<x>")(lambda request, x: "")
+        self.app.route("/hidden", isVisible=False)(lambda request: "")
+        inner = Router()
+        inner.route("/d")(lambda request: "")
+        self.app.mount("/in", inner)
+        links = parse(self.ask("/.well-known/core").text())
+        self.assertEqual([link.target for link in links], ["/", "/a%20b", "/in/d"])
+        self.assertEqual(
+            dict(links[1].attributes),
+            {"rt": "temperature", "if": "sensor", "ct": "60 50", "obs": None},
+        )
+
+    def test_ownCore(self) -> None:
+        """A router may answer C{/.well-known/core} itself."""
+        self.app.route("/.well-known/core")(lambda request: "mine")
+        self.assertAnswers("/.well-known/core", "mine")
+
+
+class Building:
+    """Its methods are routed."""
+
+    app = Router()
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @app.route("/rooms/<room>", methods=["GET", "PUT"], observable=True)
+    def room(self, request: Any, room: str) -> str:
+        if room == "none":
+            raise KeyError(room)
+        return f"{self.name} {room}"
+
+    @app.handleErrors(KeyError)
+    def lacking(self, request: Any, failure: Failure) -> Response:
+        return Response(Code.NOT_FOUND, f"{self.name} lacks {failure.value}".encode())
+
+
+class Annex(Building):
+    """It has the routes of its base."""
+
+
+class BoundTests(RouterCase):
+    """A router as an attribute of a class."""
+
+    def test_instances(self) -> None:
+        """The methods of each instance answer, also those of a subclass's, and its errors."""
+        for building in (Building("hall"), Building("shed"), Annex("annex")):
+            self.assertIs(building.app, building.app)
+            self.agent = StubAgent(building.app.resource())
+            self.assertAnswers("/rooms/1", f"{building.name} 1")
+            self.assertEqual(self.ask("/rooms/none").text(), f"{building.name} lacks 'none'")
+
+    def test_class(self) -> None:
+        """Asked of the class there is nobody to answer."""
+        self.assertRaisesRegex(RuntimeError, "ask an instance for its app", Building.app.resource)
+
+    def test_assigned(self) -> None:
+        """A router may be put into a class afterwards."""
+
+        class Late:
+            def answer(self, request: Any) -> str:
+                return type(self).__name__
+
+        router = Router()
+        router.route("/")(Late.answer)
+        Late.router = router  # type: ignore[attr-defined]
+        late: Any = Late()
+        self.agent = StubAgent(late.router)
+        self.assertAnswers("", "Late")
+        self.assertIs(late.router, late.router)
+
+
+class ErrorTests(RouterCase):
+    """Errors are mapped by functions."""
+
+    def setUp(self) -> None:
+        super().setUp()
+
+        async def later(request: Any) -> None:
+            raise KeyError("later")
+
+        async def asynchronous(request: Any, failure: Failure) -> str:
+            request.setResponseCode(Code.CONFLICT)
+            return f"no {failure.value}"
+
+        def unexpected(request: Any, failure: Failure) -> str:
+            return "unexpected"
+
+        def lost(request: Any, failure: Failure) -> str:
+            return f"lost: {request.path}"
+
+        def dated(request: Any) -> None:
+            request.setETag(b"1")
+            request.setOption(contentFormat=60)
+            raise LookupError("x")
+
+        def refuse(request: Any, failure: Failure) -> None:
+            raise BadRequest("refused")
+
+        route = self.app.route
+        route("/key")(lambda request: dict[str, str]()["key"])
+        route("/later")(later)
+        route("/failed")(lambda request: fail(KeyError("failed")))
+        route("/index")(lambda request: list[str]()[0])
+        route("/division")(lambda request: 1 // 0)
+        route("/value")(lambda request: int("x"))
+        route("/conflict")(lambda request: fail(Conflict("mine")))
+        route("/dated")(dated)
+        self.app.handleErrors(KeyError)(asynchronous)
+        self.app.handleErrors(LookupError, ArithmeticError)(unexpected)
+        self.app.handleErrors(ValueError)(refuse)
+        self.app.handleErrors(NotFound, MethodNotAllowed)(lost)
+
+    def assertError(self, path: str, code: Code, text: str, **how: Any) -> Any:
+        """A request has this code, and this text."""
+        response = self.ask(path, **how)
+        self.assertEqual((response.code, response.text()), (code, text))
+        return response
+
+    def test_nearest(self) -> None:
+        """The function for the nearest class answers, wherever the failure came from."""
+        self.assertError("/key", Code.CONFLICT, "no 'key'")
+        self.assertError("/later", Code.CONFLICT, "no 'later'")
+        self.assertError("/failed", Code.CONFLICT, "no 'failed'")
+
+    def test_code(self) -> None:
+        """The code is 5.00 unless it is said, and nothing is left of the answer that was begun."""
+        self.assertError("/index", Code.INTERNAL_SERVER_ERROR, "unexpected")
+        self.assertError("/division", Code.INTERNAL_SERVER_ERROR, "unexpected")
+        response = self.assertError("/dated", Code.INTERNAL_SERVER_ERROR, "unexpected")
+        self.assertEqual((response.contentFormat, response.etag), (0, None))
+
+    def test_raised(self) -> None:
+        """What the function raises is answered as ever; so is what has no function."""
+        self.assertError("/value", Code.BAD_REQUEST, "refused")
+        self.assertError("/conflict", Code.CONFLICT, "mine")
+
+    def test_unmatched(self) -> None:
+        """Paths and methods that have no route are errors like others."""
+        self.assertError("/nothing", Code.NOT_FOUND, "lost: /nothing")
+        self.assertError("", Code.NOT_FOUND, "lost: /")
+        self.assertError("/key", Code.METHOD_NOT_ALLOWED, "lost: /key", method="DELETE")
+        self.assertEqual(self.ask("/.well-known/core").code, Code.CONTENT)
+
+    def test_unknown(self) -> None:
+        """An error that nobody maps is a bare 5.00, and logged."""
+        self.app.route("/unknown")(lambda request: None.x)  # type: ignore[attr-defined]
+        self.assertError("/unknown", Code.INTERNAL_SERVER_ERROR, "")
+        self.assertEqual(len(self.flushLoggedErrors(AttributeError)), 1)
+
+    def test_cancelled(self) -> None:
+        """Where nobody waits any more, nobody is asked."""
+        seen: list[Failure] = []
+        self.app.handleErrors(CancelledError)(lambda request, failure: seen.append(failure))
+        self.app.route("/never")(lambda request: Deferred())
+        asking = self.agent.get("coap://test/never", timeout=500)
+        self.agent.advance(300)
+        asking.addErrback(lambda _: None)
+        asking.cancel()
+        self.assertEqual(seen, [])
+
+    def test_wrong(self) -> None:
+        """What is no class of exceptions, or has a function, is refused."""
+        for errors, complaint in (
+            ((), "which"),
+            ((5,), "no class"),
+            ((str,), "no class"),
+            ((KeyError,), "already"),
+        ):
+            with self.assertRaisesRegex(ValueError, complaint):
+                self.app.handleErrors(*errors)
+
+
+class ObservingTests(RouterCase):
+    """Paths are observed."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.state: dict[str, str] = {"1": "off", "2": "off"}
+
+        @self.app.route("/lamps/<int:number>", observable=True, maxAge=30)
+        def lamp(request: Any, number: int) -> str:
+            return self.state.get(str(number), "none")
+
+        self.app.route("/all", observable=True)(lambda request: str(self.state))
+        self.app.route("/", observable=True)(lambda request: str(len(self.state)))
+        self.app.route("/plain")(lambda request: "plain")
+
+    def observe(self, path: str) -> list[str]:
+        """The states that an observer of a path is told."""
+        states: list[str] = []
+        observing = self.agent.observe(f"coap://test{path}")
+        self.agent.flush()
+        self.observation = self.successResultOf(observing)
+        self.observation.subscribe(lambda response: states.append(response.text()))
+        return states
+
+    def test_notify(self) -> None:
+        """The observers of one path are told, by its text or segments; not those of another."""
+        one, two, every, own = map(self.observe, ("/lamps/1", "/lamps/2", "/all", ""))
+        self.state["1"] = "on"
+        self.app.notify("/lamps/1")
+        self.agent.advance(1)
+        self.assertEqual((one, two), (["off", "on"], ["off"]))
+        self.app.notify(("all",))
+        self.app.notify("/")
+        self.agent.advance(1)
+        self.assertEqual(every[1:], ["{'1': 'on', '2': 'off'}"])
+        self.assertEqual(own, ["2", "2"])
+
+    def test_sameValue(self) -> None:
+        """Paths that give the same values are the same."""
+        states = self.observe("/lamps/01")
+        self.app.notify("/lamps/1")
+        self.agent.advance(1)
+        self.assertEqual(states, ["off", "off"])
+
+    def test_dismiss(self) -> None:
+        """The observers of a path are told that it is gone."""
+        self.observe("/lamps/1")
+        self.app.dismiss("/lamps/1")
+        self.agent.advance(1)
+        self.assertIn("4.04", str(self.observation.reason))
+
+    def test_nobody(self) -> None:
+        """Where nobody observes nothing happens; what cannot be observed is a C{ValueError}."""
+        self.app.notify("/lamps/2")
+        for path in ("/plain", "/lamps/x", "/nothing"):
+            self.assertRaisesRegex(ValueError, "can be observed", self.app.notify, path)
+
+    def test_notObservable(self) -> None:
+        """What is not observable is answered, and nobody observes."""
+        self.assertEqual(self.observe("/plain"), ["plain"])
+        self.assertFalse(self.observation.isEstablished)
+
+    def test_forgotten(self) -> None:
+        """Nothing is kept of a path once its observers are gone, and no cycle waits for the collector."""
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        lasting = self.app._lasting
+        self.observe("/lamps/1")
+        self.assertEqual(len(lasting), 1)
+        self.observation.cancel()
+        self.agent.advance(1)
+        self.assertEqual(len(lasting), 0)
+        for number in range(10):
+            self.ask(f"/lamps/{number}")
+        self.assertEqual(len(lasting), 0)
+
+    def test_bound(self) -> None:
+        """The observers of one instance are its own."""
+        hall, shed = Building("hall"), Building("shed")
+        self.agent = StubAgent(hall.app)
+        states = self.observe("/rooms/1")
+        shed.app.notify("/rooms/1")
+        hall.name = "new hall"
+        hall.app.notify("/rooms/1")
+        self.agent.advance(1)
+        self.assertEqual(states, ["hall 1", "new hall 1"])
+
+
+class SocketTests(TestCase):
+    """Over real sockets."""
+
+    async def test_served(self) -> None:
+        """A site of a router answers and notifies over loopback."""
+        building = Building("hall")
+        port: Any = await serverFromString(reactor, "udp:0:interface=127.0.0.1").listen(Site(building.app))
+        self.addCleanup(port.stopListening)
+        agent = Agent(reactor)
+        self.addCleanup(agent.close)
+        base = f"coap://127.0.0.1:{port.getHost().port}"
+        response = await agent.put(f"{base}/rooms/a%20b", b"x" * 5000)
+        self.assertEqual((response.code, response.text()), (Code.CHANGED, "hall a b"))
+        async with await agent.observe(f"{base}/rooms/1") as observation:
+            self.assertEqual((await observation.__anext__()).text(), "hall 1")
+            building.name = "shed"
+            building.app.notify("/rooms/1")
+            self.assertEqual((await observation.__anext__()).text(), "shed 1")
