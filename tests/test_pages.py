@@ -14,7 +14,7 @@ from twisted.application.service import IServiceCollection
 from twisted.internet.defer import Deferred, succeed
 
 from tests.pages import ROOT, PageCase, runPage
-from txcoap import Agent, Code, Options, Parameters, Resource, Site
+from txcoap import Agent, Code, Options, Parameters, Resource, Site, ask
 from txcoap.errors import NoResponse
 from txcoap.prometheus import metricsText
 
@@ -166,6 +166,29 @@ class ClientTests(PageCase):
         self.assertEqual(self.runMain(self.mains[0]), "2.05 Content off\n")
         self.assertEqual(light.state, b"on")
 
+    def test_withoutAgent(self) -> None:
+        """The functions that need none."""
+        light = runPage(ROOT / "docs/server.rst")["Light"]()
+        before = ask.setDefaultAgent(self.server(light=light))
+        self.addCleanup(ask.setDefaultAgent, before)
+        self.ask(self.space["switch"]("coap://localhost/light"))
+        self.assertEqual(light.state, b"on")
+        self.space["useOneOfMyOwn"](self.network.reactor)
+        self.assertIsInstance(ask.getDefaultAgent(self.network.reactor), Agent)
+
+    def test_report(self) -> None:
+        """What is under way is done before the agent closes."""
+        seen: list[bytes] = []
+
+        class Log(Resource):
+            def render_POST(self, request: Any) -> None:
+                seen.append(request.payload)
+
+        agent = self.server(log=Log())
+        self.space["Agent"] = lambda reactor, **how: agent
+        self.ask(self.space["report"](None, "coap://lamp.example/log", [b"1", b"2"]))
+        self.assertEqual(seen, [b"1", b"2"])
+
     def test_ask(self) -> None:
         """Many arguments."""
         seen = []
@@ -179,7 +202,7 @@ class ClientTests(PageCase):
                 request.setOption(locationPath=("log", "1"))
 
         agent = self.server(log=Log())
-        self.assertEqual(self.ask(self.space["ask"](agent)), ("/log/1", ["/log"]))
+        self.assertEqual(self.ask(self.space["logAndList"](agent)), ("/log/1", ["/log"]))
         self.assertEqual(seen, [({"level": 3}, ("source=hall",), 50)])
 
     def test_measure(self) -> None:
