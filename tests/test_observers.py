@@ -275,6 +275,16 @@ class HandlerTests(ServerTestCase):
         self.assertEqual((b"one", None), (answer.payload, answer.options.observe))
         self.assertEqual([None], self.open.ends)
 
+    def test_reset(self) -> None:
+        """A request that was answered by a notification cannot be rejected any more; the relation goes on."""
+        self.watcher.ask("open", 0)
+        (request,) = self.open.requests
+        request.notify(b"one")
+        self.assertRaises(RuntimeError, request.reset)
+        request.notify(b"two")
+        self.network.flush()
+        self.assertEqual([b"one", b"two"], [each.payload for each in self.watcher.news()])
+
     def test_leaves(self) -> None:
         """C{notifyFinish} fires when the observer leaves: by Observe=1, Reset, or silence."""
 
