@@ -225,7 +225,8 @@ class AskedTests(SynchronousTestCase):
 
     def test_bounded(self) -> None:
         """Those that wait for their leisure count among what is to be answered; one more is ignored."""
-        machine = self.machine = Machine(limits=DEFAULT_LIMITS.evolve(pendingRequests=2))
+        limits = DEFAULT_LIMITS.evolve(pendingRequests=2)
+        machine = self.machine = Machine(limits=limits, hostOf=lambda peer: None)
         for number in range(2):
             request = self.get(number)
             assert request is not None

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from twisted.internet.interfaces import IAddress
 
 from .addresses import addressOf, describeAddress
-from .errors import PreconditionFailed, UnreadableBody, UnsupportedContentFormat
+from .errors import PreconditionFailed, Unauthorized, UnreadableBody, UnsupportedContentFormat
 from .formats import contentFormat, formatName
 from .message import Message
 from .options import Options
@@ -180,6 +180,19 @@ class AskedRequest(Message):
             raise PreconditionFailed("If-Match does not hold")
         if self.options.ifNoneMatch and etag is not None:
             raise PreconditionFailed("If-None-Match does not hold: it exists")
+
+    def requireFresh(self, seconds: float = 60.0) -> None:
+        """
+        See that the request was made just now, and by the address that it bears: for what must not happen
+        late, such as opening a lock (RFC 9175 2). It has to carry an Echo that this server gave to that
+        address; a client that knows Echo gets one by the error, and asks again by itself.
+
+        @param seconds: How old the request may be.
+        @raise Unauthorized: if it could be older: a 4.01 with a new Echo.
+        """
+        age = self.protocol.freshness(self.exchange)
+        if age is None or age > seconds:
+            raise Unauthorized(echo=self.protocol.newEcho(self.exchange.peer))
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.reference} from {describeAddress(self.getClientAddress())}>"

@@ -29,6 +29,7 @@ from .sansio.counters import Counters
 from .sansio.deadlines import NEVER
 from .sansio.events import Event, IncomingRequest
 from .sansio.exchanges import Exchanges
+from .sansio.guarding import GuardedExchanges
 from .sansio.health import Health
 from .sansio.shares import HostOf
 from .sansio.transfers import Transfers
@@ -68,6 +69,7 @@ class Driver(DatagramProtocol):
         trace: Trace | None,
         hostOf: HostOf,
         clientOf: ClientOf | None,
+        amplification: float | None,
     ) -> None:
         self.site = site
         self.reactor = reactor
@@ -78,8 +80,11 @@ class Driver(DatagramProtocol):
         self._host: IAddress | None = None
         self.chance: Chance = chance or SystemRandom()
         self._parameters = parameters
+        kind: Callable[..., Exchanges] = Exchanges
+        if amplification is not None:
+            kind = partial(GuardedExchanges, amplification)
         self._makeExchanges = partial(
-            Exchanges,
+            kind,
             self.chance,
             limits=limits,
             epoch=reactor.seconds() - self.now(),
@@ -123,6 +128,15 @@ class Driver(DatagramProtocol):
     def freeToken(self, peer: Hashable) -> bytes:
         """A token that no open request to a peer has."""
         return self._exchanges.freeToken(peer)
+
+    def newEcho(self, peer: Hashable) -> bytes:
+        """An Echo for a peer to return (RFC 9175 2)."""
+        self.counters.echoesDemanded += 1
+        return self._exchanges.newEcho(peer, self.now())
+
+    def freshness(self, exchange: IncomingRequest) -> float | None:
+        """How many seconds old a request is at most, by the Echo of ours that it returns; None without."""
+        return self._exchanges.freshness(exchange, self.now())
 
     def sizes(self) -> dict[str, int]:
         """How much is in each table."""

@@ -37,6 +37,10 @@ class Limits:
     @ivar downloadBytes: Bytes that all of them may take together; likewise.
     @ivar observers: Observers of all resources. One more is answered like a request that does not observe.
     @ivar groupResponses: Responses to one request of ours to a group. One more is ignored.
+    @ivar echoes: Peers whose newest Echo is kept, for our next request to them. For one more the oldest goes;
+        that peer asks for another if it needs one.
+    @ivar provenAddresses: Addresses that have returned an Echo, where answers to others are limited. For one
+        more the oldest goes; it has to return another.
     """
 
     rememberedBytes: int = 64 * 2**20
@@ -51,6 +55,8 @@ class Limits:
     downloadBytes: int = 64 * 2**20
     observers: int = 50_000
     groupResponses: int = 1_000
+    echoes: int = 10_000
+    provenAddresses: int = 50_000
 
     def __post_init__(self) -> None:
         for field in fields(self):

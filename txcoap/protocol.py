@@ -85,6 +85,8 @@ class CoAPProtocol(Driver):
     @param hostOf: Whose share of a limit a peer uses, by its address; None for a peer that may take what
         it likes. By default the address without the port, of IPv6 its first 64 bits.
     @param clientOf: By which name a client is known, see L{Site<txcoap.server.Site>}.
+    @param amplification: How many times the bytes of its request an address is sent that has not proven
+        that it is its own (RFC 9175 2.4); None for no limit.
     """
 
     def __init__(
@@ -98,10 +100,11 @@ class CoAPProtocol(Driver):
         trace: Trace | None = None,
         hostOf: HostOf = hostOf,
         clientOf: ClientOf | None = None,
+        amplification: float | None = None,
     ) -> None:
         if reactor is None:
             from twisted.internet import reactor
-        super().__init__(site, reactor, parameters, limits, chance, trace, hostOf, clientOf)
+        super().__init__(site, reactor, parameters, limits, chance, trace, hostOf, clientOf, amplification)
         # Those of our requests and pings that are under way.
         self._asked: dict[OutgoingRequest, Deferred[Datagram | None]] = {}
         self._pings: dict[Transmission, Deferred[None]] = {}

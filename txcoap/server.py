@@ -75,6 +75,9 @@ class Site:
         address: behind a NAT ports change. Whoever knows a name can take its bearer's place in these.
     @param answersNonConfirmable: Whether non-confirmable requests are answered; or a function that tells it,
         called like C{clientOf}. One that is not answered is carried out all the same.
+    @param amplification: Likewise: how many times the bytes of its request an address is sent that has not
+        proven that it is its own (RFC 9175 2.4), 3 say; None, the default, for no limit, since many clients
+        know no Echo.
     @param blockSize: Bytes in the largest block of a body: 16 to 1024, a power of two.
     @param accessLog: Called with each L{Request} and its L{Response} once that is sent;
         L{logAccess} writes a line to Twisted's log.
@@ -93,9 +96,12 @@ class Site:
         hostOf: HostOf = hostOf,
         clientOf: ClientOf | None = None,
         answersNonConfirmable: bool | Answers = True,
+        amplification: float | None = None,
         blockSize: int = 1024,
         accessLog: Callable[[Request, Response], None] | None = None,
     ) -> None:
+        if amplification is not None and amplification < 1:
+            raise ValueError(f"amplification is at least 1, or None for no limit; got {amplification!r}")
         self.resource = root
         self.proxy = proxy
         self.parameters = parameters
@@ -104,6 +110,7 @@ class Site:
         self.clientOf = clientOf
         # None where all are answered, for that is looked at with each request.
         self._answers = None if answersNonConfirmable is True else answersNonConfirmable
+        self.amplification = amplification
         self.accessLog = accessLog
         self.blockwise = Blockwise(blockSize)
         self.protocols: list[CoAPProtocol] = []
@@ -125,6 +132,7 @@ class Site:
             "parameters": self.parameters,
             "limits": self.limits,
             "hostOf": self.hostOf,
+            "amplification": self.amplification,
             "clientOf": None if self.clientOf is None else self._safeClientOf,
         }
 

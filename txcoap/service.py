@@ -57,6 +57,7 @@ class CoAPService(Service):
     @param multicast: The groups to hear as well, as L{readGroups<txcoap.groups.readGroups>} reads them:
         C{"224.0.1.187"}, C{"ff02::fd%eth0"}, C{"all-coap-nodes"}; without an interface, by all of them.
     @param logAccess: Whether to log a line for each request.
+    @param amplification: As for L{Site}, of the site that is made for a root.
     @param metrics: The path of a L{HealthResource<txcoap.health.HealthResource>} to add to the tree.
     @param prometheus: Where to serve the same to Prometheus, by HTTP at any path: a stream endpoint of
         Twisted's, or its description, such as C{"tcp:9100:interface=127.0.0.1"}.
@@ -75,6 +76,7 @@ class CoAPService(Service):
         *,
         multicast: Sequence[str] = (),
         logAccess: bool = False,
+        amplification: float | None = None,
         metrics: str | None = None,
         prometheus: Any = None,
         proxy: Any = None,
@@ -89,6 +91,7 @@ class CoAPService(Service):
         ]
         self._groups = {text: readGroups(text) for text in multicast}
         self._logAccess = logAccess
+        self._amplification = amplification
         self._metrics = metrics
         isText = isinstance(prometheus, str)
         self._prometheus = streamServer(reactor, prometheus) if isText else prometheus
@@ -129,7 +132,7 @@ class CoAPService(Service):
             root = await maybeDeferred(makeRoot, site, self.reactor)
             if not IResource.providedBy(root):
                 raise TypeError(f"{root!r} is no resource; it came from {self._resources!r}")
-            site = Site(root, proxy=self._proxy)
+            site = Site(root, proxy=self._proxy, amplification=self._amplification)
             if self._logAccess:
                 site.accessLog = site.logAccess
         if self._metrics is not None and not self._hasMetrics:

@@ -29,6 +29,18 @@ from .writable import WritableFile
 DEFAULT_LISTEN = "udp:5683"
 
 
+def atLeastOne(text: str) -> float:
+    """
+    A number of 1 or more.
+
+    @raise ValueError: if it is none.
+    """
+    number = float(text)
+    if not 1 <= number < float("inf"):
+        raise ValueError(f"give a number of 1 or more, not {text}")
+    return number
+
+
 class Options(usage.Options):
     """The options of C{twistd coap}."""
 
@@ -52,6 +64,13 @@ class Options(usage.Options):
             "Transmission parameters: a preset (slow), changes (NSTART=4,ACK_TIMEOUT=5) or both.",
         ],
         ["maximum-body", None, None, "Bytes of the largest file that --writable takes (default: 64 MiB)."],
+        [
+            "amplification",
+            None,
+            None,
+            "Send an unproven address so many times the bytes of its request at most, say 3 (RFC 9175).",
+            atLeastOne,
+        ],
         ["metrics", None, None, "Show what is counted at this path, such as health; to everybody."],
         ["prometheus", None, None, "Show it to Prometheus, by HTTP, at tcp:9100:interface=127.0.0.1 or so."],
     ]
@@ -229,6 +248,7 @@ def makeService(config: Options) -> CoAPService:
         config["endpoints"],
         multicast=config["multicast"],
         logAccess=bool(config["access-log"]),
+        amplification=config["amplification"],
         metrics=config["metrics"],
         prometheus=config["prometheus"],
         proxy=config["forward"],

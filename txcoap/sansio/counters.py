@@ -89,6 +89,8 @@ class Counters:
     @ivar timeouts: Confirmable messages given up.
     @ivar refused: Requests answered 5.03 because a limit was reached.
     @ivar throttled: Requests answered 4.29 because their host held its share of a limit.
+    @ivar echoesDemanded: Requests answered 4.01 with Echo, since the answer would be too large for an address
+        that is not proven, or the request had to be fresh.
     @ivar evicted: Messages forgotten before their time, to make room for others.
     @ivar peersRefused: Times that there was no place for one more peer.
     @ivar bodiesRefused: Bodies answered 4.13.
@@ -115,6 +117,7 @@ class Counters:
     timeouts: int = 0
     refused: int = 0
     throttled: int = 0
+    echoesDemanded: int = 0
     evicted: int = 0
     peersRefused: int = 0
     bodiesRefused: int = 0

@@ -69,6 +69,7 @@ class IncomingRequest:
     @ivar payload: Its body.
     @ivar state: A L{Reception}.
     @ivar key: By which its repetitions are known; None if they need not be.
+    @ivar room: Bytes that the answer may have; None for as many as it has.
     """
 
     __slots__ = (
@@ -81,6 +82,7 @@ class IncomingRequest:
         "options",
         "payload",
         "peer",
+        "room",
         "state",
         "token",
     )
@@ -95,6 +97,7 @@ class IncomingRequest:
         self.options = datagram.options
         self.payload = datagram.payload
         self.key = key
+        self.room: int | None = None
         self.state = UNANSWERED
 
 
@@ -140,6 +143,8 @@ class OutgoingRequest:
     @ivar timeout: Seconds for all of it; None where it ends by its parameters.
     @ivar relaying: Whether the response goes on to someone else: options that are safe to forward may be in
         it unrecognized (RFC 7252 5.7.1).
+    @ivar echo: The Echo that it carries, unless that is the user's.
+    @ivar hasProven: Whether it was repeated with an Echo that the peer asked for.
     @ivar progress: A L{Progress}.
     @ivar began: When it was submitted.
     """
@@ -148,6 +153,8 @@ class OutgoingRequest:
         "began",
         "confirmable",
         "deadline",
+        "echo",
+        "hasProven",
         "lasting",
         "local",
         "parameters",
@@ -182,8 +189,16 @@ class OutgoingRequest:
         self.timeout: float | None = None
         self.lasting = False
         self.renewing = False
+        self.echo: bytes | None = None
+        self.hasProven = False
         self.began = 0.0
         self.relaying = False
+
+    def carry(self, echo: bytes) -> None:
+        """From now on it is sent with this Echo, which is not the user's."""
+        request = self.request
+        self.echo = echo
+        self.request = Request(request.code, request.payload, request.options.evolve(echo=echo))
 
 
 class GroupRequest(OutgoingRequest):

@@ -21,14 +21,23 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from ..codes import Code
-from ..errors import MalformedResponse, NoAcknowledgement, NoResponse, RequestError, ResetReceived, TokenInUse
+from ..errors import (
+    MalformedResponse,
+    MessageTooLarge,
+    NoAcknowledgement,
+    NoResponse,
+    RequestError,
+    ResetReceived,
+    TokenInUse,
+)
 from ..limits import DEFAULT_LIMITS, Limits
 from ..message import Request
 from ..options import NO_OPTIONS, Options, nameOf
 from ..parameters import DEFAULT_PARAMETERS, Parameters
 from .clients import ClientOf, NamingMessaging
 from .counters import Counters
-from .datagrams import ACK, MAX_TOKEN_LENGTH, NON
+from .datagrams import ACK, MAX_TOKEN_LENGTH, NON, Datagram
+from .echo import EchoKey, ForAWhile
 from .events import (
     Event,
     GroupRequest,
@@ -50,7 +59,7 @@ from .shares import HostOf, hostOf
 from .transfers import Transfers
 from .transmissions import Chance, Ended, Transmission
 
-__all__ = ["Exchanges"]
+__all__ = ["Exchanges", "wantsNothing"]
 
 # RFC 7252 5.3.1 asks for at least 32 random bits where an answer could be forged from afar.
 TOKEN_LENGTH = 4
@@ -105,6 +114,11 @@ class Exchanges:
         self.notifier = Notifier(self._transmissions, limits.observers, epoch)
         self._groups = Groups(self._messaging, limits)
         self._open: dict[tuple[Hashable, bytes], OutgoingRequest] = {}
+        self._echoKey: EchoKey | None = None
+        # The newest that each peer gave us.
+        self._echoes: ForAWhile[bytes] = ForAWhile(
+            limits.echoes, parameters.EXCHANGE_LIFETIME, self._transmissions.deadlines
+        )
         # The rest of the face is that of the layers below.
         self.datagramsToSend = self._transmissions.datagramsToSend
         self.next = self._messaging.next
@@ -125,6 +139,8 @@ class Exchanges:
             **self._messaging.sizes(),
             **self.transfers.sizes(),
             "observers": len(self.notifier),
+            "echoes": len(self._echoes),
+            "provenAddresses": 0,
         }
 
     def noteSizes(self) -> None:
@@ -230,6 +246,8 @@ class Exchanges:
             text = f"the response {datagram.code!s} needs {names}, not understood"
             return self._fail(exchange, MalformedResponse(text), now)
         self._messaging.accept(arrival, now)
+        if not datagram.options.isPlain and self._proveTo(exchange, datagram, now):
+            return None
         isNotification = exchange.lasting and datagram.code.isSuccess and datagram.options.observe is not None
         if (
             isNotification
@@ -287,6 +305,19 @@ class Exchanges:
                 return self._messaging.silence(request)
         return self._messaging.respond(request, code, options, payload, now, confirmable)
 
+    def newEcho(self, peer: Hashable, now: float) -> bytes:
+        """An Echo for a peer to return (RFC 9175 2)."""
+        if self._echoKey is None:
+            self._echoKey = EchoKey(self._chance.getrandbits(256).to_bytes(32, "big"))
+        return self._echoKey.make(peer, now)
+
+    def freshness(self, request: IncomingRequest, now: float) -> float | None:
+        """How many seconds old a request is at most, by the Echo of ours that it returns; None without."""
+        if self._echoKey is None or request.options.isPlain:
+            return None
+        echo = request.options.echo
+        return None if echo is None else self._echoKey.age(echo, request.peer, now)
+
     # What we ask
 
     def request(
@@ -327,6 +358,8 @@ class Exchanges:
         exchange.renewing = renewing
         exchange.began = now
         exchange.relaying = relaying
+        if self._echoes:
+            self._addEcho(exchange, now)
         self._transmissions.submit(exchange, now)
         self._open[peer, token] = exchange
         if timeout is not None:
@@ -359,6 +392,42 @@ class Exchanges:
         token = self._tokenFor(group, token)
         return self._groups.ask(request, group, token, parameters or self.parameters, seconds, local, now)
 
+    def _addEcho(self, exchange: OutgoingRequest, now: float) -> None:
+        echo = self._echoes.get(exchange.peer, now)
+        if echo is not None and exchange.request.options.echo is None:
+            exchange.carry(echo)
+
+    def _proveTo(self, exchange: OutgoingRequest, datagram: Datagram, now: float) -> bool:
+        """
+        A peer gave us an Echo: keep it, and if its request was refused for want of one, repeat that with
+        it, once (RFC 9175 2.3). An Echo that the user gave is the user's matter.
+
+        @return: Whether the request goes out again.
+        """
+        echo = datagram.options.echo
+        request = exchange.request
+        if echo is None or (request.options.echo is not None and exchange.echo is None):
+            return False
+        self._echoes.set(exchange.peer, echo, now)
+        if datagram.code != Code.UNAUTHORIZED or exchange.hasProven:
+            return False
+        deadline = None if exchange.deadline is None else exchange.deadline.when
+        self._close(exchange, now)
+        exchange.hasProven = True
+        exchange.progress = Progress.WAITING
+        exchange.carry(echo)
+        try:
+            self._transmissions.submit(exchange, now)
+        except (RequestError, MessageTooLarge):
+            exchange.progress = Progress.DONE
+            return False
+        self._open[exchange.peer, exchange.token] = exchange
+        if exchange.timeout is not None and deadline is not None:
+            self._expect(exchange, deadline)
+        elif not exchange.confirmable:
+            self._expect(exchange, now + exchange.parameters.MAX_TRANSMIT_WAIT)
+        return True
+
     def cancel(self, exchange: OutgoingRequest, now: float) -> None:
         """Give a request up: nothing more is sent for it, and nothing of it is left in any table."""
         if exchange.progress is not Progress.DONE:
@@ -369,7 +438,7 @@ class Exchanges:
         Whether a request that was just sent wants no response at all and is not confirmable: nothing
         will be heard of it (RFC 7967 2).
         """
-        return not exchange.confirmable and _wantsNothing(exchange.request.options)
+        return not exchange.confirmable and wantsNothing(exchange.request.options)
 
     def ping(
         self,
@@ -422,7 +491,7 @@ class Exchanges:
     def _acknowledged(self, exchange: OutgoingRequest, now: float) -> Event | None:
         """The response will come apart; if any is wanted."""
         exchange.progress = Progress.ACKNOWLEDGED
-        if _wantsNothing(exchange.request.options):
+        if wantsNothing(exchange.request.options):
             self._close(exchange, now)
             return ResponseReceived(exchange, None)
         if exchange.timeout is None:
@@ -458,7 +527,8 @@ class Exchanges:
         self._transmissions.withdraw(exchange, now)
 
 
-def _wantsNothing(options: Options) -> bool:
+def wantsNothing(options: Options) -> bool:
+    """Whether No-Response asks for no response of any class (RFC 7967 2.1)."""
     unwanted = options.noResponse
     return unwanted is not None and unwanted & _ALL_CLASSES == _ALL_CLASSES
 

@@ -381,6 +381,7 @@ class Messaging:
         if isinstance(request, GroupInquiry) and now < request.notBefore:
             # It counts among what is to be answered until it is sent.
             self._toAnswer += 1
+            self._shares.take(self._hostOf(request.peer))
             answer = (request, code, options, payload)
             self._deadlines.set(request.notBefore, self._leisureOver, answer)
             return True
@@ -388,6 +389,7 @@ class Messaging:
 
     def _leisureOver(self, answer: tuple[GroupInquiry, int, Options, bytes], now: float) -> None:
         self._toAnswer -= 1
+        self._shares.give(self._hostOf(answer[0].peer))
         self._sendApart(*answer, now, False)
 
     def _sendApart(
