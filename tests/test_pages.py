@@ -333,6 +333,26 @@ class RunningTests(PageCase):
             self.space["service"].parent, self.space["application"].getComponent(IServiceCollection)
         )
 
+    def test_radio(self) -> None:
+        """A transport of one's own serves, until it is detached."""
+
+        class Modem:
+            def __init__(self) -> None:
+                self.sent: list[Any] = []
+                self.onFrame: Any = None
+
+            def send(self, *frame: Any) -> None:
+                self.sent.append(frame)
+
+        modem = Modem()
+        protocol = self.space["serveByRadio"](self.space["site"], modem, self.network.clock)
+        modem.onFrame("station 7", b"\x40\x01\x00\x01")
+        ((station, data),) = modem.sent
+        self.assertEqual((station[0], data[:4], data[-5:]), ("station 7", b"\x60\x45\x00\x01", b"hello"))
+        protocol.doStop()
+        modem.onFrame("station 7", b"\x40\x01\x00\x02")
+        self.assertEqual(len(modem.sent), 1)
+
     def test_endpoint(self) -> None:
         """C{main} listens, and prints where."""
 

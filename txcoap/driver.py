@@ -48,6 +48,10 @@ Trace = Callable[[str, bytes, Hashable], None]
 """Is called with C{"received"} or C{"sent"}, a datagram's bytes and the peer's address."""
 
 
+def _unheard(data: bytes, peer: Any, local: Any = None) -> None:
+    """A datagram that comes after the end."""
+
+
 @implementer(IDatagramReceiver)
 class Driver(DatagramProtocol):
     """
@@ -175,6 +179,7 @@ class Driver(DatagramProtocol):
     def startProtocol(self) -> None:
         """The socket is open; if there was another before, nothing is known of its peers."""
         self.isOpen = True
+        self.__dict__.pop("datagramReceived", None)
         if self.site is not None:
             self.site.socketOpened(self)
         if self._wasOpen or self._exchanges.parameters is not self.parameters:
@@ -188,6 +193,8 @@ class Driver(DatagramProtocol):
     def stopProtocol(self) -> None:
         """The socket is closed."""
         self.isOpen = False
+        # A transport of the user's own may go on: it is no longer listened to.
+        self.datagramReceived = _unheard  # type: ignore[method-assign]
         self._host = None
         if self.site is not None:
             self.site.socketClosed(self)

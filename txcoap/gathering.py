@@ -171,7 +171,8 @@ class Gathering:
 
     def received(self, datagram: Datagram, peer: Any) -> None:
         """Somebody answered."""
-        response = ReceivedResponse(datagram, peer)
+        assert self._protocol is not None
+        response = ReceivedResponse(datagram, peer, self._protocol.getHost())
         block = datagram.options.block2
         if block is None or not block.more:
             self._take(response)

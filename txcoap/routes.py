@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from .codes import Code
 from .formats import contentFormat as formatNumber
+from .groups import Answering
 from .interfaces import IResource
 from .patterns import CONVERTERS, Converter, Pattern, PatternTree
 
@@ -97,6 +98,7 @@ class Subrouter:
         confirmable: bool | None = None,
         maximumBody: int | None = None,
         openBody: Callable[..., Any] | None = None,
+        multicastAnswers: Answering = Answering.USEFUL,
     ) -> Callable[[F], F]:
         """
         Decorate a function that answers for a path. It is called with the L{Request<txcoap.request.Request>}
@@ -109,8 +111,8 @@ class Subrouter:
             C{<float:name>}, or by another converter of the router; C{<path:name>} for all that is left, one
             segment or more. Text goes before parameters where several match.
         @param methods: Their names.
-        @param contentFormat: As for L{Resource}, and likewise C{attributes}, C{isVisible} and C{maximumBody};
-            C{/.well-known/core} names the paths without parameters.
+        @param contentFormat: As for L{Resource}, and likewise C{attributes}, C{isVisible}, C{maximumBody} and
+            C{multicastAnswers}; C{/.well-known/core} names the paths without parameters.
         @param observable: Whether GET and FETCH can observe; see L{Router.notify}.
         @param maxAge: As for L{ObservableResource}, and likewise C{confirmable}.
         @param openBody: As for L{Resource}: called with the request and the path's parameters by name.
@@ -145,6 +147,7 @@ class Subrouter:
                 confirmable=confirmable,
                 maximumBody=maximumBody,
                 openBody=openBody,
+                multicastAnswers=multicastAnswers,
             )
             place.routes.update(dict.fromkeys(codes, route))
             return function
