@@ -193,7 +193,10 @@ class Reach:
         Ask at the first address; at the next one if the network says that this one cannot be reached, for
         then nobody was asked.
         """
-        asking = maybeDeferred(self._tryOne, families[0], hosts[0], port, until, ask)
+        try:
+            asking = self._tryOne(families[0], hosts[0], port, until, ask)
+        except Exception:
+            asking = fail()
         if len(hosts) == 1:
             return asking
 
@@ -208,7 +211,11 @@ class Reach:
             return self._askAt(self._given, host, port, until, ask)
         socket = self._socketFor(family)
         socket.uses += 1
-        return maybeDeferred(self._askAt, socket.protocol, host, port, until, ask).addBoth(self._done, socket)
+        try:
+            asking = self._askAt(socket.protocol, host, port, until, ask)
+        except Exception:
+            asking = fail()
+        return asking.addBoth(self._done, socket)
 
     def _askAt(
         self, protocol: CoAPProtocol, host: str, port: int, until: float | None, ask: Ask
