@@ -89,11 +89,18 @@ class MetricsTests(OptionsTestCase):
         where = "tcp:9100:interface=127.0.0.1"
         options = self.parsed("--resources", self.name, "--metrics", "health", "--prometheus", where)
         service = makeService(options)
+        self.assertEqual(service._grace, 5.0)
         self.assertEqual((service._metrics, service._prometheus._port), ("health", 9100))
 
     def test_refused(self) -> None:
         """Others are refused by name."""
-        for option, value in (("--metrics", "/"), ("--prometheus", "nonsense:9100"), ("--prometheus", "tcp")):
+        for option, value in (
+            ("--grace", "long"),
+            ("--grace", "-1"),
+            ("--metrics", "/"),
+            ("--prometheus", "nonsense:9100"),
+            ("--prometheus", "tcp"),
+        ):
             error = self.assertRaises(UsageError, self.parsed, "--resources", self.name, option, value)
             self.assertIn(option, str(error))
 

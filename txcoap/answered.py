@@ -101,7 +101,10 @@ class AnsweredRequest(AskedRequest):
         @param formats: What the resource has, by name or number, the one it likes best first.
         @return: The chosen one's number.
         @raise NotAcceptable: if the client accepts none of them.
+        @raise TypeError: if there is nothing to choose from.
         """
+        if not formats:
+            raise TypeError('negotiate takes what the resource has, such as "application/json"')
         numbers = [contentFormat(each) for each in formats]
         wanted = self.accept
         if wanted is not None and wanted not in numbers:

@@ -30,6 +30,7 @@ from .errors import (
     ServiceUnavailable,
 )
 from .interfaces import IRange
+from .logs import Sparing
 from .message import Response
 from .options import NO_OPTIONS, Options
 from .sansio.blocks import Stored, Upload, cut, transferKey
@@ -45,7 +46,7 @@ _SAFE = frozenset({Code.GET, Code.FETCH})
 _BARE = frozenset({Code.VALID, Code.CONTINUE})
 _BLOCK2 = 23
 
-_log = Logger()
+_log = Sparing(Logger())
 
 
 class RangedResponse(Response):

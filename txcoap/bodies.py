@@ -408,6 +408,8 @@ def askingFor(request: Request, producer: Any, manner: Manner, protocol: CoAPPro
         request = Request(request.code, request.payload, options.evolve(block1=None))
     if manner.byteRange is not None:
         start, length = manner.byteRange
+        if start < 0 or (length is not None and length < 1):
+            raise ValueError(f"a range is (start, length), of at least one byte; got {manner.byteRange!r}")
         if start % (16 << exponent):
             raise ValueError(f"a range begins at a multiple of the block size, {16 << exponent}; not {start}")
         first = Block(start >> exponent + 4, False, exponent)

@@ -17,15 +17,20 @@ from typing import Any
 from twisted.internet.error import MessageLengthError
 from twisted.internet.interfaces import IAddress, IDelayedCall
 from twisted.internet.protocol import DatagramProtocol
+from twisted.logger import Logger
 from zope.interface import implementer
 
-from .clocks import clockOf
-from .errors import SocketClosed
+from .clocks import clockOf, watchSteps
+from .codes import Code
+from .errors import FormatError, SocketClosed
 from .interfaces import IDatagramReceiver, ISite, ITransport
 from .limits import Limits
+from .logs import Sparing
+from .options import NO_OPTIONS
 from .parameters import Parameters, getDefault
 from .sansio.clients import ClientOf
 from .sansio.counters import Counters
+from .sansio.datagrams import decode
 from .sansio.deadlines import NEVER
 from .sansio.events import Event, IncomingRequest
 from .sansio.exchanges import Exchanges
@@ -97,12 +102,17 @@ class Driver(DatagramProtocol):
             clientOf=clientOf,
         )
         self._exchanges = self._newExchanges()
+        self._counted = self._exchanges.counters
         self._wasOpen = False
         self._send: Callable[[bytes, Any, Any], int | None] = self._write
         self._endsTurns = False
         self._call: IDelayedCall | None = None
         self._callAt = NEVER
-        self._notedAt = 0.0
+        self._notedAt = -NEVER
+        self._unwatch: Callable[[], None] = lambda: None
+        self._formatErrors = 0
+        self._log = Sparing(Logger(), seconds=self.now)
+        self._rare = Sparing(Logger(), burst=1, seconds=self.now)
 
     @property
     def parameters(self) -> Parameters:
@@ -184,7 +194,10 @@ class Driver(DatagramProtocol):
             self.site.socketOpened(self)
         if self._wasOpen or self._exchanges.parameters is not self.parameters:
             self._exchanges = self._newExchanges()
+            self._counted = self._exchanges.counters
+            self._formatErrors = 0
         self._wasOpen = True
+        self._unwatch = watchSteps(self.reactor, self.clockStepped)
         transport: Any = self.transport
         if ITransport.providedBy(transport):
             self._send = transport.send
@@ -196,6 +209,7 @@ class Driver(DatagramProtocol):
         # A transport of the user's own may go on: it is no longer listened to.
         self.datagramReceived = _unheard  # type: ignore[method-assign]
         self._host = None
+        self._unwatch()
         if self.site is not None:
             self.site.socketClosed(self)
         self._endsTurns = False
@@ -208,7 +222,7 @@ class Driver(DatagramProtocol):
     def datagramReceived(self, data: bytes, peer: Any, local: Any = None) -> None:
         """A datagram came; see L{IDatagramReceiver}."""
         if self.trace is not None:
-            self.trace("received", data, peer)
+            self._show("received", data, peer)
         if local is not None and local.isMulticast:
             self._groupDatagramReceived(data, peer, local)
             return
@@ -217,9 +231,14 @@ class Driver(DatagramProtocol):
             if self.site is None:
                 self._exchanges.resetRequest(event)
             else:
-                self.site.requestReceived(self, event)
+                try:
+                    self.site.requestReceived(self, event)
+                except Exception:
+                    self._siteFailed(event)
         elif event is not None:
             self._deliver(event)
+        elif self._counted.formatErrors != self._formatErrors:
+            self._malformed(data, peer)
         if not self._endsTurns:
             self.turnEnded()
 
@@ -230,9 +249,36 @@ class Driver(DatagramProtocol):
             if self.site is None:
                 self._exchanges.silence(request)
             else:
-                self.site.groupRequestReceived(self, request)
+                try:
+                    self.site.groupRequestReceived(self, request)
+                except Exception:
+                    self._log.failure("the site failed on a request from {peer}", peer=peer)
+                    self._exchanges.silence(request)
         if not self._endsTurns:
             self.turnEnded()
+
+    def _show(self, way: str, data: bytes, peer: Any) -> None:
+        assert self.trace is not None
+        try:
+            self.trace(way, data, peer)
+        except Exception:
+            self._log.failure("the trace failed on what was {way}", way=way, peer=peer)
+
+    def _siteFailed(self, event: IncomingRequest) -> None:
+        self._log.failure("the site failed on a request from {peer}", peer=event.peer)
+        self._exchanges.respond(event, Code.INTERNAL_SERVER_ERROR, NO_OPTIONS, b"", self.now())
+
+    def _malformed(self, data: bytes, peer: Any) -> None:
+        self._formatErrors = count = self._counted.formatErrors
+        try:
+            decode(data)
+        except FormatError as e:
+            self._rare.info(
+                "a datagram from {peer} is no CoAP message: {error}",
+                peer=peer,
+                error=str(e),
+                formatErrors=count,
+            )
 
     def datagramUnreachable(self, data: bytes, peer: Any, error: int) -> None:
         """The network returned a datagram of ours; see L{IDatagramReceiver}."""
@@ -247,6 +293,14 @@ class Driver(DatagramProtocol):
         finally:
             # Whatever fails, a trace say, time goes on for the rest.
             self._schedule()
+
+    def clockStepped(self) -> None:
+        """The clock by which the reactor keeps its calls was set: no time has passed by that."""
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+        self._callAt = NEVER
+        self._schedule()
 
     def _schedule(self) -> None:
         due = self._exchanges.next()
@@ -279,7 +333,7 @@ class Driver(DatagramProtocol):
         """Send what the machines want sent."""
         for data, peer, local in self._exchanges.datagramsToSend():
             if self.trace is not None:
-                self.trace("sent", data, peer)
+                self._show("sent", data, peer)
             error = self._send(data, peer, local)
             if error is not None:
                 event = self._exchanges.receiveUnreachable(data, peer, error, self.now())

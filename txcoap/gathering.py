@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from .bodies import Conversation, Manner, askingFor
 from .errors import CoAPError, MessageTooLarge, RequestError
 from .groups import isGroup
+from .logs import Sparing
 from .message import Request
 from .protocol import CoAPProtocol
 from .received import ReceivedResponse
@@ -40,7 +41,7 @@ class Gathering:
     @ivar whenOver: A Deferred that fires with None when nothing more comes.
     """
 
-    _log = Logger()
+    _log = Sparing(Logger())
 
     def __init__(
         self, request: Request, manner: Manner, seconds: float, interface: str = "", hops: int | None = None

@@ -12,6 +12,7 @@ from twisted.logger import Logger
 
 from .block import Block
 from .errors import BadRequest, RequestEntityIncomplete, RequestError
+from .logs import Sparing
 from .message import Response
 from .options import Options
 from .sansio.blocks import Download, transferKey
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ProducedBody"]
 
-_log = Logger()
+_log = Sparing(Logger())
 
 
 class ProducedBody:

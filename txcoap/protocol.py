@@ -285,6 +285,15 @@ class CoAPProtocol(Driver):
             self.endRelation(relation)
             relation.owner.observerLeft(relation, None)
 
+    def dismissObservers(self, code: int, options: Options, payload: bytes) -> None:
+        """Tell whoever observes anything at this socket that this is over, and why."""
+        told = [each for each in self._exchanges.notifier.relations() if not each.isLast]
+        if told:
+            self.notify(told, code, options, payload, isLast=True)
+            error = RequestError("the server has ended the observation")
+            for relation in told:
+                relation.owner.observerLeft(relation, error)
+
     def endRelation(self, relation: Relation) -> None:
         """Tell an observer nothing more."""
         self._exchanges.notifier.end(relation, self.now())

@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IAddress, IDelayedCall, IListeningPort
 from twisted.python.failure import Failure
 
 from .bodies import StreamedResponse
+from .clocks import clockOf
 from .errors import SocketClosed, Unreachable
 from .names import resolve
 from .observation import Observation
@@ -79,6 +80,7 @@ class Reach:
         if idleTimeout is not None and not idleTimeout >= 0:
             raise ValueError(f"idleTimeout is at least 0 seconds, or None for no end; got {idleTimeout!r}")
         self._reactor = reactor
+        self._now = clockOf(reactor)
         self._given = given
         self._newProtocol = newProtocol
         self._bindAddress = bindAddress
@@ -103,7 +105,7 @@ class Reach:
         """
         if self._leaving is not None:
             return fail(SocketClosed("the agent is being closed"))
-        until = None if timeout is None else self._reactor.seconds() + timeout
+        until = None if timeout is None else self._now() + timeout
         if target.isUnixPath:
             return self._tryAll(["unix"], [target.host], 0, until, ask)
         if target.isLiteral:
@@ -224,7 +226,7 @@ class Reach:
             peer = protocol.toPeer(host, port)
         except ValueError as e:
             raise Unreachable(errno.EAFNOSUPPORT, f"{host} cannot be reached from this socket: {e}") from None
-        return ask(protocol, peer, None if until is None else max(0.0, until - self._reactor.seconds()))
+        return ask(protocol, peer, None if until is None else max(0.0, until - self._now()))
 
     # Sockets
 
@@ -282,7 +284,7 @@ class Reach:
         if self._leaving is not None:
             self._leaveIfUnused()
         elif self._idleTimeout is not None:
-            socket.unusedSince = self._reactor.seconds()
+            socket.unusedSince = self._now()
             if socket.call is None:
                 socket.call = self._reactor.callLater(self._idleTimeout, self._closeIfIdle, socket)
         return None
@@ -292,7 +294,7 @@ class Reach:
         assert self._idleTimeout is not None
         socket.call = None
         if not socket.uses:
-            remaining = socket.unusedSince + self._idleTimeout - self._reactor.seconds()
+            remaining = socket.unusedSince + self._idleTimeout - self._now()
             if remaining > 0:
                 socket.call = self._reactor.callLater(remaining, self._closeIfIdle, socket)
             else:

@@ -16,6 +16,7 @@ from .answered import AnsweredRequest
 from .blockwise import RangedResponse
 from .codes import Code
 from .errors import RequestError
+from .logs import Sparing
 from .message import Response
 from .options import NO_OPTIONS
 from .produced import ProducedBody
@@ -24,7 +25,7 @@ from .sansio.observations import Relation
 
 __all__ = ["NOT_DONE_YET", "Request"]
 
-_log = Logger()
+_log = Sparing(Logger())
 
 NOT_DONE_YET = 1
 """What a render method returns to answer later, with C{request.write} and C{request.finish}."""
@@ -59,6 +60,7 @@ class Request(AnsweredRequest):
     _relation: Relation | None = None
     _state: Response | None = None
     _produced: ProducedBody | None = None
+    _isLost = False
 
     # In one
 
@@ -233,11 +235,11 @@ class Request(AnsweredRequest):
 
     @property
     def _isForgotten(self) -> bool:
-        return self.finished and self.exchange.state is not Reception.ANSWERED
+        return self.finished and (self._isLost or self.exchange.state is not Reception.ANSWERED)
 
     def connectionLost(self, reason: RequestError) -> None:
         """Nobody waits for the answer any more."""
-        self.finished = True
+        self.finished = self._isLost = True
         notifications, self._notifications = self._notifications, ()
         for notification in notifications:
             notification.errback(reason)

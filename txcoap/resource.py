@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from .codes import Code
@@ -16,8 +17,11 @@ from .formats import contentFormat
 from .groups import Answering
 from .interfaces import IResource
 from .linkformat import Link
+from .logs import Sparing
 
 __all__ = ["NoResource", "Resource", "getChildForRequest"]
+
+_log = Sparing(Logger())
 
 _RENDER: dict[Code, str] = {code: f"render_{code.phrase}" for code in Code if code.isRequest}
 _NOTHING: Mapping[str, Any] = {}
@@ -120,7 +124,12 @@ class Resource:
                 attributes.setdefault("ct", contentFormat(self.contentFormat))
             yield Link.of(path or "/", **attributes)
         for segment, child in self.children.items():
-            yield from child.getLinks(f"{path}/{quote(segment, safe=SEGMENT_SAFE)}")
+            where = f"{path}/{quote(segment, safe=SEGMENT_SAFE)}"
+            try:
+                yield from child.getLinks(where)
+            except Exception:
+                # The others are to be found all the same.
+                _log.failure("{resource} at {path} has no links to show", resource=child, path=where)
 
 
 SEGMENT_SAFE = "!$&'()*+,;=:@"

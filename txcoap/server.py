@@ -28,6 +28,7 @@ from .errors import (
 )
 from .interfaces import ISite
 from .limits import DEFAULT_LIMITS, Limits
+from .logs import Sparing
 from .message import Response
 from .multicast import GroupRequest
 from .options import NO_OPTIONS, Options
@@ -84,8 +85,6 @@ class Site:
     @ivar protocols: Those of the open sockets that this site serves.
     """
 
-    _log = Logger()
-
     def __init__(
         self,
         root: Any,
@@ -113,6 +112,9 @@ class Site:
         self.amplification = amplification
         self.accessLog = accessLog
         self.blockwise = Blockwise(blockSize)
+        self._log = Sparing(Logger())
+        # A line for each request is what was asked for.
+        self._accesses = Logger()
         self.protocols: list[CoAPProtocol] = []
         self._wellKnownCore = WellKnownCore(root)
 
@@ -339,7 +341,7 @@ class Site:
 
     def logAccess(self, request: Request, response: Response) -> None:
         """Write a line to Twisted's log; to be given as C{accessLog}."""
-        self._log.info(
+        self._accesses.info(
             '{client} "{method} {uri}" {code} {size}',
             client=describeAddress(request.getClientAddress()),
             method=request.method,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred, gatherResults, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, gatherResults, maybeDeferred, succeed
 from twisted.internet.endpoints import serverFromString as streamServer
 from twisted.internet.interfaces import IAddress, IListeningPort
 from twisted.logger import Logger
@@ -19,11 +19,13 @@ from twisted.python.failure import Failure
 from twisted.web import server as http
 
 from .addresses import describeAddress
+from .closing import UNAVAILABLE, windDown
 from .endpoints import serverFromString
 from .groups import Group, readGroups
 from .health import Health, HealthResource, putResource
 from .interfaces import IResource, ISite
 from .prometheus import PrometheusResource
+from .protocol import CoAPProtocol
 from .server import Site
 
 __all__ = ["CoAPService", "makeRoot"]
@@ -58,6 +60,7 @@ class CoAPService(Service):
         C{"224.0.1.187"}, C{"ff02::fd%eth0"}, C{"all-coap-nodes"}; without an interface, by all of them.
     @param logAccess: Whether to log a line for each request.
     @param amplification: As for L{Site}, of the site that is made for a root.
+    @param grace: For how many seconds at most L{stopService} waits for what is under way; see there.
     @param metrics: The path of a L{HealthResource<txcoap.health.HealthResource>} to add to the tree.
     @param prometheus: Where to serve the same to Prometheus, by HTTP at any path: a stream endpoint of
         Twisted's, or its description, such as C{"tcp:9100:interface=127.0.0.1"}.
@@ -77,6 +80,7 @@ class CoAPService(Service):
         multicast: Sequence[str] = (),
         logAccess: bool = False,
         amplification: float | None = None,
+        grace: float = 5.0,
         metrics: str | None = None,
         prometheus: Any = None,
         proxy: Any = None,
@@ -92,6 +96,7 @@ class CoAPService(Service):
         self._groups = {text: readGroups(text) for text in multicast}
         self._logAccess = logAccess
         self._amplification = amplification
+        self._grace = grace
         self._metrics = metrics
         isText = isinstance(prometheus, str)
         self._prometheus = streamServer(reactor, prometheus) if isText else prometheus
@@ -99,6 +104,8 @@ class CoAPService(Service):
         self._hasMetrics = False
         self._proxy = proxy
         self._starting: Deferred[None] | None = None
+        # While it stops: whom to tell when it has.
+        self._stopping: list[Deferred[None]] | None = None
 
     def getHosts(self) -> list[IAddress]:
         """The addresses that are listened at."""
@@ -127,6 +134,8 @@ class CoAPService(Service):
         self._starting.addCallback(lambda _: self._endProcess(failures))
 
     async def _listen(self) -> None:
+        if self._stopping is not None:
+            await self._whenStopped()
         site = self._resources
         if not ISite.providedBy(site):
             root = await maybeDeferred(makeRoot, site, self.reactor)
@@ -185,12 +194,39 @@ class CoAPService(Service):
         self.reactor.stop()
 
     def stopService(self) -> Deferred[None]:
-        """Stop listening; the Deferred fires when the ports are closed."""
+        """
+        Stop listening. Before that, for C{grace} seconds at most: observers are told that it is over and
+        acknowledge that, requests that came before are answered, bodies that are under way go on, and all
+        else is answered 5.03.
+
+        @return: A Deferred that fires with None when the ports are closed.
+        """
         super().stopService()  # type: ignore[no-untyped-call]
         starting, self._starting = self._starting, None
         if starting is not None:
             starting.cancel()
-        return self._close()
+        stopped = self._whenStopped()
+        if len(self._stopping or ()) == 1:
+            endings = [self._windDown(port) for port in self.ports]
+            gatherResults(endings).addCallback(lambda _: self._close()).addBoth(self._haveStopped)
+        return stopped
+
+    def _windDown(self, port: Any) -> Deferred[None]:
+        protocol = getattr(port, "protocol", None)
+        if not isinstance(protocol, CoAPProtocol):
+            return succeed(None)
+        answer = getattr(protocol.site, "whileStopping", UNAVAILABLE)
+        return windDown(protocol, self._grace, answer)
+
+    def _whenStopped(self) -> Deferred[None]:
+        stopped: Deferred[None] = Deferred()
+        self._stopping = [*(self._stopping or ()), stopped]
+        return stopped
+
+    def _haveStopped(self, result: Any) -> None:
+        stopping, self._stopping = self._stopping or [], None
+        for stopped in stopping:
+            stopped.callback(result)
 
     def _close(self) -> Deferred[None]:
         ports = [*self.ports, *self._webPorts]

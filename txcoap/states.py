@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from .errors import RequestError
+from .logs import Sparing
 from .received import ReceivedResponse
 
 __all__ = ["States"]
@@ -33,7 +34,7 @@ class States:
         L{RequestError}; None while it lasts, and after it was cancelled.
     """
 
-    _log = Logger()
+    _log = Sparing(Logger())
 
     def __init__(self) -> None:
         self.isEstablished = False

@@ -32,6 +32,7 @@ from .errors import (
 )
 from .formats import CBOR, FORMATS, JSON, LINK_FORMAT, OCTET_STREAM, TEXT, contentFormat, formatName
 from .linkformat import Link, filterLinks, write
+from .logs import Sparing
 from .message import Response
 from .options import Options
 from .resource import SEGMENT_SAFE, NoResource, Resource
@@ -229,7 +230,7 @@ def _optionsOf(form: int, etag: bytes, maxAge: int | None) -> Options:
     return Options(contentFormat=form, etag=etag, maxAge=maxAge)
 
 
-_log = Logger()
+_log = Sparing(Logger())
 
 
 def refuse(error: OSError | UnicodeError) -> NoReturn:

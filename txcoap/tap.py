@@ -71,6 +71,7 @@ class Options(usage.Options):
             "Send an unproven address so many times the bytes of its request at most, say 3 (RFC 9175).",
             atLeastOne,
         ],
+        ["grace", None, "5", "Seconds that stopping may take, for what is under way then."],
         ["metrics", None, None, "Show what is counted at this path, such as health; to everybody."],
         ["prometheus", None, None, "Show it to Prometheus, by HTTP, at tcp:9100:interface=127.0.0.1 or so."],
     ]
@@ -167,6 +168,9 @@ class Options(usage.Options):
             self["prometheus"] = None if where is None else streamServer(reactor, where)
         except (TypeError, ValueError) as e:
             raise usage.UsageError(f"--prometheus {where}: {e}; give tcp:9100 or so") from None
+        grace = self["grace"]
+        if not (grace.isascii() and grace.replace(".", "", 1).isdigit()):
+            raise usage.UsageError(f"--grace {grace}: give a number of seconds, such as 5")
         if self["metrics"] is not None:
             try:
                 putResource(Resource(), self["metrics"], Resource())
@@ -249,6 +253,7 @@ def makeService(config: Options) -> CoAPService:
         multicast=config["multicast"],
         logAccess=bool(config["access-log"]),
         amplification=config["amplification"],
+        grace=float(config["grace"]),
         metrics=config["metrics"],
         prometheus=config["prometheus"],
         proxy=config["forward"],

@@ -85,6 +85,10 @@ class Notifier:
         """The relation that a peer began with a token."""
         return self._relations.get((peer, token))
 
+    def relations(self) -> list[Relation]:
+        """Who is told."""
+        return list(self._relations.values())
+
     def end(self, relation: Relation, now: float) -> None:
         """Tell an observer nothing more."""
         if relation.hasEnded:
@@ -102,7 +106,7 @@ class Notifier:
 
     def endAll(self, now: float) -> list[Relation]:
         """Tell nobody anything more; those who were told until now."""
-        relations = list(self._relations.values())
+        relations = self.relations()
         for relation in relations:
             relation.waiting = None
         for relation in relations:

@@ -26,6 +26,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from txcoap.interfaces import ITransport
+from txcoap.logs import Sparing
 from txcoap.transports import sockets
 from txcoap.transports.ancillary import LocalAddress
 
@@ -42,8 +43,6 @@ MAX_ERRORS = 64
 _NOTHING_TO_READ = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR})
 # The datagram is lost as it might have been on the way; the next may get through.
 _LOST = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR, errno.ENOBUFS, errno.ENOMEM})
-
-_log = Logger()
 
 
 @implementer(ITransport, IHalfCloseableDescriptor)
@@ -84,6 +83,7 @@ class DatagramPort(udp.Port):
         self._clock: Any = self.reactor
         self._untold: list[tuple[bytes, Any, int]] = []
         self._stopping: list[Deferred[None]] = []
+        self._log = Sparing(Logger())
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {type(self.protocol).__name__} on {self._where}>"
@@ -150,7 +150,7 @@ class DatagramPort(udp.Port):
         """
         The protocol raised: a bug above, which must not close the port.
         """
-        _log.failure("datagramReceived failed")
+        self._log.failure("datagramReceived failed")
 
     def _nothingToRead(self, failure: OSError, turn: int) -> bool:
         """
@@ -176,7 +176,7 @@ class DatagramPort(udp.Port):
         try:
             self.protocol.turnEnded()
         except Exception:
-            _log.failure("turnEnded failed")
+            self._log.failure("turnEnded failed")
 
     # Errors that the network reported
 
@@ -210,7 +210,7 @@ class DatagramPort(udp.Port):
             try:
                 self.protocol.datagramUnreachable(data, peer, number)
             except Exception:
-                _log.failure("datagramUnreachable failed")
+                self._log.failure("datagramUnreachable failed on {peer}", peer=peer)
 
     def _tellUntold(self) -> None:
         self._telling = None
@@ -314,4 +314,4 @@ class DatagramPort(udp.Port):
 
     def _say(self, text: str) -> None:
         if getattr(self.protocol, "noisy", True):
-            _log.info("{text}", text=text)
+            self._log.info("{text}", text=text)
