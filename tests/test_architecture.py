@@ -36,6 +36,7 @@ HARMLESS = {"os.strerror": "a table of texts"}
 # Imports that stand inside functions, and why: (importing module or "*" for any, imported name).
 INSIDE_FUNCTIONS = {
     ("*", "twisted.internet.reactor"): "importing the reactor installs it",
+    ("txcoap.clocks", "ctypes"): "importing it fails where memory may not be made executable",
     ("txcoap.cli.progress", "rich.console"): "an extra, and slow to import; few commands take long",
     ("txcoap.cli.progress", "rich.progress"): "likewise",
     ("txcoap.cli.plot", "rich.console"): "likewise; it is asked for by a flag",

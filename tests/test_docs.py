@@ -174,6 +174,11 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(sorted(namesIn(text, "Counter")), sorted(health.counters))
         self.assertEqual(sorted(namesIn(text, "Table")), sorted(health.tables))
 
+    def test_figures(self) -> None:
+        """The operations guide says of every counter what it means when it grows."""
+        health = CoAPProtocol(None, task.Clock()).health()
+        self.assertEqual(sorted(namesIn(self.page("operations"), "Figure")), sorted(health.counters))
+
     def test_failures(self) -> None:
         """Each failure of a request has its line, and is the exception of Python's that stands with it."""
         text = self.page("client")

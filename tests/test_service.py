@@ -121,8 +121,8 @@ class MemoryTests(ServerTestCase):
 
     def test_metrics(self) -> None:
         """It shows what was counted where it is told to, also when it is started again."""
-        service = self.service(Resource(), metrics="status/health")
-        for _ in range(2):
+        same, anew = (self.service(each, metrics="status/health") for each in (Resource(), Resource))
+        for service in (same, same, anew, anew):
             service.startService()
             self.peer.send(CON, 1, options=Options(uriPath=("status", "health"), accept=0))
             self.assertIn(b"received/requests/GET 1\n", self.peer.takeOne().payload)

@@ -10,7 +10,6 @@ them. Linux tells when the clock is set, L{watchSteps} whoever wants to know.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import sys
@@ -140,6 +139,8 @@ def openTimer() -> int | None:
     if not sys.platform.startswith("linux"):
         return None
     try:
+        import ctypes
+
         libc = ctypes.CDLL(None, use_errno=True)
         fd: int = libc.timerfd_create(CLOCK_REALTIME, _FLAGS)
         if fd < 0:
@@ -149,7 +150,7 @@ def openTimer() -> int | None:
         if libc.timerfd_settime(fd, _ABSTIME_CANCEL_ON_SET, ctypes.byref(when), None):
             os.close(fd)
             return None
-    except (AttributeError, OSError):
+    except (AttributeError, ImportError, MemoryError, OSError):
         return None
     return fd
 

@@ -84,7 +84,7 @@ _WRITERS: dict[int, Callable[[Health], str]] = {JSON: _toJSON, TEXT: _toText, SE
 
 def putResource(root: Any, path: str, resource: Any) -> None:
     """
-    Put a resource into a tree at a path; what is missing on the way is made.
+    Put a resource into a tree at a path, unless it is there; what is missing on the way is made.
 
     @param root: A L{Resource}.
     @param path: As in a URI: C{"/metrics"}, C{"status/health"}.
@@ -109,6 +109,9 @@ def putResource(root: Any, path: str, resource: Any) -> None:
 def _put(node: Any, segment: str, child: Any, path: str) -> None:
     if node.isLeaf or not hasattr(node, "putChild"):
         raise ValueError(f"there is no place for {path!r}: {node!r} stands for all that is below it")
-    if segment in getattr(node, "children", {}):
+    there = getattr(node, "children", {}).get(segment)
+    if there is child:
+        return
+    if there is not None:
         raise ValueError(f"there is no place for {path!r}: the tree has a resource there")
     node.putChild(segment, child)

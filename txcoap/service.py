@@ -101,7 +101,7 @@ class CoAPService(Service):
         isText = isinstance(prometheus, str)
         self._prometheus = streamServer(reactor, prometheus) if isText else prometheus
         self._webPorts: list[IListeningPort] = []
-        self._hasMetrics = False
+        self._figures = HealthResource()
         self._proxy = proxy
         self._starting: Deferred[None] | None = None
         # While it stops: whom to tell when it has.
@@ -144,9 +144,8 @@ class CoAPService(Service):
             site = Site(root, proxy=self._proxy, amplification=self._amplification)
             if self._logAccess:
                 site.accessLog = site.logAccess
-        if self._metrics is not None and not self._hasMetrics:
-            putResource(site.resource, self._metrics, HealthResource())
-            self._hasMetrics = True
+        if self._metrics is not None:
+            putResource(site.resource, self._metrics, self._figures)
         for endpoint in self._endpoints:
             port = await endpoint.listen(site)
             self.ports.append(port)
