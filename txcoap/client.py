@@ -69,6 +69,8 @@ class Agent(Verbs):
     @param freshTokens: Whether each block goes with a token of its own. Some servers, node-coap among them,
         know a body by its token.
     @param proxy: The URI of a forward proxy to ask through; see L{request}.
+    @param useProxyScheme: Whether a proxy is always told the URI by Proxy-Scheme, not in Proxy-Uri. The proxies
+        of aiocoap want it so; those of node-coap understand nothing but Proxy-Uri.
     @param trace: Sees every datagram: called with C{"received"} or C{"sent"}, its bytes, and the peer.
     @param chance: For message IDs, tokens and time-outs; in tests a seeded C{random.Random}.
     """
@@ -88,6 +90,7 @@ class Agent(Verbs):
         sendRequestTag: bool = True,
         freshTokens: bool = False,
         proxy: str | URI | None = None,
+        useProxyScheme: bool = False,
         trace: Trace | None = None,
         chance: Chance | None = None,
     ) -> None:
@@ -100,6 +103,7 @@ class Agent(Verbs):
             parameters=parameters,
         )
         self._proxy = None if proxy is None else targetOf(proxy)
+        self._useProxyScheme = useProxyScheme
         newProtocol = partial(
             CoAPProtocol, None, reactor, parameters=parameters, limits=limits, chance=chance, trace=trace
         )
@@ -181,7 +185,7 @@ class Agent(Verbs):
             options = fromHeaders(headers, options)
             request, producer = makeRequest(method, target, payload, params, json, options, values)
             if hop is not target:
-                request = throughProxy(request, target)
+                request = throughProxy(request, target, self._useProxyScheme)
             manner = self._manner.evolve(
                 confirmable=confirmable,
                 token=token,
@@ -232,7 +236,7 @@ class Agent(Verbs):
             options = fromHeaders(headers, options)
             request, _ = makeRequest(method, target, payload, params, None, options, values)
             if hop is not target:
-                request = throughProxy(request, target)
+                request = throughProxy(request, target, self._useProxyScheme)
             if request.code not in (Code.GET, Code.FETCH):
                 raise ValueError(f"only GET and FETCH can observe, not {request.code.phrase}")
             manner = self._manner.evolve(

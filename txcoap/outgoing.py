@@ -60,18 +60,19 @@ def makeRequest(
     return Request(code, payload, asked, **values), producer
 
 
-def throughProxy(request: Request, target: URI) -> Request:
+def throughProxy(request: Request, target: URI, useScheme: bool) -> Request:
     """
-    A request as it goes to a forward proxy (RFC 7252 5.7.2): the URI in Proxy-Uri, which every proxy takes;
+    A request as it goes to a forward proxy (RFC 7252 5.7.2): the URI in Proxy-Uri, which most proxies take;
     where it is too long, in Proxy-Scheme and the options that it is made of.
 
     @param target: The URI that the request was made for; the options of its path and query count.
+    @param useScheme: Whether it is to be Proxy-Scheme in any case.
     @raise InvalidURI: if the options make none.
     """
     options = request.options
     uri = URI.fromOptions(options, target.scheme, target.host, target.port)
     text = uri.toText()
-    if len(text) <= Options.proxyUri.maximum:
+    if len(text) <= Options.proxyUri.maximum and not useScheme:
         whole = options.without(*_URI_OPTIONS).evolve(proxyUri=text)
     else:
         port = None if uri.port == DEFAULT_PORTS[uri.scheme] else uri.port
