@@ -20,13 +20,16 @@ from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
 import txcoap
+from txcoap.allowlist import Target
 from txcoap.codes import Code
 from txcoap.endpoints import UDPServerEndpoint, UnixServerEndpoint
+from txcoap.interfaces import IResource
 from txcoap.parameters import DEFAULT_PARAMETERS, SLOW_PARAMETERS, getDefault, setDefault
 from txcoap.sansio.datagrams import CON, decode, encode
 from txcoap.service import CoAPService
 from txcoap.static import File
 from txcoap.tap import Options, makeService
+from txcoap.uri import URI
 
 ROOT = Path(__file__).absolute().parent.parent
 
@@ -103,6 +106,49 @@ class MetricsTests(OptionsTestCase):
         ):
             error = self.assertRaises(UsageError, self.parsed, "--resources", self.name, option, value)
             self.assertIn(option, str(error))
+
+
+class ProxyTests(OptionsTestCase):
+    """C{--proxy}."""
+
+    def allows(self, options: Options, uri: str) -> bool:
+        """Whether the proxy may ask for a URI of an address."""
+        target = URI.fromText(uri)
+        return bool(options["forward"].policy(None, Target(target, target.host)))
+
+    def test_alone(self) -> None:
+        """It needs no resources, and asks nobody but its own machine."""
+        options = self.parsed("--proxy")
+        self.assertTrue(IResource.providedBy(options["root"]))
+        self.assertTrue(self.allows(options, "coap://127.0.0.1"))
+        self.assertFalse(self.allows(options, "coap://192.0.2.1"))
+        self.assertIs(makeService(options)._proxy, options["forward"])
+
+    def test_beside(self) -> None:
+        """It goes with resources, and with files."""
+        options = self.parsed("--proxy", "--resources", self.name)
+        self.assertIs(options["root"], sys.modules[self.name].root)
+        self.assertIsInstance(self.parsed("--proxy", "--path", ".")["root"], File)
+
+    def test_allowed(self) -> None:
+        """What it may ask is named one by one."""
+        options = self.parsed(
+            "--proxy", "--proxy-allow", "192.0.2.0/24:5683", "--proxy-allow", "[2001:db8::/32]"
+        )
+        for uri in ("coap://192.0.2.1", "coap://[2001:db8::1]:9", "coap://[::1]"):
+            self.assertTrue(self.allows(options, uri), uri)
+        for uri in ("coap://192.0.2.1:9", "coap://198.51.100.1"):
+            self.assertFalse(self.allows(options, uri), uri)
+
+    def test_without(self) -> None:
+        """Without the flag there is none."""
+        self.assertIsNone(self.parsed("--resources", self.name)["forward"])
+
+    def test_mistakes(self) -> None:
+        """A pattern that is none, and patterns without a proxy, are refused by name."""
+        for arguments in (("--proxy", "--proxy-allow", "a b"), ("-r", self.name, "--proxy-allow", "*")):
+            error = self.assertRaises(UsageError, self.parsed, *arguments)
+            self.assertIn("--proxy-allow", str(error))
 
 
 class OptionsTests(OptionsTestCase):

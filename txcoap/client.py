@@ -69,8 +69,8 @@ class Agent(Verbs):
     @param freshTokens: Whether each block goes with a token of its own. Some servers, node-coap among them,
         know a body by its token.
     @param proxy: The URI of a forward proxy to ask through; see L{request}.
-    @param useProxyScheme: Whether a proxy is always told the URI by Proxy-Scheme, not in Proxy-Uri. The proxies
-        of aiocoap want it so; those of node-coap understand nothing but Proxy-Uri.
+    @param useProxyScheme: Whether a proxy is always told the URI by Proxy-Scheme, not in Proxy-Uri. The
+        proxies of aiocoap want it so; those of node-coap understand nothing but Proxy-Uri.
     @param trace: Sees every datagram: called with C{"received"} or C{"sent"}, its bytes, and the peer.
     @param chance: For message IDs, tokens and time-outs; in tests a seeded C{random.Random}.
     """

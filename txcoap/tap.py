@@ -13,6 +13,7 @@ from twisted.python import reflect, usage
 
 from . import __version__
 from .allowlist import AllowList
+from .caching import CachingAgent
 from .client import Agent
 from .endpoints import serverFromString
 from .groups import readGroups
@@ -193,7 +194,7 @@ class Options(usage.Options):
         if not self["proxy"]:
             return None
         try:
-            return ForwardProxy(Agent(reactor), AllowList(*self["proxy-allow"]))
+            return ForwardProxy(CachingAgent(Agent(reactor)), AllowList(*self["proxy-allow"]))
         except ValueError as e:
             raise usage.UsageError(f"--proxy-allow: {e}") from None
 
