@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum { CON = 0, NON = 1, ACK = 2, RST = 3 };
-enum { ETAG = 4, OBSERVE = 6, URI_PATH = 11, BLOCK2 = 23 };
+enum { ETAG = 4, OBSERVE = 6, URI_PATH = 11, BLOCK2 = 23, PROXY_URI = 35 };
 
 /* Points into the datagram that it was parsed from. Without Block2 or Observe these are -1. */
 struct parsed {
@@ -19,7 +19,8 @@ struct parsed {
 
 /* Writes one option of under 269 bytes; gives the new end. */
 static uint8_t *putOption(uint8_t *end, int delta, const char *value, size_t length) {
-    *end++ = (uint8_t)(delta << 4 | (length < 13 ? (int)length : 13));
+    *end++ = (uint8_t)((delta < 13 ? delta : 13) << 4 | (length < 13 ? (int)length : 13));
+    if (delta >= 13) *end++ = (uint8_t)(delta - 13);
     if (length >= 13) *end++ = (uint8_t)(length - 13);
     memcpy(end, value, length);
     return end + length;

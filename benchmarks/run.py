@@ -66,6 +66,10 @@ MODES = {
         {"path": "echo", "code": 2, "payload": HELLO, "expect": HELLO},
     ),
     "block": Mode("CON GET /large, each block of 1,024 bytes", {"path": "large", "size": LARGE}),
+    "cached": Mode(
+        "CON GET of another server's /hello, from a proxy's cache",
+        {"path": "hello", "expect": HELLO, "origin": "127.0.0.2"},
+    ),
     "observe": Mode(
         "each CON notification of /obs to one of 100 observers",
         {"path": "obs", "sockets": 100},
@@ -86,7 +90,7 @@ class Server:
     """
 
     command: Callable[[str], list[str] | None]
-    modes: tuple[str, ...] = tuple(MODES)
+    modes: tuple[str, ...] = tuple(mode for mode in MODES if mode != "cached")
     canned: bool = False
     prepare: tuple[bytes, ...] = ()
 
@@ -138,9 +142,9 @@ def libcoap(port: str) -> list[str] | None:
 
 
 SERVERS = {
-    "bare": Server(bare, canned=True),
-    "canned": Server(script("servers/canned.py", "twisted"), canned=True),
-    "txcoap": Server(script("server.py", "txcoap.server")),
+    "bare": Server(bare, tuple(MODES), canned=True),
+    "canned": Server(script("servers/canned.py", "twisted"), tuple(MODES), canned=True),
+    "txcoap": Server(script("server.py", "txcoap.server"), tuple(MODES)),
     "libcoap": Server(libcoap, modes=("get", "non"), prepare=(PUT_HELLO,)),
     "node": Server(node),
     "aiocoap": Server(script("servers/aiocoap_server.py", "aiocoap")),

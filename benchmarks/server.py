@@ -12,7 +12,9 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
-from txcoap import Code, ObservableResource, Request, Resource, Response, Site, endpoints
+from txcoap import Agent, Code, ObservableResource, Request, Resource, Response, Site, endpoints
+from txcoap.caching import CachingAgent
+from txcoap.proxy import ForwardProxy
 
 
 class Hello(Resource):
@@ -89,8 +91,10 @@ async def main(reactor: Any, port: str) -> None:
     root.putChild("echo", Echo())
     root.putChild("large", Large())
     root.putChild("obs", Observed())
-    endpoint = endpoints.serverFromString(reactor, f"udp:{port}:interface=127.0.0.1")
-    await endpoint.listen(Site(root))
+    site = Site(root, proxy=ForwardProxy(CachingAgent(Agent(reactor))))
+    for interface, served in (("127.0.0.1", site), ("127.0.0.2", Site(root))):
+        endpoint = endpoints.serverFromString(reactor, f"udp:{port}:interface={interface}")
+        await endpoint.listen(served)
     await Deferred()
 
 

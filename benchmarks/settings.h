@@ -12,7 +12,7 @@
 enum { MAX_WINDOW = 65535 };  /* a slot's number is two bytes of the token */
 
 static struct {
-    const char *address, *path, *payload, *expect;
+    const char *address, *path, *payload, *expect, *origin;
     long port, window, sockets, requests, warmup, burst, pause, code, expectClass, size, pid, cpu;
     double seconds, timeout;
     bool non, canned;
@@ -32,6 +32,7 @@ static const struct { const char *name; enum kind kind; void *field; double leas
     { "address", TEXT, &settings.address, 0, 0 },
     { "port", INTEGER, &settings.port, 1, 65535 },
     { "path", TEXT, &settings.path, 0, 0 },
+    { "origin", TEXT, &settings.origin, 0, 0 },
     { "payload", TEXT, &settings.payload, 0, 0 },
     { "expect", TEXT, &settings.expect, 0, 0 },
     { "code", INTEGER, &settings.code, 1, 31 },

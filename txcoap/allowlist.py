@@ -81,7 +81,10 @@ class AllowList:
     @param loopback: Whether the proxy's own machine may be asked at its loopback addresses; else only those
         of them that are on the list as addresses.
     @raise ValueError: for a pattern that is none.
+    @cvar isFixed: It judges by the target alone, and never otherwise than before.
     """
+
+    isFixed = True
 
     def __init__(self, *patterns: str, loopback: bool = True) -> None:
         self._loopback = loopback

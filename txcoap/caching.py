@@ -158,8 +158,10 @@ class CachingAgent(Verbs):
         @return: A fresh response with the Max-Age that is left of it; None if there is none.
         """
         key = keyOf(request, target)
-        if key is None:
-            return None
+        return None if key is None else self.findByKey(key)
+
+    def findByKey(self, key: Key) -> Response | None:
+        """As L{find}, for who keeps the key (L{keyOf<txcoap.sansio.freshness.keyOf>})."""
         now = self._now()
         stored = self.cache.find(key, now)
         return None if stored is None else stored.response(now)

@@ -191,6 +191,16 @@ class IProxy(IResource):
     L{txcoap.Site} gives it the requests with Proxy-Uri or Proxy-Scheme.
     """
 
+    def answersAtOnce(request: Any) -> bool:
+        """
+        Answer a request with what is at hand, if there is anything; called for any that is not plain, and
+        before it is looked at.
+
+        @param request: the L{Request<txcoap.server.Request>}.
+        @return: whether it is answered.
+        @raise ResponseError: as L{ownOptions} does.
+        """
+
     def ownOptions(request: Any) -> Any:
         """
         Whether a request is for the proxy itself (RFC 7252 5.7.2).

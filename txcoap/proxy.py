@@ -18,6 +18,8 @@ from .names import resolve
 from .options import NO_OPTIONS, Options
 from .relay import Relay
 from .request import Request
+from .sansio.relaying import onward
+from .shortcuts import Shortcuts
 from .uri import URI
 
 __all__ = ["AllowList", "ForwardProxy", "Target"]
@@ -45,7 +47,9 @@ class ForwardProxy(Relay):
     @param policy: Called with each request and its L{Target}: whether to ask there. It may raise a
         L{ResponseError<txcoap.errors.ResponseError>} instead of a plain 4.03. A name is looked up once, and
         only an address that was judged is asked. By default an L{AllowList} of nothing but this machine's
-        loopback addresses. Multicast and unspecified addresses and Unix sockets are never asked.
+        loopback addresses. Multicast and unspecified addresses and Unix sockets are never asked. A policy
+        whose C{isFixed} is true, as an AllowList's is, is not called again for a request that it allowed and
+        that is answered from a cache.
     @param hosts: Further names and addresses by which clients know the proxy itself.
     @param bounds: As for L{Relay}: C{maximumRequests}, C{maximumObservations}, C{timeout}, C{hopLimit},
         C{name}, C{maximumBody}.
@@ -65,6 +69,18 @@ class ForwardProxy(Relay):
         super().__init__(agent, **bounds)
         self.policy = AllowList() if policy is None else policy
         self.hosts = frozenset(URI("coap", host).host for host in hosts)
+        find = getattr(agent, "findByKey", None)
+        self._shortcuts = None if find is None else Shortcuts(find)
+
+    def answersAtOnce(self, request: Request) -> bool:
+        """See L{IProxy}: with what a cache has for a request that came before."""
+        if self._shortcuts is None:
+            return False
+        response = self._shortcuts.find(request, self.policy)
+        if response is None:
+            return False
+        request.site.respond(request, response)
+        return True
 
     def ownOptions(self, request: Request) -> Options | None:
         """See L{IProxy}."""
@@ -93,6 +109,10 @@ class ForwardProxy(Relay):
         ]
         if not hops:
             raise Forbidden("the proxy does not ask there")
+        if self._shortcuts is not None and len(addresses) == 1:
+            (hop, _), options = hops[0], onward(request.options, None, self.name)
+            target = Target(uri, hop.host)
+            self._shortcuts.learn(request, self.policy, target, hop, options.adding(*added))
         return hops
 
     def _uriOf(self, request: Request) -> URI:

@@ -160,8 +160,11 @@ class Site:
         request = Request(self, protocol, exchange)
         try:
             isPlain = request.options.isPlain
-            if not isPlain and request.options.observe == _DEREGISTER:
-                protocol.deregister(request.peer, request.token)
+            if not isPlain:
+                if self.proxy is not None and self.proxy.answersAtOnce(request):
+                    return
+                if request.options.observe == _DEREGISTER:
+                    protocol.deregister(request.peer, request.token)
             request.resource = resource = self.getResourceFor(request)
             isWhole = isPlain and not exchange.payload and getattr(resource, "openBody", None) is None
             if isWhole or self.blockwise.admit(request, resource):

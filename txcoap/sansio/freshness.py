@@ -55,8 +55,9 @@ _FOR_ONE = frozenset({1, 5, 9, 21})
 # ETag and Hop-Limit are heeded here, and so do not tell requests apart (RFC 7252 5.6).
 _HEEDED = frozenset({_ETAG, _HOP_LIMIT})
 
-# Observe, Max-Age, Block2, Block1, Size2, Size1, Echo, Request-Tag: of a message, not of the representation.
-_NOT_STORED = frozenset({6, _MAX_AGE, 23, 27, 28, 60, 252, 292})
+# Observe, Max-Age, Block2, Block1, Size2, Size1, Echo, Request-Tag: of a message, not of the representation;
+# and the parts of a URI, of which none belongs in a response.
+_NOT_STORED = frozenset({6, _MAX_AGE, 23, 27, 28, 60, 252, 292, 3, 7, _URI_PATH, 15, 35, 39})
 
 # 4.08, 4.13, 4.29 and 5.08 are about the request or who made it, not about the resource.
 _NEVER_STORED = frozenset(
