@@ -4,6 +4,7 @@ Tests for L{txcoap.shortcuts}: a forward proxy with a cache, and requests that c
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from tests.test_proxy import ORIGIN, PROXY, PROXY_HOST, Clock, Echoing, ProxyCase
@@ -18,6 +19,10 @@ from txcoap.request import Request
 from txcoap.server import Site
 
 NAME = "coap://origin.example"
+
+
+def _note(states: list[bytes], state: Response) -> None:
+    states.append(state.payload)
 
 
 class CachingProxyCase(ProxyCase):
@@ -185,7 +190,7 @@ class ObservingTests(CachingProxyCase):
             observing = client.observe("coap://192.0.2.90/", proxy=PROXY)
             self.network.advance(1.0)
             observation = self.successResultOf(observing)
-            observation.subscribe(lambda state, states=states: states.append(state.payload))
+            observation.subscribe(partial(_note, states))
             observations.append(observation)
         self.assertEqual(clock.observerCount, 1)
         for state in ("1", "2"):

@@ -178,6 +178,19 @@ class OptionsTests(OptionsTestCase):
         """Without C{--resources} there is nothing to serve: it says what to write."""
         self.assertIn("twistd -n coap --resources mymod", self.refused())
 
+    def test_proxyCache(self) -> None:
+        """A proxy keeps 16 MiB of responses, or so many bytes, or none; no other number is taken."""
+        for arguments, kept in (
+            ((), 2**24),
+            (("--proxy-cache", "4096"), 4096),
+            (("--proxy-cache", "0"), None),
+        ):
+            agent = self.parsed("--proxy", *arguments)["forward"].agent
+            cache = getattr(agent, "cache", None)
+            self.assertEqual(None if cache is None else cache.maximumBytes, kept)
+        self.assertIn("--proxy-cache", self.refused("--proxy", "--proxy-cache", "-1"))
+        self.assertIn("--proxy-cache", self.refused("--resources", self.name, "--proxy-cache", "9"))
+
     def test_argument(self) -> None:
         """A bare argument is no way to give it: it says how."""
         self.assertIn("--resources mymod", self.refused("mymod"))

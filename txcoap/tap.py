@@ -64,6 +64,12 @@ class Options(usage.Options):
             None,
             "Transmission parameters: a preset (slow), changes (NSTART=4,ACK_TIMEOUT=5) or both.",
         ],
+        [
+            "proxy-cache",
+            None,
+            None,
+            "Bytes of responses that --proxy keeps (default: 16 MiB); 0 for none.",
+        ],
         ["maximum-body", None, None, "Bytes of the largest file that --writable takes (default: 64 MiB)."],
         [
             "amplification",
@@ -155,6 +161,8 @@ class Options(usage.Options):
                 raise usage.UsageError(f"--timing: {e}") from None
         if self["proxy-allow"] and not self["proxy"]:
             raise usage.UsageError("--proxy-allow is for --proxy")
+        if self["proxy-cache"] is not None and not self["proxy"]:
+            raise usage.UsageError("--proxy-cache is for --proxy")
         from twisted.internet import reactor
 
         self["forward"] = self._forwardProxy(reactor)
@@ -194,9 +202,15 @@ class Options(usage.Options):
         if not self["proxy"]:
             return None
         try:
-            return ForwardProxy(CachingAgent(Agent(reactor)), AllowList(*self["proxy-allow"]))
+            allowed = AllowList(*self["proxy-allow"])
         except ValueError as e:
             raise usage.UsageError(f"--proxy-allow: {e}") from None
+        kept, agent = self["proxy-cache"], Agent(reactor)
+        if kept is None:
+            return ForwardProxy(CachingAgent(agent), allowed)
+        if not (kept.isascii() and kept.isdigit()):
+            raise usage.UsageError(f"--proxy-cache takes a number of bytes, 0 for none; got {kept!r}")
+        return ForwardProxy(CachingAgent(agent, maximumBytes=int(kept)) if int(kept) else agent, allowed)
 
 
 def findFiles(path: str, isWritable: bool, limit: str | None = None) -> File:

@@ -273,6 +273,7 @@ class Cache:
     @param maximumBytes: Bytes that all may take, their bodies, options and L{OVERHEAD} counted.
     @param maximumEntries: How many keys there may be.
     @param largest: Bytes of the largest response that is stored.
+    @ivar maximumBytes: The same.
     @ivar counters: What happened.
     @ivar size: Bytes in use.
     """
@@ -285,7 +286,7 @@ class Cache:
                 raise ValueError(f"{name} is at least 1; got {value!r}")
         self.counters = CacheCounters()
         self.size = 0
-        self._maximumBytes = maximumBytes
+        self.maximumBytes = maximumBytes
         self._maximumEntries = maximumEntries
         self._largest = min(largest, maximumBytes)
         # In order of use, the one used longest ago first; of each key the newest response first.
@@ -413,7 +414,7 @@ class Cache:
         self._entries[key] = kept
         self._entries.move_to_end(key)
         self._places.setdefault(_placeOfKey(key), set()).add(key)
-        while self.size > self._maximumBytes or len(self._entries) > self._maximumEntries:
+        while self.size > self.maximumBytes or len(self._entries) > self._maximumEntries:
             self._evict()
 
     def _evict(self) -> None:
