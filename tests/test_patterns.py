@@ -24,7 +24,7 @@ def tree(*texts: str, **converters: Any) -> PatternTree[str]:
 def found(patterns: PatternTree[str], path: str) -> Any:
     """The pattern that a path leads to, and the values of its parameters."""
     match = patterns.find(tuple(path.split("/")[1:]) if path != "/" else ())
-    return match and (match.place, *match.values)
+    return match and (match[0], *match[1])
 
 
 class PatternTests(SynchronousTestCase):
@@ -155,7 +155,7 @@ class TreeTests(SynchronousTestCase):
         fitting = [each if "<" not in each else "7" if "int" in each else "z" for each in parts]
         match = patterns.find(fitting)
         assert match is not None
-        segments = Pattern(match.place).segments
+        segments = Pattern(match[0]).segments
         self.assertEqual(len(segments), len(fitting))
         for segment, text in zip(segments, fitting, strict=True):
             if isinstance(segment, Parameter):

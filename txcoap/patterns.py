@@ -12,19 +12,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from keyword import iskeyword
 from typing import Any, Generic, NamedTuple, TypeVar
 
-__all__ = ["CONVERTERS", "Converter", "Match", "Parameter", "Pattern", "PatternTree"]
+__all__ = ["CONVERTERS", "Converter", "Parameter", "Pattern", "PatternTree"]
 
 T = TypeVar("T")
 
 Converter = Callable[[str], Any]
 """Makes a value of a segment; C{ValueError} if the segment is none."""
 
-_INTEGER = re.compile(r"[0-9]{1,18}")
 _DECIMAL = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?")
+_DIGITS = 18
 
 
 def _integer(text: str) -> int:
-    if not _INTEGER.fullmatch(text):
+    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS):
         raise ValueError(f"{text!r} is no whole number")
     return int(text)
 
@@ -106,20 +106,6 @@ def _segment(text: str, whole: str, converters: Mapping[str, Converter]) -> str 
     return Parameter(name, kind, converters[kind])
 
 
-class Match(NamedTuple, Generic[T]):
-    """
-    What was found for a path.
-
-    @ivar place: What is there.
-    @ivar values: Those of the parameters, in order.
-    @ivar length: How many segments led there.
-    """
-
-    place: T
-    values: tuple[Any, ...]
-    length: int
-
-
 class PatternTree(Generic[T]):
     """
     What is at which pattern. Where several match a path, text goes before parameters, segment by segment, and
@@ -141,8 +127,8 @@ class PatternTree(Generic[T]):
             node.place = self._make(pattern)
         return node.place
 
-    def find(self, segments: Sequence[str]) -> Match[T] | None:
-        """What a path leads to, all of it."""
+    def find(self, segments: Sequence[str]) -> tuple[T, tuple[Any, ...]] | None:
+        """What all of a path leads to, and the values of its parameters, in order; else None."""
         return self._root.find(segments, 0, ())
 
     def __iter__(self) -> Iterator[T]:
@@ -168,10 +154,12 @@ class _Node(Generic[T]):
             self.parameters = dict(sorted(self.parameters.items(), key=_rank))
         return self.parameters[segment.kind][1]
 
-    def find(self, segments: Sequence[str], index: int, values: tuple[Any, ...]) -> Match[T] | None:
+    def find(
+        self, segments: Sequence[str], index: int, values: tuple[Any, ...]
+    ) -> tuple[T, tuple[Any, ...]] | None:
         """Each node is looked at once at most, however long the path."""
         if index == len(segments):
-            return None if self.place is None else Match(self.place, values, index)
+            return None if self.place is None else (self.place, values)
         segment = segments[index]
         literal = self.literals.get(segment)
         found = None if literal is None else literal.find(segments, index + 1, values)
@@ -185,7 +173,7 @@ class _Node(Generic[T]):
                 if found is not None:
                     return found
             if self.rest is not None and self.rest.place is not None:
-                return Match(self.rest.place, (*values, "/".join(segments[index:])), len(segments))
+                return self.rest.place, (*values, "/".join(segments[index:]))
         return found
 
     def places(self) -> Iterator[T]:

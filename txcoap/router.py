@@ -19,7 +19,7 @@ from .formats import contentFormat as formatNumber
 from .interfaces import IResource
 from .linkformat import Link
 from .observe import ObservableResource
-from .patterns import Converter, Match
+from .patterns import Converter
 from .resource import SEGMENT_SAFE, Resource
 from .routes import OBSERVABLE, Place, Route, RouteTable, Subrouter
 
@@ -135,15 +135,15 @@ class Router(Subrouter):
         for served in self._observedAt(path):
             served.dismissObservers(error)
 
-    def _observedAt(self, path: str | Iterable[str]) -> list[_Served]:
+    def _observedAt(self, path: str | Iterable[str]) -> list[ObservableResource]:
         if isinstance(path, str):
             path = path.removeprefix("/").split("/") if path != "/" else ()
-        match = self._table.tree.find(tuple(path))
-        routes = {} if match is None else match.place.routes
+        place, values = self._table.tree.find(tuple(path)) or (None, ())
+        routes = {} if place is None else place.routes
         observable = {each for each in map(routes.get, OBSERVABLE) if each is not None and each.observable}
-        if match is None or not observable:
+        if not observable:
             raise ValueError(f"nothing at {path!r} can be observed")
-        found = [self._kept(each, match.values) for each in observable]
+        found = [self._kept(each, values) for each in observable]
         return [each for each in found if each is not None]
 
     # As a resource
@@ -155,7 +155,7 @@ class Router(Subrouter):
         match = self._table.tree.find(segments)
         length = len(segments)
         if match is not None:
-            resource: Any = self._resourceFor(match, request.code)
+            resource: Any = self._resourceFor(*match, request.code)
         else:
             length, resource = self._mountedAt(segments)
         request.prepath += postpath[: length - 1]
@@ -171,21 +171,20 @@ class Router(Subrouter):
                 return length, mounted
         return len(segments), _Refused(self, ())
 
-    def _resourceFor(self, match: Match[Place], code: Code) -> Resource:
-        place, values, _ = match
+    def _resourceFor(self, place: Place, values: tuple[Any, ...], code: Code) -> Any:
         route = place.routes.get(code)
         if route is None:
             return _Refused(self, place.methods)
-        served = self._kept(route, values)
+        served: Any = self._kept(route, values)
         if served is None:
-            served = _Served(self, place, route, values)
+            served = (route.kind or _kindOf(route))(self, self._calling(route.function), place, route, values)
             if not values:
                 self._fixed[route] = served
             elif route.observable:
                 self._lasting[route, values] = served
         return served
 
-    def _kept(self, route: Route, values: tuple[Any, ...]) -> _Served | None:
+    def _kept(self, route: Route, values: tuple[Any, ...]) -> Any:
         if not values:
             return self._fixed.get(route)
         return self._lasting.get((route, values)) if route.observable else None
@@ -194,13 +193,13 @@ class Router(Subrouter):
     def allowedMethods(self) -> tuple[str, ...]:
         """The names of the methods of the router's own path."""
         own = self._table.tree.find(())
-        return () if own is None else own.place.methods
+        return () if own is None else own[0].methods
 
     def render(self, request: Any) -> Any:
         """Answer a request for the router's own path; see L{IResource}."""
         own = self._table.tree.find(())
         # What comes of the request later concerns what is found here.
-        request.resource = _Refused(self, ()) if own is None else self._resourceFor(own, request.code)
+        request.resource = _Refused(self, ()) if own is None else self._resourceFor(*own, request.code)
         return request.resource.render(request)
 
     def getLinks(self, path: str) -> Iterator[Link]:
@@ -230,17 +229,22 @@ class Router(Subrouter):
             raise error
         return self._failed(Failure(error), request)
 
-    def call(self, function: Callable[..., Any], request: Any, arguments: Mapping[str, Any]) -> Any:
+    def guard(self, function: Callable[..., Any], request: Any, arguments: Mapping[str, Any]) -> Any:
         """Have a function answer a request, and what it fails with answered by whom it concerns."""
         if not self._table.errors:
-            return self._calling(function)(request, **arguments)
+            return function(request, **arguments)
         try:
-            result = self._calling(function)(request, **arguments)
+            result = function(request, **arguments)
         except Exception:
             return self._failed(Failure(), request)
         if isinstance(result, Coroutine):
             result = Deferred.fromCoroutine(result)
         return result.addErrback(self._failed, request) if isinstance(result, Deferred) else result
+
+    def open(self, route: Route, request: Any, arguments: Mapping[str, Any]) -> Any:
+        """What takes the body of a request."""
+        assert route.openBody is not None
+        return self._calling(route.openBody)(request, **arguments)
 
     def _calling(self, function: Callable[..., Any]) -> Callable[..., Any]:
         return function if self._instance is None else function.__get__(self._instance)
@@ -261,41 +265,49 @@ class Router(Subrouter):
         return f"<Router {', '.join(place.pattern.text for place in self._table.tree)}>"
 
 
-class _Served(ObservableResource):
-    """What is at a path, for the methods of one route."""
+class _Served(Resource):
+    """What is at a path, for the methods of one route, whose own class says more of it."""
 
     isLeaf = True
 
-    def __init__(self, router: Router, place: Place, route: Route, values: tuple[Any, ...]) -> None:
+    def __init__(
+        self,
+        router: Router,
+        function: Callable[..., Any],
+        place: Place,
+        route: Route,
+        values: tuple[Any, ...],
+    ) -> None:
         self._router = router
+        self._function = function
         self._place = place
         self._route = route
         self._arguments = dict(zip(route.names, values, strict=True))
-        self.__dict__.update(route.known)
-
-    @property
-    def openBody(self) -> Any:  # type: ignore[override]
-        """What opens the body, if anything does; see L{Resource}."""
-        return None if self._route.openBody is None else self._open
-
-    def _open(self, request: Any) -> Any:
-        assert self._route.openBody is not None
-        return self._router.call(self._route.openBody, request, self._arguments)
 
     @property
     def allowedMethods(self) -> tuple[str, ...]:
         """The names of all methods at this path."""
         return self._place.methods
 
-    def observe(self, request: Any, response: Any) -> Any:
-        """Whoever asks observes, if the route says that it can be; see L{ObservableResource}."""
-        return super().observe(request, response) if self._route.observable else None
+    def render(self, request: Any) -> Any:
+        """Answer as the route's function does."""
+        return self._router.guard(self._function, request, self._arguments)
 
-    def _answer(self, request: Any) -> Any:
-        return self._router.call(self._route.function, request, self._arguments)
+    def open(self, request: Any) -> Any:
+        """Open a body as the route says."""
+        return self._router.open(self._route, request, self._arguments)
 
-    render_GET = render_POST = render_PUT = render_DELETE = _answer
-    render_FETCH = render_PATCH = render_iPATCH = _answer
+
+class _Observed(ObservableResource, _Served):
+    """The same, where it can be observed."""
+
+
+def _kindOf(route: Route) -> Any:
+    """The class of the resources of a route."""
+    base = _Observed if route.observable else _Served
+    openBody = None if route.openBody is None else base.open
+    route.kind = type(base.__name__, (base,), {**route.known, "openBody": openBody})
+    return route.kind
 
 
 class _Refused(Resource):

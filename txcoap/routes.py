@@ -42,8 +42,10 @@ class Route:
         self.isVisible: bool = known.pop("isVisible")
         self.observable: bool = known.pop("observable")
         self.openBody: Callable[..., Any] | None = known.pop("openBody")
-        # The rest goes to the resource as it is.
+        # The rest is for the resource as it is.
         self.known = known
+        # Of which class its resources are, once there is one.
+        self.kind: Any = None
 
 
 class Place:
