@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.wire import Answering, ServerTestCase
+from txcoap.client import Agent
 from txcoap.codes import Code
 from txcoap.errors import NoResponse, SocketClosed
 from txcoap.health import Health, HealthResource, figures, putResource
@@ -61,6 +62,20 @@ class CountingTests(ServerTestCase):
         health = self.protocol.health()
         self.assertEqual((health.sent.requests, health.received.responses), ({"GET": 2}, {"2.05": 1}))
         self.assertEqual((health.roundTrips.count, health.roundTrips.quantile(0.5)), (1, 0.25))
+
+    def test_agent(self) -> None:
+        """An agent tells of the sockets that it has open."""
+        self.serve(Resource())
+        agent = Agent(self.reactor)
+        self.assertEqual(agent.health(), Health())
+        asking = agent.get("coap://192.0.2.1/")
+        self.reactor.elapse(0.01)
+        self.assertEqual(self.successResultOf(asking).code, Code.NOT_FOUND)
+        health = agent.health()
+        self.assertEqual((health.sockets, health.sent.requests), (1, {"GET": 1}))
+        agent.close()
+        shared = Agent(self.reactor, protocol=self.protocol)
+        self.assertEqual(shared.health().received.requests, {"GET": 1})
 
     def test_answeredLater(self) -> None:
         """A request that is not answered at once counts with the time that its answer took."""

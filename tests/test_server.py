@@ -341,6 +341,15 @@ class AccessLogTests(ServerTestCase):
         seen = [(request.uri, response.code) for request, response in self.accessed]
         self.assertEqual(seen, [("/", Code.CONTENT), ("/nowhere", Code.NOT_FOUND), ("/", Code.CONTENT)])
 
+    def test_blocks(self) -> None:
+        """A body that comes in blocks is one access, and so is one that is fetched in blocks."""
+        self.serve(Answering(lambda request: bytes(3000)))
+        for number in range(3):
+            self.ask(Code.PUT, "up", bytes(16), block1=(number, number < 2, 0))
+        for number in range(3):
+            self.ask(Code.GET, "down", block2=(number, False, 6))
+        self.assertEqual([request.uri for request, _ in self.accessed], ["/up", "/down"])
+
     def test_later(self) -> None:
         """It is called when the answer is there, not before."""
         answer: Deferred[Any] = Deferred()

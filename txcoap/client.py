@@ -30,6 +30,7 @@ from .parameters import Parameters
 from .protocol import CoAPProtocol, Trace
 from .reaching import Reach
 from .received import ReceivedResponse
+from .sansio.health import Health
 from .sansio.transmissions import Chance
 from .uri import URI
 from .verbs import Verbs, coreOf, groupOf, linksOf, located, targetOf, uriOf
@@ -357,6 +358,10 @@ class Agent(Verbs):
     def getHosts(self) -> list[IAddress]:
         """The addresses of the sockets that are open now, as Twisted's address objects, in no order."""
         return self._reach.getHosts()
+
+    def health(self) -> Health:
+        """What was counted at the sockets that are open now, all together, and how full their tables are."""
+        return self._reach.health()
 
     def close(self, *, grace: float | None = 0.0) -> Deferred[None]:
         """

@@ -20,6 +20,7 @@ from .names import resolve
 from .observation import Observation
 from .parameters import Parameters, getDefault
 from .protocol import CoAPProtocol
+from .sansio.health import Health
 from .transports import udp, unix
 from .uri import URI
 
@@ -131,6 +132,11 @@ class Reach:
         if self._given is not None:
             return [self._given.getHost()] if self._given.isOpen else []
         return [socket.port.getHost() for socket in self._sockets]
+
+    def health(self) -> Health:
+        """What was counted at the sockets that are open, all together."""
+        own: list[Any] = [socket.port.protocol for socket in self._sockets]  # type: ignore[attr-defined]
+        return Health.ofAll(protocol.health() for protocol in ([self._given] if self._given else own))
 
     def close(self, grace: float | None) -> Deferred[None]:
         """See L{Agent.close<txcoap.client.Agent.close>}."""

@@ -80,8 +80,8 @@ class Site:
         proven that it is its own (RFC 9175 2.4), 3 say; None, the default, for no limit, since many clients
         know no Echo.
     @param blockSize: Bytes in the largest block of a body: 16 to 1024, a power of two.
-    @param accessLog: Called with each L{Request} and its L{Response} once that is sent;
-        L{logAccess} writes a line to Twisted's log.
+    @param accessLog: Called with each L{Request} and its L{Response} once that is sent; for a body in blocks
+        once. L{logAccess} writes a line to Twisted's log.
     @ivar protocols: Those of the open sockets that this site serves.
     """
 
@@ -317,7 +317,7 @@ class Site:
             self._log.failure("the answer to {request} is too large", request=request)
             response = Response.fromError(InternalServerError())
             request.answer(response)
-        if self.accessLog is not None:
+        if self.accessLog is not None and response.code != Code.CONTINUE:
             self._logAccess(request, response)
 
     def _logAccess(self, request: Request, response: Response) -> None:

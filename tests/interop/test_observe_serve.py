@@ -8,6 +8,7 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from txcoap import Site
+from txcoap.closing import windDown
 from txcoap.transports import udp
 
 from .child import Child
@@ -114,6 +115,17 @@ class Observing:
             await self.hear(3)
             self.assertEqual((self.heard()[2].code, self.heard()[2].get("Observe")), ("4.04", []))
         await self.assertLeft()
+
+    async def test_stopping(self: Any) -> None:
+        """The server stops: the client is told, and confirms that it heard."""
+        await self.observe(observe=self.until(4, seconds=2))
+        await self.tell(b"second")
+        await windDown(self.protocol, 10)
+        self.assertEqual((self.observed.observerCount, self.protocol.sizes()["observers"]), (0, 0))
+        self.assertEqual(self.protocol.counters.timeouts, 0)
+        if self.peer == "libcoap":
+            await self.hear(3)
+            self.assertEqual((self.heard()[2].code, self.heard()[2].get("Observe")), ("5.03", []))
 
     async def test_killed(self: Any) -> None:
         """The client's process is killed: the next notification finds that out."""

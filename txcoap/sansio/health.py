@@ -17,7 +17,9 @@ from .datagrams import Type
 
 __all__ = ["Health", "Messages", "Table", "Times", "healthOf"]
 
-METHODS = frozenset(code for code in Code if code.isRequest)
+# RFC 7252 3: version and type; the token's length, which follows, does not matter.
+_FIRST_BYTES = {each: 0x40 | each << 4 for each in Type}
+_METHODS = frozenset(code for code in Code if code.isRequest)
 
 Counts = Mapping[str, int]
 
@@ -177,9 +179,7 @@ def healthOf(counters: Counters, sizes: Counts, highest: Counts, limits: Limits)
 
 
 def _messages(traffic: Traffic) -> Messages:
-    types = {each.name: 0 for each in Type}
-    for head, count in enumerate(traffic.heads):
-        types[Type(head >> 4 & 3).name] += count
+    types = {each.name: sum(traffic.heads[first : first + 16]) for each, first in _FIRST_BYTES.items()}
     seen = [(Code.fromByte(byte), count) for byte, count in enumerate(traffic.codes) if count]
     requests = {_methodName(code): count for code, count in seen if code.isRequest}
     responses = {code.dotted: count for code, count in seen if code.isResponse}
@@ -187,7 +187,7 @@ def _messages(traffic: Traffic) -> Messages:
 
 
 def _methodName(code: Code) -> str:
-    return code.phrase if code in METHODS else code.dotted
+    return code.phrase if code in _METHODS else code.dotted
 
 
 def _times(histogram: Histogram) -> Times:
