@@ -7,7 +7,8 @@ from __future__ import annotations
 import socket
 from typing import Any
 
-from twisted.internet import reactor
+from twisted.internet import reactor as _reactor
+from twisted.internet.task import deferLater
 from twisted.trial.unittest import SkipTest, SynchronousTestCase, TestCase
 
 from txcoap import Agent, Code, Parameters, Resource, Response, Site
@@ -18,6 +19,7 @@ from txcoap.service import CoAPService
 from txcoap.transports import membership
 
 GROUP = "224.0.1.187"
+reactor: Any = _reactor
 QUICK = Parameters(DEFAULT_LEISURE=0.2)
 
 
@@ -175,6 +177,16 @@ class LoopbackTests(TestCase):
         port = await self.serve("udp:0", root)
         (response,) = await self.gather(port.getHost().port, "/large", hops=3)
         self.assertEqual(response.payload, bytes(5000))
+
+    async def test_freshSocket(self) -> None:
+        """A socket of its own for the request stays open until the time is over, and no longer."""
+        await self.agent.close()
+        self.agent = Agent(reactor, freshSockets=True)
+        port = await self.serve("udp:0", self.root(b"it"))
+        (response,) = await self.gather(port.getHost().port)
+        self.assertEqual(response.payload, b"it to many")
+        await deferLater(reactor, 0.01, lambda: None)
+        self.assertEqual(self.agent.getHosts(), [])
 
     async def test_notJoined(self) -> None:
         """A server hears of no group that only others on the host have joined."""

@@ -10,9 +10,10 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from txcoap import NOT_DONE_YET, Code, ObservableResource, Request, Resource, Response, Site
+from txcoap import NOT_DONE_YET, Agent, Code, ObservableResource, Request, Resource, Response, Site
 from txcoap.addresses import describeAddress
 from txcoap.errors import (
+    BodyTooLarge,
     InvalidURI,
     MessageTooLarge,
     NameNotFound,
@@ -375,6 +376,33 @@ class GatheringTests(GroupCase):
         count = len(self.network.passages)
         self.network.advance(100)
         self.assertEqual(len(self.network.passages), count)
+
+    def test_tooMuch(self) -> None:
+        """What all of a group send is bounded together; who would exceed that is told."""
+        port = self.network.listen(self.network.newProtocol(), "192.0.2.50")
+        agent = Agent(self.network.reactor, protocol=port.protocol, maximumBody=2 * len(LARGE))
+        gathering = agent.multicast(URI + "/large")
+        gathered = gathering.all()
+        self.network.advance(21)
+        self.assertEqual([each.payload for each in self.successResultOf(gathered)], [LARGE] * 2)
+        self.assertEqual([type(each) for each in gathering.failures.values()], [BodyTooLarge])
+        agent = Agent(self.network.reactor, protocol=port.protocol, maximumBody=3)
+        gathering = agent.multicast(URI + "/lamp")
+        gathered = gathering.all()
+        self.network.advance(21)
+        self.assertEqual([each.payload for each in self.successResultOf(gathered)], [b"on"])
+        self.assertEqual(len(gathering.failures), 2)
+
+    def test_parts(self) -> None:
+        """A group is given by its parts as well, and options by the names of HTTP."""
+        gathered = self.agent.multicast(
+            host=GROUP, path=("lamp",), headers={"Accept": "text/plain"}, seconds=6
+        ).all()
+        self.network.advance(6)
+        self.assertEqual(len(self.successResultOf(gathered)), 3)
+        (asked,) = self.sentBy("192.0.2.2")
+        self.assertEqual((asked.options.uriPath, asked.options.accept), (("lamp",), 0))
+        self.assertRaises(TypeError, self.agent.multicast, URI, host=GROUP)
 
     def test_smallBlocks(self) -> None:
         """A block size that the agent prefers is asked of the group too (RFC 7959 2.8)."""

@@ -261,9 +261,13 @@ class Agent(Verbs):
 
     def multicast(
         self,
-        uri: str | URI,
+        uri: str | URI | None = None,
         payload: Any = b"",
         *,
+        host: str | None = None,
+        port: int = 0,
+        path: str | Iterable[str] = (),
+        query: str | Mapping[str, object] | Iterable[str | tuple[str, object]] = (),
         method: Code | str | int = Code.GET,
         seconds: float = 20.0,
         interface: str = "",
@@ -271,6 +275,7 @@ class Agent(Verbs):
         params: Mapping[str, object] | Iterable[tuple[str, object]] = (),
         json: Any = None,
         options: Options = NO_OPTIONS,
+        headers: Mapping[str, Any] = {},
         token: bytes | None = None,
         parameters: Parameters | None = None,
         blockSize: int | None = None,
@@ -280,7 +285,7 @@ class Agent(Verbs):
         Ask all who are in a group (RFC 7252 8), by a message that is not confirmable.
 
         @param uri: A URI whose host is a multicast address, or a name of one:
-            C{"coap://224.0.1.187/light"}, C{"coap://[ff02::fd]/light"}.
+            C{"coap://224.0.1.187/light"}, C{"coap://[ff02::fd]/light"}. Or its parts, as for L{request}.
         @param payload: A body of a single block: C{bytes} or C{str}.
         @param method: Any method.
         @param seconds: For how long responses are taken. Servers answer within DEFAULT_LEISURE, 5 s, if they
@@ -294,7 +299,8 @@ class Agent(Verbs):
         @raise InvalidURI: if that is no URI, or its host an address but no group.
         @raise ValueError: for a value that an option cannot have, or a body that does not fit a block.
         """
-        target = groupOf(uri)
+        target = groupOf(located(uri, host, port, path, query))
+        options = fromHeaders(headers, options)
         request, producer = makeRequest(method, target, payload, params, json, options, values)
         if producer is not None:
             raise TypeError("a body for a group is bytes or str")

@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from .bodies import Conversation, Manner, askingFor
-from .errors import CoAPError, MessageTooLarge, RequestError
+from .errors import BodyTooLarge, CoAPError, MalformedResponse, MessageTooLarge, RequestError
 from .groups import isGroup
 from .logs import Sparing
 from .message import Request
@@ -22,6 +22,7 @@ from .protocol import CoAPProtocol
 from .received import ReceivedResponse
 from .sansio.datagrams import Datagram
 from .sansio.events import GroupRequest
+from .sansio.fetching import Stage
 
 __all__ = ["Gathering"]
 
@@ -34,10 +35,10 @@ class Gathering:
     It is an async iterator of L{Response<txcoap.message.Response>}: C{async for response in gathering}, which
     ends when the time is over; or L{all} gives a Deferred of the rest of them. Silence is no failure. A
     response larger than a block comes whole: what follows the first block is fetched from its sender alone
-    (RFC 7959 2.8).
+    (RFC 7959 2.8). All bodies together are as large as the agent's C{maximumBody} at most.
 
-    @ivar failures: Whose bodies could not be fetched, and why: peers to exceptions. Who was not through when
-        the time was over has a C{CancelledError}.
+    @ivar failures: Whose bodies could not be had, and why: peers to exceptions. Who was not through when the
+        time was over has a C{CancelledError}; who would exceed the limit, L{BodyTooLarge}.
     @ivar whenOver: A Deferred that fires with None when nothing more comes.
     """
 
@@ -64,6 +65,8 @@ class Gathering:
         self._exchange: GroupRequest | None = None
         self._looking: Deferred[Any] | None = None
         self._ready: deque[ReceivedResponse] = deque()
+        # How many bytes all bodies together may still have.
+        self._room = manner.maximum
         self._fetching: dict[Any, Deferred[ReceivedResponse]] = {}
         self._fetched: set[Any] = set()
         self._waiting: Deferred[None] | None = None
@@ -176,7 +179,12 @@ class Gathering:
         response = ReceivedResponse(datagram, peer, self._protocol.getHost())
         block = datagram.options.block2
         if block is None or not block.more:
-            self._take(response)
+            try:
+                self._use(len(response.payload))
+            except BodyTooLarge as e:
+                self.failures[peer] = e
+            else:
+                self._take(response)
         elif peer not in self._fetched:
             # One who answers twice is asked for the rest once.
             self._fetched.add(peer)
@@ -202,7 +210,13 @@ class Gathering:
 
         async def fetch() -> ReceivedResponse:
             conversation.take(response)
-            return await conversation.rest()
+            self._use(asking.received)
+            while asking.stage is not Stage.DONE:
+                received = asking.received
+                if not await conversation.step():
+                    raise MalformedResponse("the peer stopped to answer amid a body")
+                self._use(asking.received - received)
+            return conversation.response(asking.takePart())
 
         def fetched(result: Any) -> None:
             self._fetching.pop(peer, None)
@@ -218,6 +232,19 @@ class Gathering:
         fetching = Deferred.fromCoroutine(fetch())
         self._fetching[peer] = fetching
         fetching.addBoth(fetched)
+
+    def _use(self, size: int) -> None:
+        """
+        So many bytes more are to be kept.
+
+        @raise BodyTooLarge: if it is too much.
+        """
+        if self._room is not None:
+            self._room -= size
+            if self._room < 0:
+                raise BodyTooLarge(
+                    "the bodies that the group sends are together larger than the agent's limit"
+                )
 
     def _take(self, response: ReceivedResponse) -> None:
         self._ready.append(response)
@@ -236,8 +263,8 @@ class Gathering:
             looking.cancel()
         for fetching in list(self._fetching.values()):
             fetching.cancel()
-        self._wake()
         self.whenOver.callback(None)
+        self._wake()
 
     def _wake(self) -> None:
         waiting = self._waiting
