@@ -83,6 +83,13 @@ class LoadTests(SynchronousTestCase):
         self.assertEqual((short.outcomes["ok"], short.outcomes["wrongBlock"], short.bodies), (63, 1, 0))
         self.assertEqual((plain.outcomes["ok"], plain.outcomes["wrongBlock"]), (0, 64))
 
+    def test_cached(self) -> None:
+        """
+        A proxy answers every one of 200 requests for what another server has, which it asked once.
+        """
+        report = run.measure("txcoap", "cached", requests=200, warmup=0, seconds=20)
+        self.assertEqual((report.errors, report.outcomes["ok"]), (0, 200), report)
+
     def test_observers(self) -> None:
         """
         Each of ten observers is told each of twenty values, once (RFC 7641 4.2).

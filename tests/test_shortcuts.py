@@ -117,6 +117,19 @@ class ShortcutTests(CachingProxyCase):
         self.assertEqual(len({(each.uri, each.address) for each in asked}), 1)
         self.assertEqual(atOnce[:2], [False, True])
 
+    def test_derivedPolicy(self) -> None:
+        """One derived from L{AllowList} may judge by the request: it is asked each time."""
+
+        class Once(AllowList):
+            asked = 0
+
+            def __call__(self, request: object, target: Target) -> bool:
+                self.asked += 1
+                return self.asked == 1
+
+        self.serve(policy=Once())
+        self.assertEqual([self.ask(ORIGIN).code.dotted for _ in range(2)], ["2.05", "4.03"])
+
     def test_policyReplaced(self) -> None:
         """What another policy let through is judged anew."""
         proxy = self.serve()

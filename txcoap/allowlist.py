@@ -81,14 +81,16 @@ class AllowList:
     @param loopback: Whether the proxy's own machine may be asked at its loopback addresses; else only those
         of them that are on the list as addresses.
     @raise ValueError: for a pattern that is none.
-    @cvar isFixed: It judges by the target alone, and never otherwise than before.
     """
-
-    isFixed = True
 
     def __init__(self, *patterns: str, loopback: bool = True) -> None:
         self._loopback = loopback
         self._rules = tuple(map(_read, patterns))
+
+    @property
+    def isFixed(self) -> bool:
+        """Whether it judges by the target alone, and never otherwise than before; a subclass may not."""
+        return type(self).__call__ is AllowList.__call__
 
     def __call__(self, request: object, target: Target) -> bool:
         """Whether a request may go to this target."""

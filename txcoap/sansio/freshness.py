@@ -36,7 +36,7 @@ Key = tuple[str, str, int, int, tuple[Pair, ...], bytes]
 Place = tuple[str, str, int, tuple[bytes, ...]]
 """What a change concerns: scheme, host, port and path."""
 
-OVERHEAD = 1024
+OVERHEAD = 1536
 """Bytes that a stored response takes beside its body and options: the objects and tables that hold it."""
 
 REPRESENTATIONS = 4
