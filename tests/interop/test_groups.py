@@ -52,7 +52,7 @@ class IsolatedTests(SynchronousTestCase):
 
     def test_groups(self) -> None:
         """All of it passes, or is skipped for want of a peer."""
-        where = self.mktemp()
+        where = str(Path(self.mktemp()).absolute())
         command = isolated(
             sys.executable, "-m", "twisted.trial", "--temp-directory", where, "tests.interop.groups"
         )
