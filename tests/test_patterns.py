@@ -40,6 +40,15 @@ class PatternTests(SynchronousTestCase):
         self.assertEqual(Pattern("/a/").segments, ("a", ""))
         self.assertEqual(repr(pattern), "<Pattern /a b/<name>/<int:number>/<path:rest>>")
 
+    def test_fill(self) -> None:
+        """Parameters make a path of it again."""
+        pattern = Pattern("/a/<int:n>/<name>/<path:rest>")
+        values = {"n": 5, "name": "x/y", "rest": "b/c"}
+        self.assertEqual(pattern.fill(values), ("a", "5", "x/y", "b", "c"))
+        self.assertEqual(Pattern("/").fill({}), ())
+        for wrong in ({}, {**values, "z": 1}, {**values, "n": "x"}, {**values, "n": -1}):
+            self.assertRaises(ValueError, pattern.fill, wrong)
+
     def test_wrong(self) -> None:
         """What is no pattern is a C{ValueError} that says why."""
         for text, complaint in (

@@ -22,6 +22,7 @@ from txcoap.linkformat import parse
 from txcoap.request import NOT_DONE_YET
 from txcoap.router import Router
 from txcoap.service import makeRoot
+from txcoap.tap import findResources
 from txcoap.testing import StubAgent
 
 
@@ -167,6 +168,30 @@ class RouteTests(RouterCase):
         self.assertEqual(self.ask("/x").code, Code.NOT_FOUND)
 
 
+class PathTests(RouterCase):
+    """The way back, from a function to its path."""
+
+    def test_pathFor(self) -> None:
+        """A function's path has its parameters in it; the first path with just these counts."""
+
+        @self.app.route("/all/<name>", methods=["PUT"])
+        @self.app.route("/<int:number>/<name>")
+        def f(request: Any, **how: Any) -> None:
+            """Never called."""
+
+        self.assertEqual(self.app.pathFor(f, number=5, name="a b"), ("5", "a b"))
+        self.assertEqual(self.app.pathFor(f, name="x"), ("all", "x"))
+        self.assertRaises(ValueError, self.app.pathFor, f, number=5)
+        self.assertRaises(ValueError, self.app.pathFor, f, number="x", name="x")
+        self.assertRaises(ValueError, self.app.pathFor, print)
+
+    def test_method(self) -> None:
+        """Of a method likewise."""
+        building = Building("hall")
+        self.assertEqual(building.app.pathFor(building.room, room="1"), ("rooms", "1"))
+        self.assertEqual(building.app.pathFor(Building.room, room="1"), ("rooms", "1"))
+
+
 class DecorationTests(RouterCase):
     """What cannot work is found when it is decorated."""
 
@@ -219,6 +244,7 @@ class PlacingTests(RouterCase):
         verifyObject(IResource, self.app)
         self.assertIs(self.app.resource(), self.app)
         self.assertIs(makeRoot(self.app, None), self.app)
+        self.assertIs(findResources("tests.test_router.served"), served)
 
     def test_mounted(self) -> None:
         """In a tree its paths go on from where it was put."""
@@ -305,6 +331,10 @@ class PlacingTests(RouterCase):
         """A router may answer C{/.well-known/core} itself."""
         self.app.route("/.well-known/core")(lambda request: "mine")
         self.assertAnswers("/.well-known/core", "mine")
+
+
+served = Router()
+"""For C{twistd coap --resources tests.test_router.served}."""
 
 
 class Building:
@@ -432,6 +462,12 @@ class ErrorTests(RouterCase):
         self.assertError("", Code.NOT_FOUND, "lost: /")
         self.assertError("/key", Code.METHOD_NOT_ALLOWED, "lost: /key", method="DELETE")
         self.assertEqual(self.ask("/.well-known/core").code, Code.CONTENT)
+
+    def test_unmatchedBody(self) -> None:
+        """Likewise where the request has a body; of a large one the first block is refused plainly."""
+        self.assertError("/nothing", Code.NOT_FOUND, "lost: /nothing", method="PUT", payload=b"x")
+        self.assertError("/key", Code.METHOD_NOT_ALLOWED, "lost: /key", method="PUT", payload=b"x")
+        self.assertEqual(self.ask("/key", "PUT", b"x" * 5000).code, Code.METHOD_NOT_ALLOWED)
 
     def test_unknown(self) -> None:
         """An error that nobody maps is a bare 5.00, and logged."""

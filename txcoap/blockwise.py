@@ -105,11 +105,9 @@ class Blockwise:
         return True
 
     def _receive(self, request: Request, resource: Any, block: Block, opensBody: bool) -> bool:
-        allowed = getattr(resource, "allowedMethods", None)
-        if allowed is not None and request.method not in allowed:
-            if not allowed:
-                raise NotFound()
-            raise MethodNotAllowed(f"allowed: {', '.join(allowed)}")
+        if opensBody or request.options.block1 is not None:
+            # Else the resource says so itself, and nothing is kept meanwhile.
+            _requireMethod(request, resource)
         protocol = request.protocol
         limit = None if opensBody else _limitOf(resource, request)
         payload = request.payload
@@ -295,6 +293,14 @@ class Blockwise:
     def _size2(self, request: Request, length: int) -> int | None:
         """RFC 7959 4: a request with Size2 asks for the length."""
         return length if request.options.size2 is not None else None
+
+
+def _requireMethod(request: Request, resource: Any) -> None:
+    allowed = getattr(resource, "allowedMethods", None)
+    if allowed is not None and request.method not in allowed:
+        if not allowed:
+            raise NotFound()
+        raise MethodNotAllowed(f"allowed: {', '.join(allowed)}")
 
 
 def _limitOf(resource: Any, request: Request) -> int:

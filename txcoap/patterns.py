@@ -83,6 +83,24 @@ class Pattern:
         if any(each.kind == _REST for each in parameters if each is not self.segments[-1]):
             raise ValueError(f"{text!r} has something after a path, which takes all that is left")
 
+    def fill(self, values: Mapping[str, object]) -> tuple[str, ...]:
+        """
+        The segments of the path with these parameters.
+
+        @raise ValueError: if a value has no place there, or one is missing or not what its converter takes.
+        """
+        if set(values) != set(self.names):
+            raise ValueError(f"{self.text} has the parameters {self.names}, not {tuple(values)}")
+        segments: list[str] = []
+        for each in self.segments:
+            if isinstance(each, str):
+                segments.append(each)
+                continue
+            text = str(values[each.name])
+            each.convert(text)
+            segments += text.split("/") if each.kind == _REST else [text]
+        return tuple(segments)
+
     def __repr__(self) -> str:
         return f"<Pattern {self.text}>"
 

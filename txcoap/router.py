@@ -115,6 +115,22 @@ class Router(Subrouter):
             raise RuntimeError(f"this router's functions are methods: ask an instance for its {self._name}")
         return self
 
+    def pathFor(self, function: Callable[..., Any], **parameters: object) -> tuple[str, ...]:
+        """
+        The path by which a function is asked, from the router on: for L{notify}, or as
+        C{locationPath=app.pathFor(sensor, name="hall")}.
+
+        @param parameters: Those of the path. Of several paths the first with just these counts.
+        @return: Its segments.
+        @raise ValueError: if the function has no such path, or a value is none for it.
+        """
+        routed = getattr(function, "__func__", function)
+        for place in self._table.tree:
+            for route in place.routes.values():
+                if route.function is routed and set(route.pattern.names) == set(parameters):
+                    return route.pattern.fill(parameters)
+        raise ValueError(f"{function!r} has no path with the parameters {tuple(parameters)}")
+
     def notify(self, path: str | Iterable[str]) -> None:
         """
         Tell the observers of a path that its state has changed; each gets the newest state.
@@ -282,7 +298,7 @@ class _Served(Resource):
         self._function = function
         self._place = place
         self._route = route
-        self._arguments = dict(zip(route.names, values, strict=True))
+        self._arguments = dict(zip(route.pattern.names, values, strict=True))
 
     @property
     def allowedMethods(self) -> tuple[str, ...]:

@@ -32,12 +32,12 @@ class Route:
     """
     A function, and what is known of the resources that it answers for.
 
-    @ivar names: Of the path's parameters, in order.
+    @ivar pattern: The path.
     """
 
-    def __init__(self, function: Callable[..., Any], names: tuple[str, ...], **known: Any) -> None:
+    def __init__(self, function: Callable[..., Any], pattern: Pattern, **known: Any) -> None:
         self.function = function
-        self.names = names
+        self.pattern = pattern
         self.attributes: Mapping[str, Any] = known.pop("attributes")
         self.isVisible: bool = known.pop("isVisible")
         self.observable: bool = known.pop("observable")
@@ -140,7 +140,7 @@ class Subrouter:
                     raise ValueError(f"{code.phrase} {pattern.text} is routed already, as {other}")
             route = Route(
                 function,
-                pattern.names,
+                pattern,
                 contentFormat=contentFormat,
                 attributes=attributes,
                 isVisible=isVisible,
