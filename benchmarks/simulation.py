@@ -1,7 +1,7 @@
 """
 A network and a reactor in memory, for very many sockets and long times: nothing takes real time but the
-work, and each event costs the same however many are to come. L{txcoap.testing} has the same for tests, with a record
-of what passed.
+work, and each event costs the same however many are to come. L{txcoap.testing} has the same for tests, with
+a record of what passed.
 """
 
 from __future__ import annotations

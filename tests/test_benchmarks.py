@@ -143,7 +143,7 @@ class CompiledTests(SynchronousTestCase):
         The C programs compile without a warning.
         """
         compileLoad()
-        for source in ("load.c", "servers/bare.c"):
+        for source in ("load.c", "flood.c", "servers/bare.c"):
             command = ["cc", "-std=gnu11", "-Wall", "-Wextra", "-fsyntax-only"]
             done = subprocess.run([*command, str(loadgen.HERE / source)], capture_output=True, text=True)
             self.assertEqual(done.stderr, "")
