@@ -13,7 +13,7 @@ from typing import Any
 from twisted.internet import reactor
 from twisted.trial.unittest import SkipTest, SynchronousTestCase, TestCase
 
-from benchmarks import day, flood, loadgen
+from benchmarks import day, flood, loadgen, soak
 from benchmarks.resident import Memory
 
 
@@ -85,3 +85,40 @@ class FloodTests(TestCase):
         result.memory = Memory(0, flood.ALLOWED + flood.MIB, 0)
         self.assertEqual(len(result.faults(mustAnswer=True)), 3)
         self.assertEqual(len(result.faults(mustAnswer=False)), 2)
+
+
+class SoakTests(TestCase):
+    """L{benchmarks.soak}, over loopback."""
+
+    async def test_slice(self) -> None:
+        """Two seconds of a mixed load, with losses and rubbish: much is done, nothing twice."""
+        clock: Any = reactor
+        rows = await soak.soak(clock, 2.0, 0.5, clients=20, pause=0.05)
+        last = rows[-1]
+        self.assertGreater(len(rows), 2)
+        self.assertGreater(last["ended"], 20)
+        self.assertGreater(last["spoiled"], 0)
+        self.assertEqual(last["twice"], 0)
+        self.assertIsNone(soak.growth(rows, "memory"))
+
+    def test_growth(self) -> None:
+        """What is judged is what comes after EXCHANGE_LIFETIME: the last third beside the third before."""
+        rows = [{"seconds": 10.0 * n, "flat": 7.0, "steep": 10.0 * n, "early": min(n, 20)} for n in range(60)]
+        self.assertEqual((soak.growth(rows, "flat"), soak.growth(rows, "early")), (0.0, 0.0))
+        self.assertGreater(soak.growth(rows, "steep") or 0.0, soak.ALLOWED)
+
+    def test_draw(self) -> None:
+        """With matplotlib the rows are drawn."""
+        try:
+            import matplotlib
+        except ImportError as e:
+            raise SkipTest("matplotlib is not installed") from e
+        self.assertTrue(matplotlib.__version__)
+        names = (
+            "seconds memory remembered rememberedBytes peers pendingRequests transmissions observers open "
+            "uploads downloads failed twice formatErrors"
+        )
+        path = self.mktemp()
+        soak.draw([dict.fromkeys(names.split(), float(n)) for n in range(3)], path)
+        with open(path, "rb") as file:
+            self.assertEqual(file.read(4), b"\x89PNG")
