@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import io
 from random import Random
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -115,22 +116,24 @@ class SubjectTests(SynchronousTestCase):
         self.assertIn("seed 1, step 0", err.getvalue())
 
 
-class Saying(Subject):
-    """One that says what it is told to, whatever came."""
+class Speaking(CoAPProtocol):
+    """A protocol that also says what it is told to, whatever came."""
 
     says = b""
 
-    def newProtocol(self) -> CoAPProtocol:
-        """A protocol with nothing on it."""
-        protocol = CoAPProtocol(None, self.clock)
-        receive = protocol.datagramReceived
+    def datagramReceived(self, data: bytes, peer: Any, local: Any = None) -> None:
+        """Hear it, and speak."""
+        super().datagramReceived(data, peer, local)
+        transport: Any = self.transport
+        transport.send(self.says, peer)
 
-        def speak(data: bytes, peer: object, local: object = None) -> None:
-            receive(data, peer)
-            self._socket.sent.append((self.says, peer))
 
-        protocol.datagramReceived = speak  # type: ignore[method-assign]
-        return protocol
+class Saying(Subject):
+    """One with nothing else on it."""
+
+    def newProtocol(self) -> Speaking:
+        """What speaks."""
+        return Speaking(None, self.clock)
 
 
 class SoundnessTests(SynchronousTestCase):
@@ -140,7 +143,7 @@ class SoundnessTests(SynchronousTestCase):
         """When the one comes, the other must not be said."""
         subject = Saying(1)
         self.addCleanup(subject.close)
-        subject.says = said
+        subject.protocol.says = said  # type: ignore[attr-defined]
         self.assertRaises(Unsound, subject.receive, came, ("192.0.2.9", 5683))
 
     def test_replies(self) -> None:
