@@ -5,10 +5,12 @@ Tests for L{txcoap.health} and L{txcoap.sansio.health}: what was counted, as a v
 from __future__ import annotations
 
 import json
+import socket
+import sys
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from tests.wire import Answering, ServerTestCase
 from txcoap.client import Agent
@@ -18,10 +20,13 @@ from txcoap.health import Health, HealthResource, figures, putResource
 from txcoap.limits import Limits
 from txcoap.linkformat import parse
 from txcoap.message import Request as Message
+from txcoap.protocol import CoAPProtocol
 from txcoap.resource import Resource
 from txcoap.sansio.counters import BOUNDS, Histogram
 from txcoap.sansio.datagrams import ACK, CON, NON
 from txcoap.sansio.health import Table, Times
+from txcoap.server import Site
+from txcoap.transports import udp
 
 
 class CountingTests(ServerTestCase):
@@ -131,6 +136,30 @@ class CountingTests(ServerTestCase):
         """Without a socket there is nothing."""
         self.assertEqual(Health.ofAll([]), Health())
         self.assertEqual(Health().toDict()["roundTrips"]["count"], 0)
+
+
+class PortTests(TestCase):
+    """What a port counts."""
+
+    def test_counted(self) -> None:
+        """Datagrams for which the kernel had no room are counted, and those that were too long."""
+        from twisted.internet import reactor
+
+        protocol = CoAPProtocol(Site(Resource()), reactor)
+        port = udp.listenUDP(reactor, 0, protocol, "127.0.0.1", maxPacketSize=1200, receiveBuffer=None)
+        self.addCleanup(port.stopListening)
+        port.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # type: ignore[attr-defined]
+        with socket.socket(type=socket.SOCK_DGRAM) as sending:
+            sending.connect(("127.0.0.1", port.getHost().port))  # type: ignore[attr-defined]
+            sending.send(bytes(1201))
+            for _ in range(100):
+                sending.send(bytes(100))
+        port.doRead()  # type: ignore[attr-defined]
+        counters = protocol.health().counters
+        self.assertEqual(counters["truncated"], 1)
+        if sys.platform.startswith("linux"):
+            self.assertGreater(counters["dropped"], 10)
+            self.assertEqual(counters["dropped"] + counters["formatErrors"], 100)
 
 
 class TimesTests(SynchronousTestCase):

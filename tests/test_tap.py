@@ -14,6 +14,7 @@ from contextlib import contextmanager, redirect_stdout
 from io import StringIO
 from pathlib import Path
 from threading import Timer
+from time import monotonic
 from typing import Any
 
 from twisted.python.usage import UsageError
@@ -24,8 +25,9 @@ from txcoap.allowlist import Target
 from txcoap.codes import Code
 from txcoap.endpoints import UDPServerEndpoint, UnixServerEndpoint
 from txcoap.interfaces import IResource
+from txcoap.options import Options as CoAPOptions
 from txcoap.parameters import DEFAULT_PARAMETERS, SLOW_PARAMETERS, getDefault, setDefault
-from txcoap.sansio.datagrams import CON, decode, encode
+from txcoap.sansio.datagrams import ACK, CON, decode, empty, encode
 from txcoap.service import CoAPService
 from txcoap.static import File
 from txcoap.tap import Options, makeService
@@ -35,10 +37,17 @@ ROOT = Path(__file__).absolute().parent.parent
 
 MODULE = """
 from twisted.internet.task import deferLater
-from txcoap import Resource
+from txcoap import ObservableResource, Resource
 
 
 class Hello(Resource):
+    isLeaf = True
+
+    def render_GET(self, request):
+        return "hello from " + request.path
+
+
+class Watched(ObservableResource):
     isLeaf = True
 
     def render_GET(self, request):
@@ -316,16 +325,19 @@ class ProcessTests(OptionsTestCase):
                 watchdog.cancel()
                 process.kill()
 
-    def assertServes(self, process: Any) -> None:
-        """It listens where it says, and answers."""
+    def portOf(self, process: Any) -> int:
+        """Where it says that it serves."""
         for line in process.stdout:
             if "serving CoAP at 127.0.0.1:" in line:
-                break
-        else:
-            self.fail("it never served")
+                return int(line.rsplit(":", 1)[1])
+        return self.fail("it never served")
+
+    def assertServes(self, process: Any) -> None:
+        """It listens where it says, and answers."""
+        port = self.portOf(process)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
             asking.settimeout(10)
-            asking.connect(("127.0.0.1", int(line.rsplit(":", 1)[1])))
+            asking.connect(("127.0.0.1", port))
             asking.send(encode(CON, Code.GET, 1))
             self.assertEqual(decode(asking.recv(2048)).payload, b"hello from /")
 
@@ -345,6 +357,24 @@ class ProcessTests(OptionsTestCase):
             self.assertStops(process, signal.SIGTERM)
             # Twisted ends itself by the signal that it was stopped by, once all is closed.
             self.assertIn(process.returncode, (0, -signal.SIGTERM))
+
+    def test_observerTold(self) -> None:
+        """Stopped by C{SIGTERM} it tells its observers, and waits until they have heard."""
+        arguments = ("--resources", f"{self.name}.Watched", "--listen", "udp:0:interface=127.0.0.1")
+        with self.running("twistd", *arguments) as process, socket.socket(type=socket.SOCK_DGRAM) as asking:
+            asking.settimeout(10)
+            asking.connect(("127.0.0.1", self.portOf(process)))
+            asking.send(encode(CON, Code.GET, 1, b"tkn", CoAPOptions(observe=0)))
+            self.assertIsNotNone(decode(asking.recv(2048)).options.observe)
+            process.send_signal(signal.SIGTERM)
+            last = decode(asking.recv(2048))
+            self.assertEqual((last.type, last.code, last.token), (CON, Code.SERVICE_UNAVAILABLE, b"tkn"))
+            self.assertIsNone(last.options.observe)
+            asking.send(empty(ACK, last.messageID))
+            began = monotonic()
+            rest, _ = process.communicate()
+            self.assertNotIn("Traceback", rest)
+            self.assertLess(monotonic() - began, 4)
 
     def test_twist(self) -> None:
         """So does C{twist coap}, here with a callable whose Deferred delays it, at C{SIGINT}."""
