@@ -66,6 +66,7 @@ class Script(ObservableResource):
     Has one state after the other, while somebody observes.
 
     @ivar last: What to do after the last.
+    @ivar period: Seconds between them.
     """
 
     def __init__(self, *states: bytes, contentFormat: int | None = 0) -> None:
@@ -74,12 +75,13 @@ class Script(ObservableResource):
         self.last: Callable[[], object] = lambda: None
         self.going = LoopingCall(self.goOn)
         self.index = 0
+        self.period = 0.05
 
     def render_GET(self, request: Request) -> Response:
         return Response(Code.CONTENT, self.states[self.index], contentFormat=self.contentFormat)
 
     def observe(self, request: Request, response: Response) -> Any:
-        self.going.start(0.05, now=False)
+        self.going.start(self.period, now=False)
         return super().observe(request, response)
 
     def goOn(self) -> None:
@@ -242,7 +244,10 @@ class ObserveTests(TestCase):
     async def test_large(self) -> None:
         """States are whole, whatever the size of blocks."""
         body = b"0123456789" * 300
-        uri = await self.serve(Script(body, body[::-1]))
+        resource = Script(body, body[::-1])
+        # A state that comes before all of the last one is here takes its place.
+        resource.period = 2
+        uri = await self.serve(resource)
         _, out, _ = await self.observe(uri, "-c", "2", "-b", "64")
         self.assertEqual(out.encode(), body + b"\n" + body[::-1] + b"\n")
 
