@@ -74,7 +74,8 @@ static void ask(long number, enum asked what) {
         end = putOption(end, OBSERVE, "\1", what == DEREGISTER);
         delta -= OBSERVE;
     }
-    end = putOption(end, delta, settings.path, strlen(settings.path));
+    if (settings.origin && what != CHANGE) end = putProxyUri(end, OBSERVE);
+    else end = putOption(end, delta, settings.path, strlen(settings.path));
     if (what == CHANGE) {
         *end++ = 0xff;
         memcpy(end, value, VALUE_LENGTH);

@@ -75,12 +75,7 @@ static void buildRequest(void) {
     if (strlen(settings.path) + payload > MAX_DATAGRAM - 600) die("path and payload are too long");
     request[0] = (uint8_t)(1 << 6 | (settings.non ? NON : CON) << 4 | TOKEN_LENGTH);
     request[1] = (uint8_t)settings.code;
-    if (settings.origin) {
-        char uri[256];
-        int length = snprintf(uri, sizeof uri, "coap://%s:%ld/%s", settings.origin, settings.port, settings.path);
-        if (length >= (int)sizeof uri) die("origin and path are too long");
-        end = putOption(end, PROXY_URI, uri, (size_t)length);
-    }
+    if (settings.origin) end = putProxyUri(end, 0);
     for (const char *segment = settings.origin ? "" : settings.path; *segment; delta = 0) {
         size_t length = strcspn(segment, "/");
         if (length > 255) die("a path segment has at most 255 bytes");

@@ -75,6 +75,11 @@ MODES = {
         {"path": "obs", "sockets": 100},
         source="crowd.c",
     ),
+    "relayed": Mode(
+        "each CON notification of another server's /obs to one of 100 observers, by a proxy",
+        {"path": "obs", "sockets": 100, "origin": "127.0.0.2"},
+        source="crowd.c",
+    ),
 }
 
 
@@ -90,7 +95,7 @@ class Server:
     """
 
     command: Callable[[str], list[str] | None]
-    modes: tuple[str, ...] = tuple(mode for mode in MODES if mode != "cached")
+    modes: tuple[str, ...] = tuple(mode for mode in MODES if "origin" not in MODES[mode].options)
     canned: bool = False
     prepare: tuple[bytes, ...] = ()
 

@@ -27,6 +27,14 @@ static void die(const char *what) {
     exit(2);
 }
 
+/* The option Proxy-Uri: the path at the origin, on the port of the server. */
+static uint8_t *putProxyUri(uint8_t *end, int before) {
+    char uri[256];
+    int length = snprintf(uri, sizeof uri, "coap://%s:%ld/%s", settings.origin, settings.port, settings.path);
+    if (length >= (int)sizeof uri) die("origin and path are too long");
+    return putOption(end, PROXY_URI - before, uri, (size_t)length);
+}
+
 enum kind { TEXT, INTEGER, REAL, FLAG };
 static const struct { const char *name; enum kind kind; void *field; double least, most; } OPTIONS[] = {
     { "address", TEXT, &settings.address, 0, 0 },

@@ -90,6 +90,15 @@ class LoadTests(SynchronousTestCase):
         report = run.measure("txcoap", "cached", requests=200, warmup=0, seconds=20)
         self.assertEqual((report.errors, report.outcomes["ok"]), (0, 200), report)
 
+    def test_relayed(self) -> None:
+        """
+        So it is with observers who observe another server through the proxy (RFC 7641 5).
+        """
+        with run.running(run.SERVERS["txcoap"]) as (port, pid):
+            options = {"port": port, "sockets": 10, "requests": 200, "warmup": 0, "seconds": 20, "pid": pid}
+            report = loadgen.load("crowd.c", path="obs", origin="127.0.0.2", **options)
+        self.assertEqual((report.errors, report.outcomes["ok"], report.requests), (0, 200, 200), report)
+
     def test_observers(self) -> None:
         """
         Each of ten observers is told each of twenty values, once (RFC 7641 4.2).

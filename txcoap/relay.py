@@ -70,6 +70,7 @@ class Relay:
         self.maximumBody = maximumBody
         self.underWay = 0
         self.observations = 0
+        self._passed: tuple[Response | None, Response] = (None, Response(Code.CONTENT))
 
     def getChildWithDefault(self, segment: str, request: Any) -> Any:
         """All that is below it is the other server's; see L{IResource}."""
@@ -108,7 +109,12 @@ class Relay:
 
     def adapt(self, request: Request, response: Response) -> Response:
         """A response as it is to be seen where the request was made."""
-        return passBack(response, self.name)
+        passed, back = self._passed
+        if passed is not response:
+            # Many who observe the same are told the same, one after the other.
+            back = passBack(response, self.name)
+            self._passed = (response, back)
+        return back
 
     def close(self) -> Deferred[None]:
         """Close what the agent has open. A later request opens it anew."""
