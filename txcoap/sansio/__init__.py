@@ -8,7 +8,8 @@ The machines of one socket stand on each other::
                         ^                                               |
                         |                                               v
     exchanges   which response belongs to which request; what cannot be understood
-                (beside it blocks, the bodies that peers send and fetch, and notifying, who observes)
+                (beside it blocks, the bodies that peers send and fetch, notifying, who observes, and
+                groups, our requests by multicast)
                         ^                                               |
                         |                                               v
     messaging   what comes: requests, responses, acknowledgements  (on duplicates)
@@ -25,8 +26,9 @@ response with bodies of any length, and L{txcoap.sansio.observations}, which not
 Whoever drives them calls, on L{Exchanges<txcoap.sansio.exchanges.Exchanges>}:
 
   - C{receiveDatagram(data, peer, local, now)} with what came, and C{receiveUnreachable} with what the
-    network returned: each reports what happened, if anything did;
-  - C{respond}, C{request}, C{ping}, C{cancel} with what is wanted;
+    network returned: each reports what happened, if anything did; C{receiveGroupDatagram} with what came
+    by multicast;
+  - C{respond}, C{request}, C{requestGroup}, C{ping}, C{cancel} with what is wanted;
   - C{datagramsToSend()} after every call, to send what it gives;
   - C{next()} for the time at which C{expire(now)} is to be called; it may change after every call.
 
