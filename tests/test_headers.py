@@ -166,6 +166,18 @@ class HeadersTests(SynchronousTestCase):
         self.assertEqual(headers["Max-Age"], 0)
         self.assertRaises(MalformedOption, headers.get, "Location-Query")
 
+    @given(st.lists(st.tuples(st.integers(0, 300), st.binary(max_size=5)), max_size=6))
+    @settings(deadline=None, max_examples=200, derandomize=True)
+    def test_hostile(self, pairs: list[tuple[int, bytes]]) -> None:
+        """Whatever a peer sent is listed, and read, or malformed."""
+        headers = Headers(Options.fromPairs(pairs))
+        for name in headers:
+            try:
+                self.assertIsNotNone(headers[name])
+            except MalformedOption:
+                continue
+        self.assertLessEqual(len(headers), len(pairs))
+
     def test_unknownFormat(self) -> None:
         """A content format that nobody knows is its number, as text."""
         self.assertEqual(Headers(Options(contentFormat=1542))["Content-Type"], "1542")

@@ -5,8 +5,11 @@ Tests for L{txcoap.router}: functions with the paths that they answer.
 from __future__ import annotations
 
 import gc
+import re
 from typing import Any
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.protocol import Protocol
@@ -78,6 +81,25 @@ class RouteTests(RouterCase):
         for path in ("", "/a", "/a/x", "/a/1/", "/b"):
             self.assertEqual(self.ask(path).code, Code.NOT_FOUND, path)
         self.assertEqual(self.ask("/b", "PUT", b"x").code, Code.NOT_FOUND)
+
+    @given(st.lists(st.text(max_size=6).filter(lambda text: text not in (".", "..")), max_size=5))
+    @settings(deadline=None, max_examples=100, derandomize=True)
+    def test_anyPath(self, path: list[str]) -> None:
+        """Any path is answered: by the function that it fits, or 4.04."""
+        app = Router()
+        app.route("/<int:n>/<x>")(lambda request, n, x: "two")
+        app.route("/<float:n>")(lambda request, n: "one")
+        app.route("/a/<path:rest>")(lambda request, rest: rest)
+        response = self.successResultOf(StubAgent(app).get(host="test", path=path))
+        if len(path) > 1 and path[0] == "a":
+            expected = "/".join(path[1:])
+        elif len(path) == 1 and re.fullmatch(r"[0-9]{1,18}(\.[0-9]{1,18})?", path[0]):
+            expected = "one"
+        elif len(path) == 2 and re.fullmatch(r"[0-9]{1,18}", path[0]):
+            expected = "two"
+        else:
+            expected = None
+        self.assertEqual(response.text() if response.code.isSuccess else None, expected)
 
     def test_methods(self) -> None:
         """A path has a function for each method; others are 4.05, which lists those that there are."""

@@ -100,7 +100,7 @@ class Headers(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         try:
-            number = _numberOf(name)
+            number = _numberOf(name, least=0)
         except ValueError:
             raise KeyError(name) from None
         if number not in self._numbers():
@@ -132,7 +132,7 @@ class Headers(Mapping[str, Any]):
         return f"<Headers {self._options!r}>"
 
 
-def _numberOf(name: str | int) -> int:
+def _numberOf(name: str | int, least: int = 1) -> int:
     """
     The number of an option.
 
@@ -149,7 +149,8 @@ def _numberOf(name: str | int) -> int:
         number = int(name)
     except (TypeError, ValueError):
         raise ValueError(f"an option is named by text (str) or a number, not {name!r}") from None
-    if not 1 <= number <= MAXIMUM_NUMBER:
+    # Number 0 is reserved: nobody is to send it, but what a peer sent can be read.
+    if not least <= number <= MAXIMUM_NUMBER:
         raise ValueError(f"an option's number is from 1 to {MAXIMUM_NUMBER}, not {number}")
     return number
 

@@ -17,6 +17,7 @@ from .codes import Code
 from .errors import NotAcceptable, NotFound, RequestError, ResponseError
 from .message import Response
 from .options import Options
+from .registration import rereadByRegistration
 from .request import Request
 from .resource import Resource
 from .sansio.observations import Relation
@@ -138,6 +139,7 @@ def _representationKey(request: Request) -> Hashable:
     return request.code, tuple(pairs), request.payload, exponent, request.site
 
 
+@rereadByRegistration
 @lru_cache(256)
 def _optionsOfState(options: Options) -> Options:
     """The options that ask for the whole of a state, from those that asked to observe it."""
