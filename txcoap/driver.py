@@ -189,7 +189,8 @@ class Driver(DatagramProtocol):
     def startProtocol(self) -> None:
         """The socket is open; if there was another before, nothing is known of its peers."""
         self.isOpen = True
-        self.__dict__.pop("datagramReceived", None)
+        if self.__dict__.get("datagramReceived") is _unheard:
+            del self.datagramReceived
         if self.site is not None:
             self.site.socketOpened(self)
         if self._wasOpen or self._exchanges.parameters is not self.parameters:
