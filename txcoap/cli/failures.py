@@ -63,12 +63,17 @@ def _unreachable(error: Unreachable, server: str) -> str:
     return f"{server} cannot be reached: {reason}; check {what}"
 
 
+def _patience(error: NoAcknowledgement | NoResponse) -> str:
+    """How long was waited, if that is known."""
+    return "in time" if error.seconds is None else f"in {error.seconds:.3g} s"
+
+
 _EXPLANATIONS: dict[type[CoAPError], Callable[..., str]] = {
     NoAcknowledgement: lambda error, server: (
-        f"{server} did not answer in time; check address and port, and that a server runs there"
+        f"{server} did not answer {_patience(error)}; check address and port, and that a server runs there"
     ),
     NoResponse: lambda error, server: (
-        f"no response from {server} in time; allow more by --timeout, or ask without --non"
+        f"no response from {server} {_patience(error)}; allow more by --timeout, or ask without --non"
     ),
     ResetReceived: lambda error, server: (
         f"{server} rejected the request with a Reset; check that a CoAP server has this port, or try again"
