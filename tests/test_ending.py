@@ -241,12 +241,16 @@ class StoppingTests(ServerTestCase):
         self.assertAnswer(Code.SERVICE_UNAVAILABLE)
         self.assertStopped(stopped)
 
+    def test_ownAnswerThatIsNoError(self) -> None:
+        """That is an error: nothing was done."""
+        answer = Response(Code.CONTENT, b"back soon")
+        self.assertRaises(ValueError, Site, self.clock, whileStopping=answer)
+
     def test_ownAnswer(self) -> None:
         """A site can say what it answers while it stops."""
         self.successResultOf(self.service.stopService())
-        site: Any = Site(Answering(self.keep))
-        site.whileStopping = Response(Code.SERVICE_UNAVAILABLE, b"back soon", maxAge=5)
-        self.begin(site)
+        answer = Response(Code.SERVICE_UNAVAILABLE, b"back soon", maxAge=5)
+        self.begin(Site(Answering(self.keep), whileStopping=answer))
         self.ask(token=b"1")
         stopped = self.stop()
         self.ask(token=b"2")

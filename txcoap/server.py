@@ -15,6 +15,7 @@ from zope.interface import implementer
 from .addresses import describeAddress
 from .answered import DEFAULT_CODES
 from .blockwise import Blockwise
+from .closing import UNAVAILABLE
 from .codes import Code
 from .discovery import WELL_KNOWN_CORE, WellKnownCore
 from .errors import (
@@ -79,6 +80,8 @@ class Site:
     @param amplification: Likewise: how many times the bytes of its request an address is sent that has not
         proven that it is its own (RFC 9175 2.4), 3 say; None, the default, for no limit, since many clients
         know no Echo.
+    @param whileStopping: What new requests are answered while a service stops, and observers are told at
+        last (L{windDown<txcoap.closing.windDown>}): an error. By default 5.03 with Max-Age 30.
     @param blockSize: Bytes in the largest block of a body: 16 to 1024, a power of two.
     @param accessLog: Called with each L{Request} and its L{Response} once that is sent; for a body in blocks
         once. L{logAccess} writes a line to Twisted's log.
@@ -95,13 +98,17 @@ class Site:
         hostOf: HostOf = hostOf,
         clientOf: ClientOf | None = None,
         answersNonConfirmable: bool | Answers = True,
+        whileStopping: Response = UNAVAILABLE,
         amplification: float | None = None,
         blockSize: int = 1024,
         accessLog: Callable[[Request, Response], None] | None = None,
     ) -> None:
         if amplification is not None and amplification < 1:
             raise ValueError(f"amplification is at least 1, or None for no limit; got {amplification!r}")
+        if not whileStopping.code.isError:
+            raise ValueError(f"whileStopping is an error, such as 5.03; got {whileStopping.code}")
         self.resource = root
+        self.whileStopping = whileStopping
         self.proxy = proxy
         self.parameters = parameters
         self.limits = limits
