@@ -163,7 +163,6 @@ class ForwardProxyTests(ProxyCase):
             "ifNoneMatch": True,
             "accept": 0,
             "etag": (b"x",),
-            "echo": b"y",
         }
         self.assertEqual(self.ask(ORIGIN, "POST", b"{}", **how), answer)
         self.assertEqual(self.origin.requests[0].payload, b"{}")
@@ -318,9 +317,9 @@ class PassingTests(ProxyCase):
         self.assertEqual(self.ask(f"{PROXY}/own", options=odd, confirmable=True).code, Code.BAD_OPTION)
 
     def test_hopByHop(self) -> None:
-        """Blocks, their tags and sizes are of each leg (RFC 7959 2.11)."""
+        """Blocks, their tags and sizes, and Echo, are of each leg (RFC 7959 2.11, RFC 9175)."""
         self.serve()
-        how: dict[str, Any] = {"block2": (0, False, 0), "size2": 0, "requestTag": (b"t",)}
+        how: dict[str, Any] = {"block2": (0, False, 0), "size2": 0, "requestTag": (b"t",), "echo": b"e"}
         self.origin.responses = [Response(Code.CONTENT, bytes(100))]
         response = self.ask(**how)
         self.assertEqual(self.origin.options, Options(hopLimit=16))

@@ -51,10 +51,18 @@ _URI = frozenset(
     )
 )
 
-# RFC 7641 5, RFC 7959 2.11, RFC 9175 3.3: observing and blocks are matters of each leg.
+# RFC 7641 5, RFC 7959 2.11, RFC 9175: observing and blocks are matters of each leg, and so is the proof that an
+# address is whose it says.
 _TRANSFER = frozenset(
     each.number
-    for each in (Options.observe, Options.block1, Options.block2, Options.size2, Options.requestTag)
+    for each in (
+        Options.observe,
+        Options.block1,
+        Options.block2,
+        Options.size2,
+        Options.echo,
+        Options.requestTag,
+    )
 )
 _NOT_ONWARD = _URI | _TRANSFER | {Options.size1.number, Options.hopLimit.number}
 
