@@ -49,8 +49,9 @@ class Machine(Exchanges):
         limits: Limits = DEFAULT_LIMITS,
         seed: int = 1,
         hostOf: HostOf = hostOf,
+        forwards: bool = False,
     ) -> None:
-        super().__init__(Random(seed), parameters, limits, hostOf=hostOf)
+        super().__init__(Random(seed), parameters, limits, hostOf=hostOf, forwards=forwards)
         self.now = 1000.0
         self.log: list[tuple[float, Datagram, Hashable]] = []
         self.raw: list[bytes] = []

@@ -194,6 +194,30 @@ class CriticalOptionTests(SynchronousTestCase):
             machine.advance(10)
             self.assertEqual(machine.sent(), [])
 
+    def test_toBeForwarded(self) -> None:
+        """A proxy is left what is safe to forward in requests to it, and in those alone (RFC 7252 5.7.1)."""
+        safe = Options.fromPairs([(9, b"x"), (65001, b"y")])
+        proxied = [safe.adding((35, b"coap://a/")), safe.adding((39, b"coap"))]
+        for type in (CON, NON):
+            for options in proxied:
+                self.assertEqual(
+                    Machine(forwards=True).asked(type, Code.GET, 7, b"", options).options, options
+                )
+                self.assertIsNone(Machine().receive(type, Code.GET, 7, b"", options))
+                unsafe = options.adding((65003, b""))
+                self.assertIsNone(Machine(forwards=True).receive(type, Code.GET, 7, b"", unsafe))
+            self.assertIsNone(Machine(forwards=True).receive(type, Code.GET, 7, b"", safe))
+
+    def test_toBeRelayed(self) -> None:
+        """So is a proxy that asks, in responses (RFC 7252 5.7.1)."""
+        for pair, isTaken in (((9, b"x"), True), ((65001, b""), True), ((65003, b""), False)):
+            machine = Machine()
+            machine.request(get(), PEER, machine.now, relaying=True)
+            sent = machine.sentOne()
+            options = Options.fromPairs([pair])
+            report = machine.receive(ACK, Code.CONTENT, sent.messageID, sent.token, options)
+            self.assertIsInstance(report, ResponseReceived if isTaken else RequestFailed)
+
     def test_elective(self) -> None:
         """An elective option that is unknown, malformed or repeated is no reason to refuse."""
         machine = Machine()

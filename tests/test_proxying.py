@@ -13,7 +13,7 @@ from twisted.trial.unittest import TestCase
 
 from examples import proxy as example
 from tests.pages import PageCase
-from tests.test_proxy import ORIGIN, PROXY, PROXY_HOST, Clock, Echoing, ProxyCase
+from tests.test_proxy import ORIGIN, PROXY, PROXY_HOST, UNSAFE, Clock, Echoing, ProxyCase
 from txcoap.caching import CachingAgent
 from txcoap.cli.arguments import Arguments, parse
 from txcoap.cli.commands import perform
@@ -172,6 +172,14 @@ class CachedTests(ProxyCase):
         response = self.ask(hopLimit=9)
         self.assertEqual((response.payload, response.maxAge), (b"x", 30))
         self.assertEqual(len(self.origin.requests), 1)
+
+    def test_unsafe(self) -> None:
+        """What may not pass does not pass from the cache either (RFC 7252 5.7.1)."""
+        self.serve()
+        odd = Options.fromPairs([(UNSAFE, b"x"), (Options.etag.number, b"e")])
+        self.origin.responses = [Response(Code.CONTENT, b"x", odd), Response(Code.CONTENT, b"x", odd)]
+        for _ in range(2):
+            self.assertEqual(self.ask().code, Code.BAD_GATEWAY)
 
     def test_observers(self) -> None:
         """A thousand observers share one observation of the server, which ends with the last of them."""

@@ -51,8 +51,8 @@ _URI = frozenset(
     )
 )
 
-# RFC 7641 5, RFC 7959 2.11, RFC 9175: observing and blocks are matters of each leg, and so is the proof that an
-# address is whose it says.
+# RFC 7641 5, RFC 7959 2.11, RFC 9175: observing and blocks are matters of each leg, and so is the proof that
+# an address is whose it says.
 _TRANSFER = frozenset(
     each.number
     for each in (
