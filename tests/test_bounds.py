@@ -187,6 +187,23 @@ class PendingRequestsTests(SynchronousTestCase):
         self.assertEqual(len(machine.advance(20.1)), 20)
 
 
+class UnansweredTests(SynchronousTestCase):
+    """What waits for PIGGYBACK_DELAY."""
+
+    def test_slowBeforeQuick(self) -> None:
+        """One request that takes its time does not keep those after it that are answered, however many."""
+        machine = Machine(STEADY.evolve(PIGGYBACK_DELAY=60.0))
+        slow = machine.asked(CON, Code.GET, 1)
+        for each in range(5000):
+            machine.answer(machine.asked(NON, Code.GET, each, b"t"), confirmable=False)
+            machine.next()
+        self.assertTrue(len(machine._messaging._due) < 1100)
+        machine.advance(59)
+        machine.sent()
+        machine.advance(2)
+        self.assertEqual([each.messageID for each in machine.sent()], [slow.messageID])
+
+
 class PeersTests(SynchronousTestCase):
     """C{Limits.peers}: whom message IDs are remembered of."""
 

@@ -13,6 +13,7 @@ from txcoap.errors import (
     MalformedResponse,
     NoAcknowledgement,
     NoResponse,
+    ProbingRateExceeded,
     RequestError,
     TokenInUse,
 )
@@ -418,6 +419,15 @@ class TwoMachinesTests(SynchronousTestCase):
         self.assertEqual(server.sizes()["transmissions"], 1)
         self.assertIsNone(self.carry(client, server))
         self.assertEqual(server.sizes()["transmissions"], 0)
+
+    def test_silentPing(self) -> None:
+        """Pings count towards PROBING_RATE: a silent peer is not sent any number of them (RFC 7252 4.7)."""
+        client = Machine(STEADY.evolve(PROBING_ALLOWANCE=10))
+        for _ in range(2):
+            client.ping(PEER, client.now)
+        self.assertRaises(ProbingRateExceeded, client.ping, PEER, client.now)
+        client.receive(RST, Code.EMPTY, client.sent()[0].messageID)
+        client.ping(PEER, client.now)
 
     def test_ping(self) -> None:
         """Ping and Reset."""

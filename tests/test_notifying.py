@@ -387,6 +387,33 @@ class NonConfirmableTests(SynchronousTestCase):
         self.assertEqual(0, bench.sizes()["transmissions"])
 
 
+class ProbingTests(SynchronousTestCase):
+    """PROBING_RATE: what an observer is sent of whom nothing is heard (RFC 7252 4.7)."""
+
+    def test_silent(self) -> None:
+        """
+        Notifications that are not confirmable go until PROBING_ALLOWANCE is used up. Then one is confirmable,
+        whatever C{confirmEvery} says; who is gone is sent no more, who acknowledges goes on as before.
+        """
+        for answers in (True, False):
+            bench = Bench()
+            relation = bench.observer(confirmable=False, confirmEvery=10**6)
+            sent: list[Datagram] = []
+            while not sent or sent[-1].type == NON:
+                bench.advance(3)
+                bench.notify(relation, bytes(1000))
+                sent += bench.sent()
+            self.assertEqual((len(sent), sent[-1].type), (9, CON))
+            if answers:
+                bench.confirm(sent[-1])
+                bench.advance(3)
+                bench.notify(relation, b"more")
+                self.assertEqual(bench.sentOne().type, NON)
+            else:
+                bench.advance(100)
+                self.assertTrue(relation.hasEnded)
+
+
 class RegistrationTests(SynchronousTestCase):
     """Who observes (RFC 7641 4.1)."""
 

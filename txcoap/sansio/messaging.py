@@ -65,6 +65,7 @@ __all__ = ["Arrival", "Messaging"]
 # For how long a peer is asked to wait when a limit is reached, in seconds.
 _BUSY = Options(maxAge=5)
 _SHARD = SHARDS - 1
+_MANY = 1024
 
 # The first bytes of what acknowledges a message and says no more: it needs no decoding.
 _EMPTY_ACKNOWLEDGEMENT = empty(ACK, 0)[:2]
@@ -227,16 +228,16 @@ class Messaging:
         if not datagram.options.isPlain and isContinuation(datagram.options):
             return self._request(datagram, data, peer, local, now)
         duplicates = self._duplicates
-        key = duplicates.keyOf(peer, self._hostOf(peer), data)
+        host = self._hostOf(peer)
+        key = duplicates.keyOf(peer, host, data)
         if duplicates.find(key) is not None:
             self._repeat(key, datagram.type, peer, local)
             return None
-        code = Code.SERVICE_UNAVAILABLE
-        isKept = duplicates.allows(key) or self._hostOf(peer) is None
-        if not isKept:
-            code = Code.TOO_MANY_REQUESTS
-        if not isKept or not duplicates.keep(key, datagram.code, datagram.type, now):
-            self._refuse(datagram, key, code, peer, local)
+        if not duplicates.allows(key) and host is not None:
+            self._refuse(datagram, key, Code.TOO_MANY_REQUESTS, peer, local)
+            return None
+        if not duplicates.keep(key, datagram.code, datagram.type, now):
+            self._refuse(datagram, key, Code.SERVICE_UNAVAILABLE, peer, local)
             return None
         if not self._mayWait(datagram, key, peer, local, now):
             return None
@@ -512,6 +513,9 @@ class Messaging:
         due = self._due
         while due and due[0][1].state is not UNANSWERED:
             due.popleft()
+        if len(due) > _MANY and len(due) > 2 * self._toAnswer:
+            # One that takes its time does not keep those that came after it and are answered.
+            self._due = due = deque(each for each in due if each[1].state is UNANSWERED)
         soonest = self._deadlines.next()
         return min(soonest, due[0][0]) if due else soonest
 

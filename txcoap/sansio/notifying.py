@@ -24,6 +24,8 @@ from .transmissions import Transmission, Transmissions
 __all__ = ["Notifier"]
 
 _OBSERVE = 6
+# Roughly what a notification takes besides its body, in bytes.
+_AROUND = 32
 
 # RFC 7641 4.4: within so many seconds numbers count up. After that they are the clock's, even if that is
 # more than half a round ahead of the last: else they were not the clock's any more, and after a restart
@@ -222,6 +224,9 @@ class Notifier:
         transmissions = self._transmissions
         confirmable = relation.needsConfirmation(now)
         peer = transmissions.use(relation.peer, now)
+        if not confirmable and peer is not None and not self._mayProbe(relation, peer, now):
+            # RFC 7252 4.7: whether it is still there is to be known before more is sent.
+            confirmable = True
         if confirmable and peer is not None and peer.notifying >= self._nstart:
             # RFC 7641 4.5.1: no more are under way to a client than NSTART, over all that it observes.
             relation.isQueued = True
@@ -254,6 +259,11 @@ class Notifier:
         relation.transmission = transmission
         if relation.isLast and not confirmable:
             self.end(relation, now)
+
+    def _mayProbe(self, relation: Relation, peer: Peer, now: float) -> bool:
+        assert relation.waiting is not None
+        size = len(relation.waiting[2]) + _AROUND
+        return peer.mayProbe(size, self._transmissions.parameters, now)
 
     def _renew(self, transmission: Transmission, now: float) -> None:
         """

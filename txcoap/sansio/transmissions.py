@@ -34,6 +34,8 @@ from .shares import HostOf, Shares, hostOf
 
 __all__ = ["MAX_DATAGRAM", "Chance", "Ended", "Outgoing", "Transmission", "Transmissions"]
 
+_PING_SIZE = 4
+
 MAX_DATAGRAM = 65507
 """Bytes that a UDP datagram can carry."""
 
@@ -245,6 +247,8 @@ class Transmissions:
         @raise RequestError: if a limit stands against it.
         """
         peer = self.use(address, now)
+        if peer is not None and not peer.mayProbe(_PING_SIZE, parameters, now):
+            raise _tooMuch(address)
         messageID = None if peer is None else peer.messageIDs.take(now)
         if peer is None or messageID is None:
             raise TooManyPeers("no message ID is free for the ping")
@@ -265,7 +269,7 @@ class Transmissions:
         if request.confirmable and peer.active >= parameters.NSTART:
             return False
         if not peer.mayProbe(_sizeOf(request), parameters, now):
-            raise _tooMuch(request)
+            raise _tooMuch(request.peer)
         messageID = peer.messageIDs.take(now)
         if messageID is None:
             if peer.resumption is None:
@@ -298,7 +302,7 @@ class Transmissions:
 
     def _overdrawn(self, request: OutgoingRequest, now: float) -> Ended | None:
         """It was a request's turn, but its peer is silent; unless it was cancelled since."""
-        return None if request.progress is Progress.DONE else Ended(request, _tooMuch(request))
+        return None if request.progress is Progress.DONE else Ended(request, _tooMuch(request.peer))
 
     def _resumeAgain(self, peer: Peer, now: float) -> None:
         """A message ID is free again."""
@@ -427,8 +431,8 @@ def _ended(transmission: Transmission, error: RequestError | None) -> Ended:
     return Ended(transmission.owner, error, transmission)
 
 
-def _tooMuch(request: OutgoingRequest) -> ProbingRateExceeded:
-    return ProbingRateExceeded(f"{request.peer} has not answered; more would exceed PROBING_RATE")
+def _tooMuch(address: Hashable) -> ProbingRateExceeded:
+    return ProbingRateExceeded(f"{address} has not answered; more would exceed PROBING_RATE")
 
 
 def _sizeOf(request: OutgoingRequest) -> int:
