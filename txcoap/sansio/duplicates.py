@@ -34,6 +34,7 @@ class Rank(IntEnum):
 
 
 SAFE, _, OTHER = Rank
+POST, PATCH = Code.POST, Code.PATCH
 
 _IDEMPOTENT = {Code.PUT, Code.DELETE, Code.IPATCH}
 _OTHER = {Code.POST, Code.PATCH}
@@ -159,15 +160,16 @@ class Duplicates:
         old = replies.get(key)
         if old is None:
             return
-        growth = len(reply) - len(old)
-        if RANKS[code] is OTHER:
-            self._account(key, growth)
-        elif len(reply) > self._maximumSafeReply and RANKS[code] is SAFE:
+        if len(reply) > self._maximumSafeReply and RANKS[code] is SAFE:
             del replies[key]
             self.size -= ENTRY_SIZE - TRACE_SIZE + len(old)
             return
         replies[key] = reply
+        growth = len(reply) - len(old)
         self.size += growth
+        # To compare two members takes less time than to look one up by the other.
+        if code is POST or code is PATCH:
+            self._account(key, growth)
 
     def _forgetOld(self, _: None, now: float) -> None:
         self.expire(now)
