@@ -20,6 +20,10 @@ __all__ = ["Mixed", "Tree"]
 
 BODY = bytes(range(250)) * 12
 
+# Requests of one client under way at a time: beyond, it waits until one has ended, as else they would queue
+# without end wherever losses hold up the one whose turn it is (NSTART is 1).
+PATIENCE = 2
+
 # What clients do, as often as it is here.
 ACTIONS = ("get", "get", "get", "get", "post", "post", "slow", "download", "upload", "observe", "leave")
 
@@ -145,6 +149,7 @@ class Mixed:
         self._maximum = observers
         self._observations: list[Any] = []
         self._number = 0
+        self._busy: Counter[int] = Counter()
         self._isStopped = False
         for number, agent in enumerate(agents):
             reactor.callLater(chance.random() * pause, self._act, number, agent)
@@ -164,7 +169,9 @@ class Mixed:
         if self._isStopped:
             return
         what = self._chance.choice(ACTIONS)
-        if what == "leave" or (what == "observe" and len(self._observations) >= self._maximum):
+        if self._busy[number] >= PATIENCE:
+            pass
+        elif what == "leave" or (what == "observe" and len(self._observations) >= self._maximum):
             self._leave()
         else:
             self._begin(what, number, agent)
@@ -174,6 +181,7 @@ class Mixed:
         uri = self._uri
         self.begun[what] += 1
         self._number += 1
+        self._busy[number] += 1
         if what == "get":
             asking = agent.get(f"{uri}/text", confirmable=self._chance.random() < 0.9)
         elif what == "post":
@@ -185,7 +193,11 @@ class Mixed:
             asking.addCallback(self._observe)
         else:
             asking = agent.get(f"{uri}/{'slow' if what == 'slow' else 'large'}")
-        asking.addCallbacks(self._succeeded, self._failedWith, (what,))
+        asking.addCallbacks(self._succeeded, self._failedWith, (what,)).addBoth(self._over, number)
+
+    def _over(self, result: object, number: int) -> object:
+        self._busy[number] -= 1
+        return result
 
     def _observe(self, observation: Any) -> Any:
         observation.subscribe(self._told)

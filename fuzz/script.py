@@ -4,7 +4,8 @@ it as it likes, and a finding is a file.
 
 A script is a row of steps. The first byte of each, modulo 8, is what happens, the second says more::
 
-    0, 1, 2   a datagram comes from peer n; then its length in one byte, and its bytes
+    0, 1      a datagram comes from peer n; then its length in one byte, and its bytes
+    2         the same by multicast
     3, 4      the same, with the message ID and the token of the nth last message that was sent
     5         time passes, n of L{TIMES}
     6         something happens on our side
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .soundness import Subject
+from .soundness import GROUP, Subject
 from .spoiling import written
 
 __all__ = ["TIMES", "play", "receiving", "replying"]
@@ -55,7 +56,7 @@ def play(subject: Subject, script: bytes) -> None:
 
 def _receive(subject: Subject, what: int, which: int, data: bytes) -> None:
     if what < 3:
-        subject.receive(data, PEERS[which % len(PEERS)])
+        subject.receive(data, PEERS[which % len(PEERS)], GROUP if what == 2 else None)
     elif subject.recent and len(data) >= 4:
         sent, peer = subject.recent[-1 - which % len(subject.recent)]
         # An empty message has no token (RFC 7252 4.1).

@@ -25,7 +25,7 @@ from txcoap.server import Site
 
 from . import running
 from .served import PATHS, Tree
-from .soundness import LIMITS, PARAMETERS, Subject, letPass
+from .soundness import GROUP, LIMITS, PARAMETERS, Subject, letPass
 from .spoiling import Spoiler, corpus, written
 
 __all__ = ["Fuzzer", "Server", "conversations"]
@@ -179,7 +179,7 @@ class Fuzzer:
             sent, peer = chance.choice(subject.recent)
             subject.returned(written(sent), peer)
         else:
-            subject.receive(*self.next())
+            subject.receive(*self.next(), GROUP if chance.random() < 0.05 else None)
         subject.elapse(chance.random() * chance.choice((0.0, 0.01, 0.1, 0.1, 1.0)))
         if what > 0.999:
             subject.elapse(chance.choice((10.0, 100.0, 300.0)))

@@ -6,7 +6,7 @@ sees after each datagram that
   - what was sent can be read strictly, and is of a type and class that may be sent (RFC 7252 table 1);
   - each acknowledgement and each Reset answers a message that came, with its ID and, where it carries a
     response, its token, and no message more often than it came; none answers an acknowledgement or a
-    Reset (RFC 7252 4.2, 4.3);
+    Reset (RFC 7252 4.2, 4.3), nor what came by multicast (8.1);
   - each table is within its limit;
 
 and at the end, when all has been silent, that every request was answered and every table is empty.
@@ -31,8 +31,9 @@ from txcoap.limits import Limits
 from txcoap.parameters import DEFAULT_PARAMETERS
 from txcoap.protocol import CoAPProtocol
 from txcoap.sansio.datagrams import ACK, CON, NON, RST, Datagram, decode
+from txcoap.transports.ancillary import LocalAddress
 
-__all__ = ["LIMITS", "PARAMETERS", "SENDABLE", "Subject", "Unsound", "letPass"]
+__all__ = ["GROUP", "LIMITS", "PARAMETERS", "SENDABLE", "Subject", "Unsound", "letPass"]
 
 # What each type may carry; codes by class, an empty message being -1 (RFC 7252 table 1).
 SENDABLE = {CON: {-1, 0, 2, 3, 4, 5}, NON: {0, 2, 3, 4, 5}, ACK: {-1, 2, 3, 4, 5}, RST: {-1}}
@@ -53,6 +54,9 @@ LIMITS = Limits(
 )
 PARAMETERS = DEFAULT_PARAMETERS.evolve(NSTART=3)
 LARGEST_REPLY = 1_300
+
+#: Where a datagram was sent to that many hear.
+GROUP = LocalAddress("224.0.1.187", True, 1, ())
 
 
 class Unsound(Exception):
@@ -138,10 +142,10 @@ class Subject:
 
     # What happens
 
-    def receive(self, data: bytes, peer: Hashable) -> None:
-        """A datagram comes."""
-        came = self._note(data, peer)
-        self.protocol.datagramReceived(data, peer)
+    def receive(self, data: bytes, peer: Hashable, local: LocalAddress | None = None) -> None:
+        """A datagram comes, to one of our addresses or to a L{GROUP}."""
+        came = self._note(data, peer, local)
+        self.protocol.datagramReceived(data, peer, local)
         self.protocol.turnEnded()
         self._look(peer if came is not None and came.type in (ACK, RST) else None)
 
@@ -191,17 +195,20 @@ class Subject:
         if event.get("log_level") in (LogLevel.error, LogLevel.critical):
             self._logged.append(event)
 
-    def _note(self, data: bytes, peer: Hashable) -> Datagram | None:
+    def _note(self, data: bytes, peer: Hashable, local: LocalAddress | None) -> Datagram | None:
         """Remember what may be answered, and how."""
         try:
             came = decode(data)
         except FormatError as e:
+            if local is not None:
+                return None
             if e.messageType == CON and e.messageID is not None:
                 self._heard[peer, e.messageID].count += 1
                 self._heard[peer, e.messageID].confirmable += 1
             return None
         isRequest = 0 < came.code < 0x20
-        if came.type in (CON, NON):
+        # What came by multicast is neither acknowledged nor rejected (RFC 7252 8.1).
+        if came.type in (CON, NON) and local is None:
             heard = self._heard[peer, came.messageID]
             heard.count += 1
             heard.confirmable += came.type == CON
