@@ -38,15 +38,20 @@ class Traffic:
     """
     Messages that went one way.
 
-    @ivar heads: How many began with each byte, which holds the type (RFC 7252 3).
-    @ivar codes: How many had each code.
+    @ivar byType: For each type, how many had each code.
+    @ivar byHead: The same for each byte that a message may begin with, which holds the type (RFC 7252 3).
     """
 
-    __slots__ = ("codes", "heads")
+    __slots__ = ("byHead", "byType")
 
     def __init__(self) -> None:
-        self.heads = [0] * 256
-        self.codes = [0] * 256
+        self.byType = [[0] * 256 for _ in range(4)]
+        self.byHead = [self.byType[head >> 4 & 3] for head in range(256)]
+
+    @property
+    def total(self) -> int:
+        """How many there were."""
+        return sum(map(sum, self.byType))
 
 
 class Histogram:
@@ -132,9 +137,9 @@ class Counters:
     @property
     def received(self) -> int:
         """Datagrams that came."""
-        return sum(self.incoming.heads) + self.formatErrors
+        return self.incoming.total + self.formatErrors
 
     @property
     def sent(self) -> int:
         """Datagrams handed to the transport."""
-        return sum(self.outgoing.heads)
+        return self.outgoing.total

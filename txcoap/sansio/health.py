@@ -18,7 +18,6 @@ from .datagrams import Type
 __all__ = ["Health", "Messages", "Table", "Times", "healthOf"]
 
 # RFC 7252 3: version and type; the token's length, which follows, does not matter.
-_FIRST_BYTES = {each: 0x40 | each << 4 for each in Type}
 _METHODS = frozenset(code for code in Code if code.isRequest)
 
 Counts = Mapping[str, int]
@@ -179,8 +178,9 @@ def healthOf(counters: Counters, sizes: Counts, highest: Counts, limits: Limits)
 
 
 def _messages(traffic: Traffic) -> Messages:
-    types = {each.name: sum(traffic.heads[first : first + 16]) for each, first in _FIRST_BYTES.items()}
-    seen = [(Code.fromByte(byte), count) for byte, count in enumerate(traffic.codes) if count]
+    types = {each.name: sum(traffic.byType[each]) for each in Type}
+    codes = map(sum, zip(*traffic.byType, strict=True))
+    seen = [(Code.fromByte(byte), count) for byte, count in enumerate(codes) if count]
     requests = {_methodName(code): count for code, count in seen if code.isRequest}
     responses = {code.dotted: count for code, count in seen if code.isResponse}
     return Messages(types, requests, responses)

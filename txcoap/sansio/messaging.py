@@ -120,7 +120,7 @@ class Messaging:
         self, parameters: Parameters, limits: Limits, chance: Chance, hostOf: HostOf = hostOf
     ) -> None:
         self.counters = Counters()
-        self._heads, self._codes = self.counters.incoming.heads, self.counters.incoming.codes
+        self._incoming = self.counters.incoming.byHead
         self.parameters = parameters
         self.transmissions = Transmissions(parameters, limits, chance, self.counters, hostOf)
         self._deadlines = self.transmissions.deadlines
@@ -159,8 +159,7 @@ class Messaging:
         @return: What it means, if anything.
         """
         if len(data) == 4 and data.startswith(_EMPTY_ACKNOWLEDGEMENT):
-            self._heads[data[0]] += 1
-            self._codes[data[1]] += 1
+            self._incoming[data[0]][data[1]] += 1
             return self.transmissions.receiveAcknowledgement(int.from_bytes(data[2:], "big"), peer, now)
         try:
             datagram = decode(data)
@@ -169,8 +168,7 @@ class Messaging:
             if e.messageType == CON and e.messageID is not None:
                 self._reset(e.messageID, peer, local)
             return None
-        self._heads[data[0]] += 1
-        self._codes[data[1]] += 1
+        self._incoming[data[0]][data[1]] += 1
         return _RULES[datagram.type][datagram.code](self, datagram, data, peer, local, now)
 
     def receiveGroupDatagram(
@@ -185,8 +183,7 @@ class Messaging:
         except FormatError:
             self.counters.formatErrors += 1
             return None
-        self._heads[data[0]] += 1
-        self._codes[data[1]] += 1
+        self._incoming[data[0]][data[1]] += 1
         if datagram.type != NON or not datagram.code.isRequest:
             self.counters.ignored += 1
             return None

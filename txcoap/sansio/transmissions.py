@@ -145,7 +145,7 @@ class Transmissions:
     ) -> None:
         self.parameters = parameters
         self.counters = counters
-        self._heads, self._codes = counters.outgoing.heads, counters.outgoing.codes
+        self._outgoing = counters.outgoing.byHead
         self.deadlines = Deadlines()
         self.separate = 0
         self.shares = Shares(limits.pendingRequests)
@@ -167,10 +167,9 @@ class Transmissions:
         outbox = self._outbox
         if outbox:
             self._outbox = []
-            heads, codes = self._heads, self._codes
+            outgoing = self._outgoing
             for data, _, _ in outbox:
-                heads[data[0]] += 1
-                codes[data[1]] += 1
+                outgoing[data[0]][data[1]] += 1
         return outbox
 
     def find(self, peer: Hashable, messageID: int) -> Transmission | None:
