@@ -105,6 +105,9 @@ BLOCK = ValueFormat("uint", _encodeBlock, _decodeBlock)
 # What no option's value is: it was not looked for yet.
 _UNREAD = object()
 
+NOTHING_READ: dict[int, Any] = {}
+"""The values of options of which none was read so far; it stays empty."""
+
 
 class OptionDefinition:
     """
@@ -196,7 +199,10 @@ class OptionDefinition:
         """The value that a message's options give this one."""
         value = options._values.get(self.number, _UNREAD)
         if value is _UNREAD:
-            value = options._values[self.number] = self._read(options)
+            value = self._read(options)
+            if options._values is NOTHING_READ:
+                options._values = {}
+            options._values[self.number] = value
         return value
 
     def _read(self, options: Options) -> Any:
@@ -220,7 +226,10 @@ class Single(OptionDefinition, Generic[T]):
     @overload
     def __get__(self, options: Options, owner: type) -> T | None: ...
     def __get__(self, options: Options | None, owner: type) -> Single[T] | T | None:
-        return self if options is None else self.valueIn(options)
+        if options is None:
+            return self
+        value: T | None = options._values.get(self.number, _UNREAD)
+        return self.valueIn(options) if value is _UNREAD else value
 
 
 class Flag(OptionDefinition):

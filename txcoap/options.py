@@ -25,6 +25,7 @@ from .definitions import (
     BLOCK,
     EMPTY,
     FORMAT,
+    NOTHING_READ,
     OPAQUE,
     STRING,
     UINT,
@@ -127,7 +128,7 @@ class Options:
         self.pairs = pairs
         self.isPlain = not pairs or (pairs[0][0] > _OBSERVE and pairs[-1][0] < _BLOCK2)
         self.wire = wire
-        self._values: dict[int, Any] = {}
+        self._values: dict[int, Any] = NOTHING_READ
         self._unrecognized: tuple[int, ...] | None = None
 
     @classmethod
@@ -140,6 +141,12 @@ class Options:
         """
         options = cls.__new__(cls)
         options._hold(tuple(sorted(pairs, key=_number) if wire is None else pairs), wire)
+        return options
+
+    def ending(self, pair: Pair, wire: bytes) -> Options:
+        """These options and one more of a higher number, as C{wire} has them delta-coded."""
+        options = Options.__new__(Options)
+        options._hold((*self.pairs, pair), wire)
         return options
 
     def evolve(self, **changes: object) -> Options:

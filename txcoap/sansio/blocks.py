@@ -16,7 +16,7 @@ from . import optionlist
 
 __all__ = ["Download", "Stored", "Upload", "cut", "isContinuation", "transferKey"]
 
-_BLOCK2 = 23
+_OBSERVE, _BLOCK2, _BLOCK1 = 6, 23, 27
 # Observe, Block2, Block1, Size2, Size1, Echo, No-Response: how a body is carried, not which it is.
 _OF_THE_TRANSFER = frozenset({6, 23, 27, 28, 60, 252, 258})
 
@@ -28,15 +28,21 @@ def isContinuation(options: Options) -> bool:
     """
     if options.isPlain:
         return False
-    block1, block2 = options.block1, options.block2
-    if block1 is not None:
-        return block1.more and block1.number > 0
+    if options.pairs[-1][0] >= _BLOCK1:
+        block1 = options.block1
+        if block1 is not None:
+            return block1.more and block1.number > 0
+    block2 = options.block2
     return block2 is not None and block2.number > 0
 
 
 def transferKey(peer: Hashable, code: int, options: Options) -> Hashable:
     """What the blocks of one body have in common."""
-    return peer, code, tuple([pair for pair in options.pairs if pair[0] not in _OF_THE_TRANSFER])
+    pairs = options.pairs
+    if len(pairs) > 1 and pairs[-1][0] == _BLOCK2 != pairs[-2][0] and pairs[0][0] > _OBSERVE:
+        # As a request for a block mostly is: nothing else is to be left out.
+        return peer, code, pairs[:-1]
+    return peer, code, tuple([pair for pair in pairs if pair[0] not in _OF_THE_TRANSFER])
 
 
 def cut(body: bytes, asked: Block | None, exponent: int) -> tuple[Block, bytes]:
@@ -135,6 +141,7 @@ class Download:
     """
 
     __slots__ = (
+        "_length",
         "_wire",
         "body",
         "code",
@@ -161,18 +168,21 @@ class Download:
         self.isServed = False
         self.withdrawn: Callable[[], None] | None = None
         self.usedAt = now
-        self._wire: bytes | None = None
+        # The length of Block2 in the message before, and what stood before its value.
+        self._length = -1
+        self._wire = b""
 
     def optionsWith(self, block: Block) -> Options:
         """The options of a message with one block of the body."""
-        value = block.toUint()
-        data = value.to_bytes((value.bit_length() + 7) // 8, "big")
+        value = block.number << 4 | block.more << 3 | block.exponent
+        length = value.bit_length() + 7 >> 3
+        data = value.to_bytes(length, "big")
         pairs = self.options.pairs
-        delta = _BLOCK2 - pairs[-1][0] if pairs else _BLOCK2
-        if delta < 0:
+        if pairs and pairs[-1][0] > _BLOCK2:
             return self.options.adding((_BLOCK2, data))
-        # Block2 comes last: all before it is written alike in every message.
-        if self._wire is None:
-            self._wire = optionlist.encode(self.options)
-        wire = self._wire + optionlist.encodeOne(delta, data)
-        return Options.fromPairs((*pairs, (_BLOCK2, data)), wire)
+        # Block2 comes last: all before its value is written alike in every message, but for the length.
+        if length != self._length:
+            delta = _BLOCK2 - pairs[-1][0] if pairs else _BLOCK2
+            written = optionlist.encode(self.options) + optionlist.encodeOne(delta, data)
+            self._length, self._wire = length, written[: len(written) - length]
+        return self.options.ending((_BLOCK2, data), self._wire + data)

@@ -71,6 +71,7 @@ _WHY_NO_RESPONSE = {
 }
 
 # RFC 7967 2.1: the classes of response that a client does not care for, as bits of No-Response.
+_NO_RESPONSE = 258
 _ALL_CLASSES = 2 | 8 | 16
 
 
@@ -299,7 +300,8 @@ class Exchanges:
         @return: Whether the request took the answer: one that is answered or forgotten does not.
         @raise MessageTooLarge: if it does not fit a datagram.
         """
-        if not request.options.isPlain:
+        asked = request.options
+        if not asked.isPlain and asked.pairs[-1][0] >= _NO_RESPONSE:
             unwanted = request.options.noResponse
             if unwanted is not None and unwanted >> (code >> 5) - 1 & 1:
                 return self._messaging.silence(request)

@@ -358,7 +358,8 @@ class Messaging:
             raise MessageTooLarge(f"{len(data)} bytes do not fit a datagram")
         request.state = ANSWERED
         self._toAnswer -= 1
-        self._duplicates.settle(request.key, request.code, data)
+        if request.key is not None:
+            self._duplicates.settle(request.key, request.code, data)
         self._send(data, request.peer, request.local)
         return True
 
