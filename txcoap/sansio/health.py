@@ -17,7 +17,6 @@ from .datagrams import Type
 
 __all__ = ["Health", "Messages", "Table", "Times", "healthOf"]
 
-# RFC 7252 3: version and type; the token's length, which follows, does not matter.
 _METHODS = frozenset(code for code in Code if code.isRequest)
 
 Counts = Mapping[str, int]
