@@ -236,6 +236,26 @@ class PeersTests(SynchronousTestCase):
         self.assertEqual([each.type for each in machine.sent()], [ACK])
         self.assertEqual(machine.counters.unsent, 1)
 
+    def test_answering(self) -> None:
+        """
+        A peer to whom a separate response or a ping is under way is not forgotten for another: its message IDs
+        would begin anew, perhaps at the one in use (RFC 7252 4.4), and the message under way would never end.
+        """
+        machine = limited(peers=1)
+        request = machine.asked(CON, Code.GET, 1)
+        machine.acknowledge(request, machine.now)
+        self.assertTrue(machine.answer(request))
+        with self.assertRaises(TooManyPeers):
+            machine.ping("other", machine.now)
+        *_, response = machine.sent()
+        machine.receive(ACK, Code.EMPTY, response.messageID)
+        self.assertEqual(machine.sizes()["pendingRequests"], 0)
+        ping = machine.ping("other", machine.now)
+        with self.assertRaises(TooManyPeers):
+            machine.request(get(), PEER, machine.now)
+        machine.cancelPing(ping, machine.now)
+        machine.request(get(), PEER, machine.now)
+
     def test_requestsNotRemembered(self) -> None:
         """Peers whose requests are answered in the acknowledgement take no place at all."""
         machine = limited(peers=1)

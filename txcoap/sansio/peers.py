@@ -57,6 +57,7 @@ class Peer:
     @ivar messageIDs: The IDs of what we send it.
     @ivar active: How many of our requests it has neither acknowledged nor answered.
     @ivar waiting: Our requests that wait until fewer are active.
+    @ivar answering: How many separate responses to it, and pings, are under way.
     @ivar notifying: How many confirmable notifications to it are under way.
     @ivar untold: The relations that wait until fewer are; None if none ever did.
     @ivar resumption: When they are looked at again, where they wait for a free message ID.
@@ -68,6 +69,7 @@ class Peer:
         "_measuredAt",
         "active",
         "address",
+        "answering",
         "messageIDs",
         "notifying",
         "resumption",
@@ -82,6 +84,7 @@ class Peer:
         self.active = 0
         # A deque would take 600 bytes of every peer, for the few that have a queue.
         self.waiting: list[Any] = []
+        self.answering = 0
         self.notifying = 0
         self.untold: deque[Any] | None = None
         self.resumption: Deadline | None = None
@@ -91,8 +94,11 @@ class Peer:
 
     @property
     def isBusy(self) -> bool:
-        """Whether something is under way to it, or waits for that."""
-        return bool(self.active or self.waiting or self.notifying)
+        """
+        Whether something is under way to it, or waits for that: forgotten now, its message IDs could begin
+        anew at one that is still in use (RFC 7252 4.4).
+        """
+        return bool(self.active or self.waiting or self.notifying or self.answering)
 
     def mayProbe(self, size: int, parameters: Parameters, now: float) -> bool:
         """

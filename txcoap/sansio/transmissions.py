@@ -327,9 +327,13 @@ class Transmissions:
         transmission.remaining = transmission.attempts = parameters.MAX_RETRANSMIT
         transmission.timeout = timeout = parameters.ACK_TIMEOUT * (1 + spread)
         self._underWay[peer.address, messageID] = transmission
-        if type(owner) is IncomingRequest:
+        kind = type(owner)
+        if kind is IncomingRequest:
             self.separate += 1
             self.shares.take(self.hostOf(peer.address))
+            peer.answering += 1
+        elif owner is None:
+            peer.answering += 1
         transmission.deadline = self.deadlines.set(now + timeout, self._retransmit, transmission)
         self._outbox.append((data, peer.address, local))
         return transmission
@@ -396,6 +400,9 @@ class Transmissions:
         elif kind is IncomingRequest:
             self.separate -= 1
             self.shares.give(self.hostOf(peer.address))
+            peer.answering -= 1
+        elif owner is None:
+            peer.answering -= 1
         if peer.waiting:
             self._resume(peer, now)
 
