@@ -238,8 +238,8 @@ class PeersTests(SynchronousTestCase):
 
     def test_answering(self) -> None:
         """
-        A peer to whom a separate response or a ping is under way is not forgotten for another: its message IDs
-        would begin anew, perhaps at the one in use (RFC 7252 4.4), and the message under way would never end.
+        A peer to whom a separate response or a ping is under way is not forgotten for another: its message
+        IDs would begin anew, perhaps at the one in use (RFC 7252 4.4), and what is under way would never end.
         """
         machine = limited(peers=1)
         request = machine.asked(CON, Code.GET, 1)
