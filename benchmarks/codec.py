@@ -19,7 +19,8 @@ from statistics import median
 from time import process_time
 
 from benchmarks.loadgen import NoCompiler
-from benchmarks.run import YARDSTICK, measure, placement
+from benchmarks.peers import YARDSTICK, placement
+from benchmarks.run import measure
 from txcoap.codes import Code
 from txcoap.options import Options
 from txcoap.sansio.datagrams import ACK, CON, decode, encode

@@ -25,7 +25,7 @@ from twisted.internet.task import deferLater, react
 from txcoap import Agent
 from txcoap.errors import CoAPError
 
-from . import loadgen, run
+from . import loadgen, peers
 from .resident import Memory, Watch
 
 __all__ = ["ALLOWED", "Result", "flood"]
@@ -101,7 +101,7 @@ async def flood(
     @raise loadgen.NoCompiler: if there is no C compiler.
     """
     result = Result()
-    with run.running(run.SERVERS["txcoap"]) as (port, pid):
+    with peers.running(peers.SERVERS["txcoap"]) as (port, pid):
         if capacity is None:
             capacity = loadgen.load(port=port, path="hello", requests=100_000, warmup=2_000, seconds=5).rate
         result.capacity = capacity

@@ -12,241 +12,20 @@ L{measure} gives the figures.
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
-import socket
-import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from statistics import median, quantiles
+from typing import Any
 
+from benchmarks.figures import Figure
 from benchmarks.loadgen import NoCompiler, Report, compiled, load, socketsFor
+from benchmarks.modes import MODES
+from benchmarks.peers import OURS, SERVERS, YARDSTICK, installed, placement, running
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
-HELLO = "Hello, world!"
-#: Bytes of /large, in blocks of 1,024 bytes.
-LARGE = 65_536
-START_TIMEOUT = 15.0
-
-#: Where node's C{coap} package may lie, besides what C{NODE_PATH} says.
-NODE_MODULES = (ROOT / ".peers" / "node_modules", ROOT / "node_modules")
-
-#: GET /hello, confirmable, ID 1, no token; and PUT /hello with the text that GET is to give.
-GET_HELLO = b"\x40\x01\x00\x01\xb5hello"
-PUT_HELLO = b"\x40\x03\x00\x02\xb5hello\xff" + HELLO.encode()
-
-
-@dataclass(frozen=True)
-class Mode:
-    """
-    A kind of load.
-
-    @ivar about: One line for the table's head.
-    @ivar options: The options of L{load}.
-    @ivar source: Which load; the yardstick has the one that asks in any case.
-    """
-
-    about: str
-    options: dict[str, str | int | bool]
-    source: str = "load.c"
-
-
-MODES = {
-    "get": Mode("CON GET /hello", {"path": "hello", "expect": HELLO}),
-    "non": Mode("NON GET /hello", {"path": "hello", "expect": HELLO, "non": True}),
-    "post": Mode(
-        "CON POST /echo, 13 bytes both ways",
-        {"path": "echo", "code": 2, "payload": HELLO, "expect": HELLO},
-    ),
-    "block": Mode("CON GET /large, each block of 1,024 bytes", {"path": "large", "size": LARGE}),
-    "cached": Mode(
-        "CON GET of another server's /hello, from a proxy's cache",
-        {"path": "hello", "expect": HELLO, "origin": "127.0.0.2"},
-    ),
-    "observe": Mode(
-        "each CON notification of /obs to one of 100 observers",
-        {"path": "obs", "sockets": 100},
-        source="crowd.c",
-    ),
-    "relayed": Mode(
-        "each CON notification of another server's /obs to one of 100 observers, by a proxy",
-        {"path": "obs", "sockets": 100, "origin": "127.0.0.2"},
-        source="crowd.c",
-    ),
-}
-
-
-@dataclass(frozen=True)
-class Server:
-    """
-    Something to put a load on.
-
-    @ivar command: Its command line, given a port; None where it is not installed.
-    @ivar modes: The L{MODES} that it can do.
-    @ivar canned: It sends the same bytes whatever the message ID and token.
-    @ivar prepare: Datagrams to send, one after the other's answer, before the load.
-    """
-
-    command: Callable[[str], list[str] | None]
-    modes: tuple[str, ...] = tuple(mode for mode in MODES if "origin" not in MODES[mode].options)
-    canned: bool = False
-    prepare: tuple[bytes, ...] = ()
-
-
-def bare(port: str) -> list[str] | None:
-    """
-    The canned reply in C.
-    """
-    return [str(compiled("servers/bare.c")), port]
-
-
-def script(path: str, module: str) -> Callable[[str], list[str] | None]:
-    """
-    A Python program beside this file, where a module is installed.
-    """
-
-    def command(port: str) -> list[str] | None:
-        return [sys.executable, str(HERE / path), port] if find_spec(module) else None
-
-    return command
-
-
-def nodeModules() -> list[Path]:
-    """
-    The directories in which node's C{coap} is found.
-    """
-    named = [Path(p) for p in os.environ.get("NODE_PATH", "").split(os.pathsep) if p]
-    return [p for p in (*named, *NODE_MODULES) if (p / "coap").is_dir()]
-
-
-def node(port: str) -> list[str] | None:
-    """
-    node-coap.
-    """
-    program = shutil.which("node")
-    if program is None or not nodeModules():
-        return None
-    return [program, str(HERE / "servers" / "node_server.js"), port]
-
-
-def libcoap(port: str) -> list[str] | None:
-    """
-    The example server of libcoap, which keeps what is put.
-    """
-    program = shutil.which("coap-server-notls") or shutil.which("coap-server")
-    if program is None:
-        return None
-    return [program, "-A", "127.0.0.1", "-p", port, "-d", "10", "-v", "0"]
-
-
-SERVERS = {
-    "bare": Server(bare, tuple(MODES), canned=True),
-    "canned": Server(script("servers/canned.py", "twisted"), tuple(MODES), canned=True),
-    "txcoap": Server(script("server.py", "txcoap.server"), tuple(MODES)),
-    "libcoap": Server(libcoap, modes=("get", "non"), prepare=(PUT_HELLO,)),
-    "node": Server(node),
-    "aiocoap": Server(script("servers/aiocoap_server.py", "aiocoap")),
-}
-
-#: What all others are divided by.
-YARDSTICK = "canned"
-
-#: Whose errors make the benchmark fail; those of others are only told.
-OURS = {YARDSTICK, "txcoap"}
-
-
-def freePort() -> int:
-    """
-    A UDP port of 127.0.0.1 that nobody uses at the moment.
-    """
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def ask(port: int, process: subprocess.Popen[bytes], datagram: bytes) -> bytes:
-    """
-    Send a datagram every few milliseconds until an answer comes.
-
-    @raise RuntimeError: if the server ends, or says nothing for L{START_TIMEOUT} seconds.
-    """
-    deadline = time.monotonic() + START_TIMEOUT
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-        asking.connect(("127.0.0.1", port))
-        asking.settimeout(0.1)
-        while time.monotonic() < deadline and process.poll() is None:
-            try:
-                asking.send(datagram)
-                return asking.recv(2048)
-            except ConnectionRefusedError:
-                time.sleep(0.02)
-            except TimeoutError:
-                pass
-    raise RuntimeError(f"{process.args!r} did not begin to answer")
-
-
-def placement(number: int) -> tuple[int | None, int | None]:
-    """
-    The processors for the servers and for the load in a round: never the same, and all servers of a
-    round on one, as one processor of a shared machine may be half as fast as the next. Another round
-    takes others.
-
-    @return: Their numbers, or None for both where there is but one.
-    """
-    cpus = sorted(os.sched_getaffinity(0))
-    if len(cpus) < 2:
-        return None, None
-    return cpus[number % len(cpus)], cpus[(number + 1) % len(cpus)]
-
-
-@contextmanager
-def running(server: Server, cpu: int | None = None) -> Iterator[tuple[int, int]]:
-    """
-    A server for as long as the block lasts.
-
-    @param cpu: The processor to keep it on; None for any.
-    @return: Its port and its process ID.
-    """
-
-    def place() -> None:
-        if cpu is not None:
-            os.sched_setaffinity(0, {cpu})
-
-    port = freePort()
-    command = server.command(str(port))
-    if command is None:
-        raise RuntimeError("not installed")
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(paths),
-        "NODE_PATH": os.pathsep.join(map(str, nodeModules())),
-    }
-    # What others complain of is their own affair.
-    complaints = None if server in map(SERVERS.get, OURS) else subprocess.DEVNULL
-    process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=complaints, preexec_fn=place
-    )
-    try:
-        for datagram in (GET_HELLO, *server.prepare):
-            ask(port, process, datagram)
-        yield port, process.pid
-    finally:
-        process.terminate()
-        try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
+__all__ = ["YARDSTICK", "Summary", "choice", "figures", "measure", "measureModes", "summaries"]
 
 #: What each server did in one turn.
 Turn = dict[str, Report]
@@ -293,37 +72,149 @@ def put(mode: str, name: str, **options: float | None) -> Report:
     return load(MODES[mode].source, **{**options, **MODES[mode].options})
 
 
-def ratios(turns: list[Turn], name: str) -> list[float]:
+def measureModes(
+    modes: Iterable[str], names: Iterable[str], rounds: int, turns: int, **options: Any
+) -> dict[str, list[Turn]]:
+    """
+    Put several loads on servers, one after the other.
+
+    @param names: Which servers, of those that are installed; each has the loads that it can do.
+    @param rounds: How often to start the servers for each load.
+    @param turns: How many loads each has in a round.
+    @param options: More for L{load}.
+    @raise NoCompiler: if the load cannot be compiled.
+    """
+    compiled("load.c")
+    options["sockets"] = socketsFor(
+        (options.get("requests", 6_000) + options.get("warmup", 1_000)) * turns, options.get("sockets", 64)
+    )
+    return {
+        mode: [
+            turn
+            for number in range(rounds)
+            for turn in measureRound(
+                mode, [name for name in names if mode in SERVERS[name].modes], turns, number, **options
+            )
+        ]
+        for mode in modes
+    }
+
+
+def ratios(turns: list[Turn], name: str, yardstick: str = YARDSTICK) -> list[float]:
     """
     A server's CPU time for each request to the yardstick's in the same turn.
     """
-    pairs = [(turn[name].serverMicros, turn[YARDSTICK].serverMicros) for turn in turns]
-    return [own / yardstick for own, yardstick in pairs if own is not None and yardstick]
+    pairs = [(turn[name].serverMicros, turn[yardstick].serverMicros) for turn in turns]
+    return [own / other for own, other in pairs if own is not None and other]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """
+    What a server did in all its turns: medians, but for what is named otherwise.
+
+    @ivar micros: Microseconds of CPU time for each request.
+    @ivar least: The least of these.
+    @ivar ratio: To the canned reply's in the same turn.
+    @ivar low: A quarter of all ratios is below.
+    @ivar high: A quarter of all ratios is above.
+    @ivar ours: To txcoap's in the same turn; 0 without txcoap.
+    @ivar rate: Answers per second.
+    @ivar p50: Microseconds within which half of the answers came.
+    @ivar p99: The same for 99 % of them.
+    @ivar slowest: The slowest of all.
+    @ivar outcomes: How many answers were wrong, in all turns, by kind.
+    """
+
+    micros: float
+    least: float
+    ratio: float
+    low: float
+    high: float
+    ours: float
+    rate: float
+    p50: float
+    p99: float
+    slowest: float
+    outcomes: dict[str, int]
+
+    @property
+    def errors(self) -> int:
+        """
+        How many answers were wrong.
+        """
+        return sum(self.outcomes.values())
+
+
+def summarize(turns: list[Turn], name: str) -> Summary:
+    """
+    All turns of one server.
+    """
+    own = [turn[name] for turn in turns]
+    micros = [r.serverMicros or 0.0 for r in own]
+    low, middle, high = quantiles(ratios(turns, name) * 2, n=4)
+    ours = ratios(turns, name, "txcoap") if "txcoap" in turns[0] else []
+    wrong = sum((Counter(r.outcomes) for r in own), Counter())
+    del wrong["ok"]
+    return Summary(
+        micros=median(micros),
+        least=min(micros),
+        ratio=middle,
+        low=low,
+        high=high,
+        ours=median(ours) if ours else 0.0,
+        rate=median(r.rate for r in own),
+        p50=median(r.p50 for r in own),
+        p99=median(r.p99 for r in own),
+        slowest=max(r.slowest for r in own),
+        outcomes={kind: count for kind, count in wrong.items() if count},
+    )
 
 
 def table(mode: str, turns: list[Turn]) -> Iterator[str]:
     """
-    The figures of one mode as lines of text: medians, but for what is named otherwise.
+    The figures of one mode as lines of text.
     """
     yield f"{MODES[mode].about}; medians of {len(turns)} turns"
     yield f"  {'':8}{'CPU us':>9}{'least':>8}{'ratio':>8} {'(quartiles)':>14}" + "".join(
         f"{head:>10}" for head in ("req/s", "p50 us", "p99 us", "slowest", "errors")
     )
     for name in turns[0]:
-        own = [turn[name] for turn in turns]
-        micros = [r.serverMicros or 0.0 for r in own]
-        low, middle, high = quantiles(ratios(turns, name) * 2, n=4)
+        own = summarize(turns, name)
         yield (
-            f"  {name:8}{median(micros):>9.2f}{min(micros):>8.2f}"
-            f"{middle:>8.2f} {f'({low:.2f}-{high:.2f})':>14}"
-            f"{median(r.rate for r in own):>10.0f}{median(r.p50 for r in own):>10.0f}"
-            f"{median(r.p99 for r in own):>10.0f}{max(r.slowest for r in own):>10.0f}"
-            f"{sum(r.errors for r in own):>10}"
+            f"  {name:8}{own.micros:>9.2f}{own.least:>8.2f}"
+            f"{own.ratio:>8.2f} {f'({own.low:.2f}-{own.high:.2f})':>14}"
+            f"{own.rate:>10.0f}{own.p50:>10.0f}{own.p99:>10.0f}{own.slowest:>10.0f}{own.errors:>10}"
         )
-        wrong = sum((Counter(r.outcomes) for r in own), Counter())
-        del wrong["ok"]
-        if wrong:
-            yield f"  {name:8} errors: " + ", ".join(f"{n} {kind}" for kind, n in wrong.items())
+        if own.outcomes:
+            yield f"  {name:8} errors: " + ", ".join(f"{n} {kind}" for kind, n in own.outcomes.items())
+
+
+def summaries(results: dict[str, list[Turn]]) -> dict[str, Any]:
+    """
+    The figures of all modes by mode and server, as JSON holds them.
+    """
+    return {
+        mode: {name: asdict(summarize(turns, name)) for name in turns[0]} for mode, turns in results.items()
+    }
+
+
+def figures(measured: dict[str, Any]) -> Iterator[Figure]:
+    """
+    What L{summaries} come to.
+    """
+    for name, mode in MODES.items():
+        servers = {server: Summary(**each) for server, each in measured.get(name, {}).items()}
+        if "txcoap" not in servers:
+            continue
+        yield Figure(f"{name}: CPU", servers["txcoap"].ratio, "x canned", mode.goal)
+        for other, goal in mode.ahead.items():
+            if other in servers:
+                yield Figure(f"{name}: CPU of {other}", servers[other].ours, "x txcoap", goal, isLeast=True)
+        if "bare" in servers:
+            faster = servers["bare"].rate / servers["txcoap"].rate
+            yield Figure(f"{name}: the load against bare C", faster, "x rate", 2.0, isLeast=True)
+        yield Figure(f"{name}: errors", servers["txcoap"].errors, "", 0.0)
 
 
 def choice(known: Iterable[str]) -> Callable[[str], list[str]]:
@@ -371,25 +262,20 @@ def main(words: list[str]) -> int:
     @return: 1 if any answer of ours was wrong, or nothing could be measured.
     """
     given = vars(parser().parse_args(words))
-    rounds, turns, modes = (given.pop(name) for name in ("rounds", "turns", "modes"))
+    rounds, each, modes = (given.pop(name) for name in ("rounds", "turns", "modes"))
     asked = {YARDSTICK, *given.pop("servers")}
-    given["sockets"] = socketsFor((given["requests"] + given["warmup"]) * turns, given["sockets"])
-    failed = False
     try:
-        compiled("load.c")
-        names = [name for name in SERVERS if name in asked and SERVERS[name].command("0")]
+        names = installed(asked)
+        for name in asked.difference(names):
+            print(f"({name} is not installed: left out)")
+        failed = False
+        for mode in modes:
+            turns = measureModes([mode], names, rounds, each, **given)[mode]
+            failed |= any(turn[name].errors for turn in turns for name in OURS.intersection(turn))
+            print("\n".join(table(mode, turns)), end="\n\n", flush=True)
     except NoCompiler as e:
         print(e, file=sys.stderr)
         return 1
-    for name in asked.difference(names):
-        print(f"({name} is not installed: left out)")
-    for mode in modes:
-        able = [name for name in names if mode in SERVERS[name].modes]
-        results = [
-            turn for number in range(rounds) for turn in measureRound(mode, able, turns, number, **given)
-        ]
-        failed |= any(turn[name].errors for turn in results for name in OURS.intersection(turn))
-        print("\n".join(table(mode, results)), end="\n\n", flush=True)
     return int(failed)
 
 

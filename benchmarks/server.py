@@ -1,5 +1,5 @@
 """
-txcoap as it is measured: C{/hello}, C{/echo}, C{/large} and C{/obs} on a port of 127.0.0.1.
+txcoap as it is measured: a resource for each kind of load, on a port of 127.0.0.1.
 
 Usage: C{python benchmarks/server.py PORT}
 """
@@ -14,6 +14,7 @@ from twisted.internet.task import react
 
 from txcoap import Agent, Code, ObservableResource, Request, Resource, Response, Site, endpoints
 from txcoap.caching import CachingAgent
+from txcoap.parameters import Parameters
 from txcoap.proxy import ForwardProxy
 
 
@@ -29,6 +30,34 @@ class Hello(Resource):
         The same each time, but made anew, as an application would.
         """
         return "Hello, world!"
+
+
+class Awaited(Resource):
+    """
+    Answers GET with a short text, by a coroutine that does not wait.
+    """
+
+    isLeaf = True
+
+    async def render_GET(self, request: Request) -> str:
+        """
+        As L{Hello}.
+        """
+        return "Hello, world!"
+
+
+class Fresh(Resource):
+    """
+    Answers GET with a short text that no cache may keep (RFC 7252 5.10.5).
+    """
+
+    isLeaf = True
+
+    def render_GET(self, request: Request) -> Response:
+        """
+        As L{Hello}, for no second.
+        """
+        return Response(Code.CONTENT, b"Hello, world!", maxAge=0)
 
 
 class Echo(Resource):
@@ -82,19 +111,37 @@ class Observed(ObservableResource):
         self.notifyObservers()
 
 
+def tree() -> Resource:
+    """
+    All that is served.
+    """
+    root = Resource()
+    root.putChild("hello", Hello())
+    root.putChild("await", Awaited())
+    root.putChild("fresh", Fresh())
+    root.putChild("echo", Echo())
+    root.putChild("large", Large())
+    root.putChild("obs", Observed())
+    return root
+
+
+async def listen(reactor: Any, port: str) -> None:
+    """
+    Listen on 127.0.0.1, where it is a proxy as well, and on 127.0.0.2, which that asks.
+    """
+    root = tree()
+    agent = Agent(reactor, parameters=Parameters(NSTART=64))
+    site = Site(root, proxy=ForwardProxy(CachingAgent(agent)))
+    for interface, served in (("127.0.0.1", site), ("127.0.0.2", Site(root))):
+        endpoint = endpoints.serverFromString(reactor, f"udp:{port}:interface={interface}")
+        await endpoint.listen(served)
+
+
 async def main(reactor: Any, port: str) -> None:
     """
     Listen until the process is ended.
     """
-    root = Resource()
-    root.putChild("hello", Hello())
-    root.putChild("echo", Echo())
-    root.putChild("large", Large())
-    root.putChild("obs", Observed())
-    site = Site(root, proxy=ForwardProxy(CachingAgent(Agent(reactor))))
-    for interface, served in (("127.0.0.1", site), ("127.0.0.2", Site(root))):
-        endpoint = endpoints.serverFromString(reactor, f"udp:{port}:interface={interface}")
-        await endpoint.listen(served)
+    await listen(reactor, port)
     await Deferred()
 
 

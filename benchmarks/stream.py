@@ -24,8 +24,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from benchmarks.ends import WARMUP, Made, madeDigest
+from benchmarks.peers import HERE, ROOT, SERVERS, Server, node, nodeModules, running
 from benchmarks.resident import Memory, Watch
-from benchmarks.run import HERE, ROOT, SERVERS, Server, choice, node, nodeModules, running
+from benchmarks.run import choice
 
 MIB = 2**20
 WAYS = ("down", "up")

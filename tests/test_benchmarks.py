@@ -11,7 +11,7 @@ from mmap import mmap
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from benchmarks import codec, ends, loadgen, memory, run, stream
+from benchmarks import codec, ends, loadgen, memory, modes, peers, run, stream
 from benchmarks.resident import Memory, Watch
 
 
@@ -48,7 +48,7 @@ class LoadTests(SynchronousTestCase):
         """
         Answers with a foreign token are errors unless they are expected, and complete no request.
         """
-        with run.running(run.SERVERS["canned"]) as (port, _):
+        with peers.running(peers.SERVERS["canned"]) as (port, _):
             report = loadgen.load(port=port, requests=20, warmup=0, timeout=0.1)
         self.assertEqual(
             {kind: count for kind, count in report.outcomes.items() if count},
@@ -60,7 +60,7 @@ class LoadTests(SynchronousTestCase):
         """
         An answer with another payload than expected is an error.
         """
-        with run.running(run.SERVERS["canned"]) as (port, _):
+        with peers.running(peers.SERVERS["canned"]) as (port, _):
             report = loadgen.load(port=port, canned=True, requests=20, warmup=0, expect="Bye")
         self.assertEqual((report.outcomes["ok"], report.outcomes["wrongPayload"]), (0, 20))
 
@@ -76,10 +76,10 @@ class LoadTests(SynchronousTestCase):
         A block that says that others follow where none should is an error, and the body begins anew; so
         is an answer that is no block.
         """
-        with run.running(run.SERVERS["txcoap"]) as (port, _):
+        with peers.running(peers.SERVERS["txcoap"]) as (port, _):
             options = {"port": port, "requests": 64, "warmup": 0, "seconds": 20, "window": 1}
-            short = loadgen.load(path="large", size=run.LARGE - 1024, **options)
-            plain = loadgen.load(path="hello", size=run.LARGE, **options)
+            short = loadgen.load(path="large", size=modes.LARGE - 1024, **options)
+            plain = loadgen.load(path="hello", size=modes.LARGE, **options)
         self.assertEqual((short.outcomes["ok"], short.outcomes["wrongBlock"], short.bodies), (63, 1, 0))
         self.assertEqual((plain.outcomes["ok"], plain.outcomes["wrongBlock"]), (0, 64))
 
@@ -90,11 +90,19 @@ class LoadTests(SynchronousTestCase):
         report = run.measure("txcoap", "cached", requests=200, warmup=0, seconds=20)
         self.assertEqual((report.errors, report.outcomes["ok"]), (0, 200), report)
 
+    def test_answers(self) -> None:
+        """
+        A coroutine's answers, and those that a proxy asks for each time, are all right.
+        """
+        for mode in ("await", "proxied"):
+            report = run.measure("txcoap", mode, requests=200, warmup=0, seconds=20)
+            self.assertEqual((report.errors, report.outcomes["ok"]), (0, 200), report)
+
     def test_relayed(self) -> None:
         """
         So it is with observers who observe another server through the proxy (RFC 7641 5).
         """
-        with run.running(run.SERVERS["txcoap"]) as (port, pid):
+        with peers.running(peers.SERVERS["txcoap"]) as (port, pid):
             options = {"port": port, "sockets": 10, "requests": 200, "warmup": 0, "seconds": 20, "pid": pid}
             report = loadgen.load("crowd.c", path="obs", origin="127.0.0.2", **options)
         self.assertEqual((report.errors, report.outcomes["ok"], report.requests), (0, 200, 200), report)
@@ -103,7 +111,7 @@ class LoadTests(SynchronousTestCase):
         """
         Each of ten observers is told each of twenty values, once (RFC 7641 4.2).
         """
-        with run.running(run.SERVERS["txcoap"]) as (port, pid):
+        with peers.running(peers.SERVERS["txcoap"]) as (port, pid):
             options = {"port": port, "sockets": 10, "requests": 200, "warmup": 0, "seconds": 20, "pid": pid}
             report = loadgen.load("crowd.c", path="obs", **options)
         self.assertEqual((report.errors, report.outcomes["ok"], report.requests), (0, 200, 200), report)
@@ -112,7 +120,7 @@ class LoadTests(SynchronousTestCase):
         """
         A crowd that may not observe says so.
         """
-        with run.running(run.SERVERS["txcoap"]) as (port, _):
+        with peers.running(peers.SERVERS["txcoap"]) as (port, _):
             error = self.assertRaises(RuntimeError, loadgen.load, "crowd.c", port=port, path="hello")
         self.assertIn("not granted", str(error))
 
@@ -120,7 +128,7 @@ class LoadTests(SynchronousTestCase):
         """
         Where nobody listens the load ends at once and says so.
         """
-        report = loadgen.load(port=run.freePort(), requests=200, seconds=20)
+        report = loadgen.load(port=peers.freePort(), requests=200, seconds=20)
         self.assertGreater(report.outcomes["refused"], 0)
         self.assertLess(report.seconds, 1)
 
@@ -152,7 +160,7 @@ class CompiledTests(SynchronousTestCase):
         The C programs compile without a warning.
         """
         compileLoad()
-        for source in ("load.c", "flood.c", "servers/bare.c"):
+        for source in ("load.c", "flood.c", "servers/bare.c", "servers/echoing.c"):
             command = ["cc", "-std=gnu11", "-Wall", "-Wextra", "-fsyntax-only"]
             done = subprocess.run([*command, str(loadgen.HERE / source)], capture_output=True, text=True)
             self.assertEqual(done.stderr, "")
@@ -325,8 +333,8 @@ class MemoryTests(SynchronousTestCase):
         """
         A remembered request keeps at most 400 bytes, however many peers they come from.
         """
-        for peers in (1, 500):
-            full, left = memory.allocated(2_000, peers)
+        for senders in (1, 500):
+            full, left = memory.allocated(2_000, senders)
             self.assertGreater(full, 10)
             self.assertLessEqual(full, 400)
             self.assertLess(left, full)

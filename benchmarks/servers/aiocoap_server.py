@@ -100,6 +100,8 @@ async def main(port: int) -> None:
     """
     root = resource.Site()
     root.add_resource(["hello"], Hello())
+    # Every handler of aiocoap's is a coroutine.
+    root.add_resource(["await"], Hello())
     root.add_resource(["echo"], Echo())
     root.add_resource(["large"], Large())
     root.add_resource(["store"], Store())

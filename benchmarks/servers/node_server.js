@@ -7,10 +7,17 @@ let stored = Buffer.alloc(0)
 let value = Buffer.alloc(0)
 const observers = new Set()
 
+const greet = async () => 'Hello, world!'
+
 const server = coap.createServer((request, response) => {
   if (request.url === '/hello') {
     response.setOption('Content-Format', 'text/plain')
     response.end('Hello, world!')
+  } else if (request.url === '/await') {
+    greet().then((text) => {
+      response.setOption('Content-Format', 'text/plain')
+      response.end(text)
+    })
   } else if (request.url === '/echo') {
     response.code = '2.04'
     response.end(request.payload)
