@@ -17,6 +17,7 @@ from txcoap.interfaces import IProxy
 from txcoap.limits import Limits
 from txcoap.memory import SERVER_HOST
 from txcoap.message import Response
+from txcoap.observation import Observation
 from txcoap.observe import ObservableResource
 from txcoap.options import Options
 from txcoap.parameters import Parameters
@@ -240,6 +241,8 @@ class ForwardProxyTests(ProxyCase):
             "coap://a:0/",
             "coap://a/#b",
             "coap://u@a/",
+            # Its parts have to fit their options.
+            "coap://a/" + 256 * "x",
             ":",
         ):
             self.assertEqual(self.ask(PROXY, proxy=None, proxyUri=uri).code, Code.BAD_OPTION, uri)
@@ -669,6 +672,41 @@ class ObserveTests(ProxyCase):
         self.assertFalse(self.observe().isEstablished)
         self.assertEqual((proxy.observations, self.clock.observerCount), (1, 1))
 
+    def test_fullMeanwhile(self) -> None:
+        """So it is while the server has not answered those that ask first."""
+        proxy = self.serve(maximumObservations=1)
+        asking = [self.client.observe(self.uri, proxy=PROXY) for _ in range(3)]
+        self.network.advance(1)
+        established = [self.successResultOf(each).isEstablished for each in asking]
+        self.assertEqual((established, proxy.observations), ([True, False, False], 1))
+
+    def test_timeout(self) -> None:
+        """The proxy's time-out is that of a request that observes too; then nothing goes through."""
+        proxy = self.serve(timeout=5)
+        peer = ScriptedPeer(self.network, PEER)
+        peer.expect(code="GET").acknowledge()
+        asking = self.client.observe(f"coap://{PEER}/", proxy=PROXY)
+        self.network.advance(4)
+        self.assertEqual((proxy.observations, proxy.underWay), (1, 1))
+        self.network.advance(2)
+        self.successResultOf(asking).subscribe(self.states.append)
+        self.assertEqual([state.code for state in self.states], [Code.GATEWAY_TIMEOUT])
+        self.assertEqual((proxy.observations, proxy.underWay), (0, 0))
+
+    def test_agentLeaves(self) -> None:
+        """Where the proxy's agent ends an observation, as when it closes, the client is told to come back."""
+        proxy = self.serve()
+        given: list[Observation] = []
+        proxy.agent = Noting(self.upstream, given)
+        self.observe()
+        given[0].cancel()
+        self.network.advance(0.5)
+        self.assertEqual((proxy.observations, self.clock.observerCount), (0, 0))
+        # The client's own patience is over then.
+        proxy.agent = self.upstream
+        self.network.advance(20)
+        self.assertEqual((proxy.observations, self.clock.observerCount), (1, 1))
+
     def test_socketFull(self) -> None:
         """So it does where the socket has no place for one more observer."""
         proxy = self.serve(limits=Limits(observers=1))
@@ -692,6 +730,22 @@ class ObserveTests(ProxyCase):
         self.network.listen(Site(Resource(), proxy=proxy), PROXY_HOST)
         self.assertFalse(self.observe().isEstablished)
         self.assertEqual(self.texts(), ["0"])
+
+
+class Noting:
+    """An agent that keeps its observations."""
+
+    def __init__(self, agent: Agent, observations: list[Observation]) -> None:
+        self.agent = agent
+        self.observations = observations
+
+    def observe(self, *what: Any, **how: Any) -> Deferred[Any]:
+        """As the agent does."""
+        return self.agent.observe(*what, **how).addCallback(self._note)
+
+    def _note(self, observation: Observation) -> Observation:
+        self.observations.append(observation)
+        return observation
 
 
 class OnlyAsking:

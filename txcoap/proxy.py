@@ -130,7 +130,10 @@ class ForwardProxy(Relay):
             self._requireScheme(options.proxyScheme)
         try:
             if text is not None:
-                return URI.fromText(text)
+                uri = URI.fromText(text)
+                # Each part has to fit its option.
+                uri.toOptions()
+                return uri
             # With a host the default port is that of the scheme, as all implementations have it, and not that
             # at which the proxy was asked (RFC 7252 5.10.1).
             here, port = ("", 0) if options.uriHost else _askedAt(request)

@@ -6,13 +6,22 @@ said in L{txcoap.sansio.relaying}.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from zope.interface import implementer
 
 from .codes import Code
-from .errors import CoAPError, ObservationEnded, RequestError, ResponseError, ServiceUnavailable, Unreachable
+from .errors import (
+    CoAPError,
+    NoResponse,
+    ObservationEnded,
+    RequestError,
+    ResponseError,
+    ServiceUnavailable,
+    SocketClosed,
+    Unreachable,
+)
 from .interfaces import IResource
 from .message import Response
 from .options import Options
@@ -136,15 +145,27 @@ class Relay:
     async def _ask(self, request: Request, uri: URI, options: Options) -> Response | int:
         how = {"options": options, "confirmable": request.isConfirmable, "relaying": True}
         if self._isToBeObserved(request):
-            observation = await self.agent.observe(uri, request.payload, method=request.code, **how)
-            _Relayed(self, request, observation).begin()
-            return NOT_DONE_YET
+            return await self._observe(request, uri, how)
         response = await self.agent.request(request.code, uri, request.payload, timeout=self.timeout, **how)
         if response is None:
             # As its No-Response asked for (RFC 7967).
             request.silence()
             return NOT_DONE_YET
         return self.adapt(request, response)
+
+    async def _observe(self, request: Request, uri: URI, how: dict[str, Any]) -> int:
+        # Those that are being asked for count too: many may be before the first is answered.
+        self.observations += 1
+        try:
+            observing = self.agent.observe(uri, request.payload, method=request.code, **how)
+            if self.timeout is not None:
+                observing.addTimeout(self.timeout, request.protocol.reactor, _tooLate)
+            observation = await observing
+        except BaseException:
+            self.observations -= 1
+            raise
+        _Relayed(self, request, observation).begin()
+        return NOT_DONE_YET
 
     def _isToBeObserved(self, request: Request) -> bool:
         return (
@@ -153,6 +174,10 @@ class Relay:
             and self.observations < self.maximumObservations
             and hasattr(self.agent, "observe")
         )
+
+
+def _tooLate(result: object, seconds: float) -> NoReturn:
+    raise NoResponse(f"no reply in {seconds:.4g} seconds")
 
 
 class _Relayed:
@@ -165,7 +190,6 @@ class _Relayed:
 
     def begin(self) -> None:
         """Pass on what comes, until either side ends it."""
-        self._relay.observations += 1
         self._request.notifyFinish().addBoth(self._left)
         self._observation.subscribe(self._passOn)
         self._observation.notifyEnd().addCallback(self._ended)
@@ -187,9 +211,10 @@ class _Relayed:
             request.finish()
 
     def _ended(self, reason: RequestError | None) -> None:
-        """The other server has ended it."""
-        if self._request.finished or reason is None:
+        """The other server has ended it, or the proxy's own agent has."""
+        if self._request.finished or not self._observation.isEstablished:
             return
+        reason = reason or SocketClosed("the proxy observes no more")
         last = getattr(reason, "response", None) if isinstance(reason, ObservationEnded) else None
         if last is None:
             self._request.notify(Response.fromError(gatewayError(reason)))
