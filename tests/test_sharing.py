@@ -200,13 +200,19 @@ class SharedTests(ClientTestCase):
     def test_apart(self) -> None:
         """What is asked otherwise, or with a token or ETag of its own, is observed apart."""
         self.observe("a")
-        for how in ({"accept": 50}, {"token": TOKEN}, {"etag": b"t"}, {"confirmable": False}):
+        for how in ({"accept": 50}, {"token": TOKEN}, {"etag": b"t"}):
             observing = self.caching.observe(URI, **how)
             request = self.origin.newsOne()
             self.assertEqual(request.options.observe, 0, how)
             self.origin.answer(request, b"0", observe=10)
             isShared = isinstance(self.successResultOf(observing), SharedObservation)
             self.assertEqual(isShared, "token" not in how and "etag" not in how, how)
+
+    def test_nonConfirmable(self) -> None:
+        """By which kind of message it is asked for does not set them apart (RFC 7641 3.1)."""
+        self.observe("a")
+        self.assertTrue(self.successResultOf(self.caching.observe(URI, confirmable=False)).isEstablished)
+        self.assertEqual(self.origin.news(), [])
 
     def test_wrong(self) -> None:
         """What is wrong fails as it does without a cache."""
