@@ -470,6 +470,8 @@ class GatheringTests(GroupCase):
         self.assertRaises(InvalidURI, multicast, "coap://")
         self.assertRaises(MessageTooLarge, multicast, URI, bytes(1025), method="PUT")
         self.assertRaises(ValueError, multicast, URI, seconds=0)
+        # RFC 7252 8.2.1
+        self.assertRaises(ValueError, multicast, URI, etag=b"x")
         self.assertRaises(ValueError, multicast, URI, hops=256)
         self.assertEqual(len(self.network.passages), 0)
 

@@ -51,6 +51,8 @@ class Gathering:
             raise ValueError(f"the time to gather is a number of seconds above 0; got {seconds!r}")
         if hops is not None and not 0 <= hops <= 255:
             raise ValueError(f"hops are from 0 to 255; got {hops!r}")
+        if request.options.etag:
+            raise ValueError("a group is not asked with an ETag (RFC 7252 8.2.1)")
         if len(request.payload) > 16 << manner.exponent:
             # RFC 7959 2.8 knows no Block1 to a group.
             raise MessageTooLarge(f"a body for a group is a single block, of {16 << manner.exponent} bytes")
