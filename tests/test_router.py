@@ -20,6 +20,7 @@ from zope.interface.verify import verifyObject
 from txcoap import Agent, Code, Resource, Response, Site
 from txcoap.endpoints import serverFromString
 from txcoap.errors import BadRequest, Conflict, MethodNotAllowed, NotFound
+from txcoap.groups import Answering
 from txcoap.interfaces import IResource
 from txcoap.linkformat import parse
 from txcoap.request import NOT_DONE_YET
@@ -237,6 +238,7 @@ class DecorationTests(RouterCase):
             ("/<name>", {"openBody": lambda request: None}, "takes no 'name'"),
             ("/", {"openBody": lambda request: None}, "a router's own path"),
             ("/", {"maximumBody": 5}, "a router's own path"),
+            ("/", {"multicastAnswers": Answering.NEVER}, "a router's own path"),
         ):
             with self.assertRaisesRegex(ValueError, complaint):
                 self.app.route(path, **how)(f)

@@ -128,6 +128,8 @@ class Subrouter:
             raise ValueError(f"{path!r} cannot be observed: that takes GET or FETCH")
         if not pattern.segments and (openBody is not None or maximumBody is not None):
             raise ValueError("a router's own path has no openBody and no maximumBody: use another path")
+        if not pattern.segments and multicastAnswers is Answering.NEVER:
+            raise ValueError("a router's own path cannot be kept from groups: use another path")
 
         def decorate(function: F) -> F:
             for each in (function, openBody):
