@@ -147,7 +147,7 @@ class TapTests(TestCase):
         (port,) = service.ports
         agent = Agent(reactor)
         self.addCleanup(agent.close)
-        uri = f"coap://{GROUP}:{port.getHost().port}/.well-known/core"  # type: ignore[attr-defined]
+        uri = f"coap://{GROUP}:{port.getHost().port}/.well-known/core"
         async with agent.multicast(uri, interface=interface) as answers:
             async for answer in answers:
                 self.assertEqual(answer.contentFormat, 40)

@@ -36,7 +36,7 @@ from twisted.python.systemd import ListenFDs
 from zope.interface import implementer
 
 from txcoap.interfaces import IDatagramEndpoint
-from txcoap.transports import ancillary, sockets, udp, unix
+from txcoap.transports import ancillary, membership, sockets, udp, unix
 from txcoap.transports.port import RECEIVE_BUFFER
 
 #: RFC 7252 12.6.
@@ -103,6 +103,40 @@ class UDPServerEndpoint(_Endpoint):
             if getattr(failure.socketError, "errno", None) not in _NO_IPV6:
                 raise
             return self._listen(protocol, "0.0.0.0")  # noqa: S104
+
+    def openShared(self, count: int) -> list[socket.socket]:
+        """
+        Open sockets that share this port, and among which the kernel divides the peers.
+
+        @return: So many, bound, which belong to the caller. What is sent to groups comes to those alone that
+            join them.
+        @raise CannotListenError: the address cannot be bound; or, without C{reuseport}, somebody else has it.
+        """
+        if self.interface is not None:
+            return self._share(self.interface, count)
+        try:
+            return self._share("::", count)
+        except CannotListenError as failure:
+            if getattr(failure.socketError, "errno", None) not in _NO_IPV6:
+                raise
+            return self._share("0.0.0.0", count)  # noqa: S104
+
+    def _share(self, interface: str, count: int) -> list[socket.socket]:
+        family = socket.AF_INET6 if ":" in interface else socket.AF_INET
+        opened: list[socket.socket] = []
+        try:
+            # Another server of the same user, which shares its port too, would be joined without a word.
+            with sockets.openUDP(family, interface, self.port, reuseport=self.reuseport) as first:
+                port = first.getsockname()[1]
+            for _ in range(count):
+                opened.append(sockets.openUDP(family, interface, port, reuseport=True))
+                sockets.growReceiveBuffer(opened[-1], self.receiveBuffer)
+                membership.hearOnlyJoined(opened[-1])
+        except (OSError, ValueError) as failure:
+            for each in opened:
+                each.close()
+            raise CannotListenError(interface, self.port, failure) from failure
+        return opened
 
     def _listen(self, protocol: DatagramProtocol, interface: str) -> IListeningPort:
         return udp.listenUDP(

@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import accumulate
 from typing import Any
 
-from twisted.web import resource
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+from twisted.web import resource, server
 
 from .sansio.counters import BOUNDS
 from .sansio.health import Health, Messages, Times
@@ -20,6 +22,8 @@ from .sansio.health import Health, Messages, Times
 __all__ = ["PrometheusResource", "metricsText"]
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+
+Figures = Health | Mapping[str, Health]
 
 Sample = tuple[str, Mapping[str, str], float]
 
@@ -37,28 +41,54 @@ class PrometheusResource(resource.Resource):
         root.putChild(b"metrics", PrometheusResource(site.health))
 
     @param source: What gives a L{Health}: the C{health} method of a L{Site<txcoap.server.Site>}, a
-        L{CoAPProtocol<txcoap.protocol.CoAPProtocol>} or a L{CoAPService<txcoap.service.CoAPService>}.
+        L{CoAPProtocol<txcoap.protocol.CoAPProtocol>} or a L{CoAPService<txcoap.service.CoAPService>}; or
+        several by the name of the worker, as those of a L{Supervisor<txcoap.workers.Supervisor>}. Or a
+        Deferred.
     """
 
     isLeaf = True
 
-    def __init__(self, source: Callable[[], Health]) -> None:
+    def __init__(self, source: Callable[[], Figures | Deferred[Any]]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._source = source
 
-    def render_GET(self, request: Any) -> bytes:
+    def render_GET(self, request: Any) -> bytes | int:
         """The figures of now."""
-        request.setHeader(b"content-type", CONTENT_TYPE)
-        return metricsText(self._source()).encode("utf-8")
+        figures = self._source()
+        if not isinstance(figures, Deferred):
+            return _written(request, figures)
+        hasLeft: list[Failure] = []
+        request.notifyFinish().addErrback(hasLeft.append)
+
+        def write(figures: Figures) -> None:
+            if not hasLeft:
+                request.write(_written(request, figures))
+                request.finish()
+
+        figures.addCallback(write).addErrback(request.processingFailed)
+        return server.NOT_DONE_YET
 
 
-def metricsText(health: Health) -> str:
-    """A server's figures in Prometheus' text format."""
-    lines: list[str] = []
-    for name, kind, text, samples in _families(health):
-        lines += [f"# HELP {name} {text}", f"# TYPE {name} {kind}"]
-        lines += [f"{sample}{_labels(labels)} {value}" for sample, labels, value in samples]
-    return "\n".join(lines) + "\n"
+def _written(request: Any, figures: Figures) -> bytes:
+    request.setHeader(b"content-type", CONTENT_TYPE)
+    return metricsText(figures).encode("utf-8")
+
+
+def metricsText(figures: Figures) -> str:
+    """
+    A server's figures in Prometheus' text format.
+
+    @param figures: Those of a server, or of each worker by its name, which becomes the label C{worker}.
+    """
+    parts = {"": figures} if isinstance(figures, Health) else figures
+    # All samples of a metric stand together.
+    families: dict[str, list[str]] = {}
+    for worker, health in parts.items():
+        own = {"worker": worker} if worker else {}
+        for name, kind, text, samples in _families(health):
+            lines = families.setdefault(name, [f"# HELP {name} {text}", f"# TYPE {name} {kind}"])
+            lines += [f"{sample}{_labels({**own, **labels})} {value}" for sample, labels, value in samples]
+    return "".join(f"{line}\n" for lines in families.values() for line in lines)
 
 
 def _families(health: Health) -> Iterator[tuple[str, str, str, Iterable[Sample]]]:

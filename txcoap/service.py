@@ -28,7 +28,7 @@ from .prometheus import PrometheusResource
 from .protocol import CoAPProtocol
 from .server import Site
 
-__all__ = ["CoAPService", "makeRoot"]
+__all__ = ["CoAPService", "endWithFailure", "makeRoot"]
 
 
 def makeRoot(resources: Any, reactor: Any) -> Any:
@@ -104,6 +104,10 @@ class CoAPService(Service):
         self._figures = HealthResource()
         self._proxy = proxy
         self._starting: Deferred[None] | None = None
+        # What the ports serve, since they listen; and whom to tell when they do.
+        self._site: Any = None
+        self._isListening = False
+        self._awaiting: list[Deferred[None]] = []
         # While it stops: whom to tell when it has.
         self._stopping: list[Deferred[None]] | None = None
 
@@ -146,15 +150,51 @@ class CoAPService(Service):
                 site.accessLog = site.logAccess
         if self._metrics is not None:
             putResource(site.resource, self._metrics, self._figures)
+        self._site = site
         for endpoint in self._endpoints:
-            port = await endpoint.listen(site)
-            self.ports.append(port)
+            port = await self.listenAlso(endpoint)
             self._log.info("serving CoAP at {address}", address=describeAddress(port.getHost()))
         for text, groups in self._groups.items():
             self._join(text, groups)
         if self._prometheus is not None:
             figures = http.Site(PrometheusResource(self.health))
             self._webPorts.append(await self._prometheus.listen(figures))
+        self._isListening = True
+        awaiting, self._awaiting = self._awaiting, []
+        for each in awaiting:
+            each.callback(None)
+
+    def whenListening(self) -> Deferred[None]:
+        """
+        @return: A Deferred that fires with None when all that is to be listened at is.
+        """
+        if self._isListening:
+            return succeed(None)
+        waiting: Deferred[None] = Deferred()
+        self._awaiting.append(waiting)
+        return waiting
+
+    async def _listenAt(self, endpoint: Any) -> IListeningPort:
+        port: IListeningPort = await endpoint.listen(self._site)
+        self.ports.append(port)
+        return port
+
+    def listenAlso(self, endpoint: Any) -> Deferred[IListeningPort]:
+        """
+        Serve the same at one more place, until L{leave} or the end.
+
+        @return: A Deferred of the port.
+        """
+        return Deferred.fromCoroutine(self._listenAt(endpoint))
+
+    def leave(self, port: IListeningPort) -> Deferred[None]:
+        """
+        Serve no longer at a port. Who observes there is told that it is over.
+
+        @return: A Deferred that fires with None when it is closed.
+        """
+        self.ports.remove(port)
+        return self._windDown(port, 0).addCallback(lambda _: port.stopListening())
 
     def health(self) -> Health:
         """What was counted at the ports since they were opened, all together."""
@@ -189,8 +229,7 @@ class CoAPService(Service):
         if not failures or failures[0].check(CancelledError):
             return
         self._log.failure("the server cannot start", failure=failures[0])
-        atexit.register(_exitWithFailure)
-        self.reactor.stop()
+        endWithFailure(self.reactor)
 
     def stopService(self) -> Deferred[None]:
         """
@@ -206,16 +245,16 @@ class CoAPService(Service):
             starting.cancel()
         stopped = self._whenStopped()
         if len(self._stopping or ()) == 1:
-            endings = [self._windDown(port) for port in self.ports]
+            endings = [self._windDown(port, self._grace) for port in self.ports]
             gatherResults(endings).addCallback(lambda _: self._close()).addBoth(self._haveStopped)
         return stopped
 
-    def _windDown(self, port: Any) -> Deferred[None]:
+    def _windDown(self, port: Any, grace: float) -> Deferred[None]:
         protocol = getattr(port, "protocol", None)
         if not isinstance(protocol, CoAPProtocol):
             return succeed(None)
         answer = getattr(protocol.site, "whileStopping", UNAVAILABLE)
-        return windDown(protocol, self._grace, answer)
+        return windDown(protocol, grace, answer)
 
     def _whenStopped(self) -> Deferred[None]:
         stopped: Deferred[None] = Deferred()
@@ -230,10 +269,17 @@ class CoAPService(Service):
     def _close(self) -> Deferred[None]:
         ports = [*self.ports, *self._webPorts]
         self.ports, self._webPorts = [], []
+        self._isListening = False
         closings = [maybeDeferred(port.stopListening) for port in ports]
         if self._proxy is not None:
             closings.append(self._proxy.close())
         return gatherResults(closings).addCallback(lambda _: None)
+
+
+def endWithFailure(reactor: Any) -> None:
+    """Stop, and have the process end with the exit status 1."""
+    atexit.register(_exitWithFailure)
+    reactor.stop()
 
 
 def _exitWithFailure() -> None:

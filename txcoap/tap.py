@@ -25,9 +25,13 @@ from .resource import Resource
 from .service import CoAPService
 from .static import File
 from .transports.membership import requireInterface
+from .workers import Supervisor, sharedEndpoint
 from .writable import WritableFile
 
 DEFAULT_LISTEN = "udp:5683"
+
+MOST_WORKERS = 256
+"""Far more than help: each is a process."""
 
 
 def atLeastOne(text: str) -> float:
@@ -39,6 +43,22 @@ def atLeastOne(text: str) -> float:
     number = float(text)
     if not 1 <= number < float("inf"):
         raise ValueError(f"give a number of 1 or more, not {text}")
+    return number
+
+
+def countWorkers(text: str) -> int:
+    """
+    How many processes: a number, or C{auto}, as many as this one may use processors.
+
+    @raise ValueError: if it is neither, or there can be no workers here.
+    """
+    if not sys.platform.startswith("linux"):
+        raise ValueError("only Linux divides the peers among processes that share a port")
+    if text == "auto":
+        return len(os.sched_getaffinity(0))
+    number = int(text) if text.isascii() and text.isdigit() else 0
+    if not 1 <= number <= MOST_WORKERS:
+        raise ValueError(f"give a number from 1 to {MOST_WORKERS}, or auto, not {text}")
     return number
 
 
@@ -79,6 +99,13 @@ class Options(usage.Options):
             atLeastOne,
         ],
         ["grace", None, "5", "Seconds that stopping may take, for what is under way then."],
+        [
+            "workers",
+            None,
+            None,
+            "Serve by so many processes, which share the port; auto: one for each processor.",
+            countWorkers,
+        ],
         ["metrics", None, None, "Show what is counted at this path, such as health; to everybody."],
         ["prometheus", None, None, "Show it to Prometheus, by HTTP, at tcp:9100:interface=127.0.0.1 or so."],
     ]
@@ -130,6 +157,12 @@ class Options(usage.Options):
         print(f"txcoap {__version__}")  # noqa: T201
         sys.exit(0)
 
+    def parseOptions(self, options: Any = None) -> None:
+        """Read the options, and keep them as they were written for the workers."""
+        self.words = sys.argv[1:] if options is None else list(options)
+        self.directory = os.getcwd()
+        super().parseOptions(options)  # type: ignore[no-untyped-call]
+
     def parseArgs(self, *arguments: str) -> None:
         """There are none."""
         if arguments:
@@ -167,9 +200,8 @@ class Options(usage.Options):
 
         self["forward"] = self._forwardProxy(reactor)
         try:
-            self["endpoints"] = [
-                serverFromString(reactor, each) for each in self["listen"] or [DEFAULT_LISTEN]
-            ]
+            endpoint = serverFromString if self["workers"] is None else sharedEndpoint
+            self["endpoints"] = [endpoint(reactor, each) for each in self["listen"] or [DEFAULT_LISTEN]]
         except ValueError as e:
             raise usage.UsageError(f"--listen: {e}") from None
         where = self["prometheus"]
@@ -196,6 +228,9 @@ class Options(usage.Options):
     def _root(self, path: str | None, resources: str | None) -> Any:
         if path:
             return findFiles(path, self["writable"], self["maximum-body"])
+        if self["workers"] is not None:
+            # They find it for themselves: what a module opens is not to be opened here.
+            return None
         return findResources(resources) if resources else Resource()
 
     def _forwardProxy(self, reactor: Any) -> ForwardProxy | None:
@@ -258,8 +293,20 @@ def findResources(name: str) -> Any:
     return found
 
 
-def makeService(config: Options) -> CoAPService:
-    """The service that C{twistd coap} runs. C{--timing} is for the process, and so for its agents too."""
+def makeService(config: Options) -> Any:
+    """
+    The service that C{twistd coap} runs: a L{CoAPService}, or a L{Supervisor} of several. C{--timing} is for
+    the process, and so for its agents too.
+    """
+    if config["workers"] is not None:
+        return Supervisor(
+            config["workers"],
+            config.words,
+            config["endpoints"],
+            grace=float(config["grace"]),
+            prometheus=config["prometheus"],
+            directory=config.directory,
+        )
     if "parameters" in config:
         setDefault(config["parameters"])
     return CoAPService(

@@ -148,6 +148,23 @@ class Health:
             "answerTimes": _timesToDict(self.answerTimes),
         }
 
+    @classmethod
+    def fromDict(cls, given: Mapping[str, Any]) -> Health:
+        """
+        What L{toDict} gave, also after a way through JSON.
+
+        @raise KeyError: if something is missing.
+        """
+        return cls(
+            given["sockets"],
+            given["counters"],
+            Messages(**given["received"]),
+            Messages(**given["sent"]),
+            {name: Table(**sizes) for name, sizes in given["tables"].items()},
+            _timesFromDict(given["roundTrips"]),
+            _timesFromDict(given["answerTimes"]),
+        )
+
 
 def healthOf(counters: Counters, sizes: Counts, highest: Counts, limits: Limits) -> Health:
     """
@@ -231,3 +248,8 @@ def _messagesToDict(messages: Messages) -> dict[str, Any]:
 def _timesToDict(times: Times) -> dict[str, Any]:
     buckets = {str(bound): count for bound, count in zip(BOUNDS, times.counts, strict=False)}
     return {"count": times.count, "total": round(times.total, 6), "buckets": buckets}
+
+
+def _timesFromDict(given: Mapping[str, Any]) -> Times:
+    counts = [given["buckets"][str(bound)] for bound in BOUNDS]
+    return Times((*counts, given["count"] - sum(counts)), given["total"])

@@ -14,7 +14,7 @@ import struct
 from txcoap.groups import Group
 from txcoap.transports import ancillary, sockets
 
-__all__ = ["join", "requireInterface"]
+__all__ = ["hearOnlyJoined", "join", "requireInterface"]
 
 # struct ip_mreqn: group, local address, interface.
 _MREQN = struct.Struct("@4s4si")
@@ -73,8 +73,19 @@ def join(skt: socket.socket, group: Group) -> list[str]:
     if not joined:
         raise failure
     if ancillary.IS_LINUX:
-        _hearOnlyJoined(skt, group.isIPv6)
+        _switchOff(skt, group.isIPv6)
     return joined
+
+
+def hearOnlyJoined(skt: socket.socket) -> None:
+    """
+    Keep a socket from what is sent to groups that it has not joined, but another socket on this host.
+    """
+    if ancillary.IS_LINUX:
+        if skt.family == socket.AF_INET or sockets.isDualStack(skt):
+            _switchOff(skt, False)
+        if skt.family == socket.AF_INET6:
+            _switchOff(skt, True)
 
 
 def _joinBy(skt: socket.socket, group: Group, index: int) -> None:
@@ -86,7 +97,7 @@ def _joinBy(skt: socket.socket, group: Group, index: int) -> None:
         skt.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, _MREQN.pack(address, bytes(4), index))
 
 
-def _hearOnlyJoined(skt: socket.socket, isIPv6: bool) -> None:
+def _switchOff(skt: socket.socket, isIPv6: bool) -> None:
     level, option = (
         (socket.IPPROTO_IPV6, _IPV6_MULTICAST_ALL) if isIPv6 else (socket.IPPROTO_IP, _IP_MULTICAST_ALL)
     )

@@ -1,0 +1,483 @@
+"""
+Tests for L{txcoap.workers}: with processes that are none, and with real ones over loopback.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from twisted.internet.error import CannotListenError, ProcessDone, ProcessExitedAlready, ProcessTerminated
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+from twisted.python.usage import UsageError
+from twisted.trial.unittest import SynchronousTestCase
+
+from txcoap import workers
+from txcoap.codes import Code
+from txcoap.options import Options as CoAPOptions
+from txcoap.sansio.datagrams import CON, decode, encode
+from txcoap.sansio.health import Health
+from txcoap.tap import Options, makeService
+from txcoap.workers import Supervisor, sharedEndpoint
+
+ROOT = Path(__file__).absolute().parent.parent
+
+
+class Process:
+    """A process that was asked for, as its supervisor's end of the pipes."""
+
+    def __init__(self, protocol: Any, words: list[str], descriptors: dict[int, Any]) -> None:
+        self.protocol = protocol
+        self.words = words
+        self.descriptors = descriptors
+        self.told: list[str] = []
+        self.signals: list[str] = []
+        self.hasEnded = False
+
+    def writeToChild(self, descriptor: int, data: bytes) -> None:
+        """What it is told."""
+        self.told.append(data.decode().strip())
+
+    def signalProcess(self, name: str) -> None:
+        """A signal for it."""
+        if self.hasEnded:
+            raise ProcessExitedAlready
+        self.signals.append(name)
+
+    def option(self, name: str) -> str:
+        """What one of its arguments says."""
+        return self.words[self.words.index(f"--{name}") + 1]
+
+    def report(self, what: str, value: Any = True) -> None:
+        """It reports something."""
+        self.protocol.childDataReceived(3, json.dumps({what: value}).encode() + b"\n")
+
+    def end(self, status: int = 1) -> None:
+        """It ends."""
+        self.hasEnded = True
+        self.protocol.processEnded(Failure(ProcessTerminated(status) if status else ProcessDone(0)))
+
+
+class Processes(Clock):
+    """A reactor whose processes do as the test says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spawned: list[Process] = []
+        self.failure: OSError | None = None
+
+    def spawnProcess(
+        self, protocol: Any, executable: str, args: list[str], env: Any, path: str, childFDs: Any
+    ) -> Any:
+        """As C{IReactorProcess}."""
+        if self.failure is not None:
+            raise self.failure
+        process = Process(protocol, args, childFDs)
+        self.spawned.append(process)
+        protocol.makeConnection(process)
+        return process
+
+
+class SupervisorTests(SynchronousTestCase):
+    """Who is started when, and told what."""
+
+    def setUp(self) -> None:
+        """Two workers that serve."""
+        self.ends: list[Any] = []
+        self.patch(workers, "endWithFailure", self.ends.append)
+        self.reactor = Processes()
+        self.service = Supervisor(
+            2,
+            ["--resources", "mymod"],
+            ["udp:0:interface=127.0.0.1"],
+            self.reactor,
+            grace=3,
+            directory="/srv",
+        )
+        self.service.privilegedStartService()
+        self.service.startService()
+        self.addCleanup(self.finish)
+        self.one, self.two = self.reactor.spawned
+
+    def finish(self) -> None:
+        """Leave nothing open."""
+        if self.service.running:
+            self.service.stopService()
+        self.reactor.failure = None
+        for process in self.reactor.spawned:
+            if not process.hasEnded:
+                process.end(0)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def serve(self) -> None:
+        """Both serve."""
+        self.one.report("serving")
+        self.two.report("serving")
+
+    def last(self) -> Process:
+        """The one that was started last."""
+        return self.reactor.spawned[-1]
+
+    def test_started(self) -> None:
+        """Each gets all sockets, and is told which are its own."""
+        self.assertEqual([self.one.option("number"), self.two.option("number")], ["1", "2"])
+        self.assertEqual([self.one.option("sockets"), self.two.option("sockets")], ["4", "5"])
+        self.assertEqual(self.one.words[-2:], ["--resources", "mymod"])
+        self.assertEqual(self.one.descriptors, self.two.descriptors)
+        self.assertEqual({**self.one.descriptors, 4: 0, 5: 0}, {0: "w", 1: "r", 2: "r", 3: "r", 4: 0, 5: 0})
+
+    def test_sharedPort(self) -> None:
+        """Port 0 is the same for all."""
+        ports = {
+            socket.socket(fileno=os.dup(self.one.descriptors[place])).getsockname()[1] for place in (4, 5)
+        }
+        self.assertEqual(ports, {self.service.getHosts()[0].port})  # type: ignore[attr-defined]
+
+    def test_cannotStart(self) -> None:
+        """One that ends before it ever served ends it all."""
+        self.one.report("serving")
+        self.two.end()
+        self.assertEqual(self.ends, [self.reactor])
+        (failure,) = self.flushLoggedErrors(RuntimeError)
+        self.assertIn("worker 2 cannot start: exit status 1", str(failure.value))
+
+    def test_startedAgain(self) -> None:
+        """One that dies is started again at once, with the same sockets; nobody stands in."""
+        self.serve()
+        self.one.end()
+        self.reactor.advance(0)
+        self.assertEqual((len(self.reactor.spawned), self.last().option("sockets")), (3, "4"))
+        self.assertEqual(self.two.told, [])
+
+    def test_backOff(self) -> None:
+        """After that it is waited for longer and longer, a minute at most."""
+        self.serve()
+        waits: list[float] = []
+        for number in range(3, 13):
+            process = [each for each in self.reactor.spawned if each.option("number") == "1"][-1]
+            process.end()
+            began = self.reactor.seconds()
+            while len(self.reactor.spawned) < number:
+                self.reactor.advance(0.5 if self.reactor.seconds() > began or waits else 0)
+            waits.append(self.reactor.seconds() - began)
+        self.assertEqual(waits, [0, 1, 2, 4, 8, 16, 32, 60, 60, 60])
+
+    def test_livedLong(self) -> None:
+        """One that served for a minute is started at once when it dies."""
+        self.serve()
+        for _ in range(3):
+            self.reactor.advance(60)
+            before = len(self.reactor.spawned)
+            [each for each in self.reactor.spawned if each.option("number") == "1"][-1].end()
+            self.reactor.advance(0)
+            self.assertEqual(len(self.reactor.spawned), before + 1)
+            self.last().report("serving")
+
+    def test_standIn(self) -> None:
+        """While one is waited for another reads its sockets, until it serves."""
+        self.serve()
+        self.one.end()
+        self.reactor.advance(0)
+        self.last().end()
+        self.assertEqual(self.two.told, ["take 4"])
+        self.reactor.advance(1)
+        self.assertEqual(self.two.told, ["take 4"])
+        self.last().report("serving")
+        self.assertEqual(self.two.told, ["take 4", "leave 4"])
+
+    def test_standInDies(self) -> None:
+        """The one who stood in and is there again does so again."""
+        self.test_backOffOnce()
+        self.two.end()
+        self.reactor.advance(0)
+        self.assertEqual(self.last().option("number"), "2")
+        self.last().report("serving")
+        self.assertEqual(self.last().told, ["take 4"])
+
+    def test_backOffOnce(self) -> None:
+        """The wait follows from the deaths of each alone."""
+        self.serve()
+        self.one.end()
+        self.reactor.advance(0)
+        self.last().end()
+        self.assertEqual(self.two.told, ["take 4"])
+
+    def test_noProcess(self) -> None:
+        """Where the system starts no process it is tried again."""
+        self.serve()
+        self.reactor.failure = OSError("no memory")
+        self.one.end()
+        self.reactor.advance(0)
+        self.reactor.failure = None
+        self.reactor.advance(1)
+        self.assertEqual(len(self.reactor.spawned), 3)
+
+    def test_stopped(self) -> None:
+        """All get SIGTERM; when they are gone the ports are closed, and nothing starts again."""
+        self.serve()
+        host: Any = self.service.getHosts()[0]
+        stopped = self.service.stopService()
+        self.assertEqual([self.one.signals, self.two.signals], [["TERM"], ["TERM"]])
+        self.one.end(0)
+        self.assertNoResult(stopped)
+        self.two.end(0)
+        self.assertIsNone(self.successResultOf(stopped))
+        self.assertEqual((len(self.reactor.spawned), self.reactor.getDelayedCalls()), (2, []))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as skt:
+            skt.bind((host.host, host.port))
+
+    def test_killed(self) -> None:
+        """Who does not end is killed, 5 seconds after the grace."""
+        self.serve()
+        stopped = self.service.stopService()
+        self.one.end(0)
+        self.reactor.advance(7.9)
+        self.assertEqual(self.two.signals, ["TERM"])
+        self.reactor.advance(0.1)
+        self.assertEqual(self.two.signals, ["TERM", "KILL"])
+        self.two.end(9)
+        self.successResultOf(stopped)
+
+    def test_stoppedWhileAway(self) -> None:
+        """One that is waited for is not started any more."""
+        self.test_backOffOnce()
+        stopped = self.service.stopService()
+        self.two.end(0)
+        self.successResultOf(stopped)
+        self.assertEqual(len(self.reactor.spawned), 3)
+
+    def test_restarted(self) -> None:
+        """A service that was stopped can be started again."""
+        self.test_stopped()
+        self.service.startService()
+        self.assertEqual(len(self.reactor.spawned), 4)
+
+    def test_health(self) -> None:
+        """The figures of those who answer in time."""
+        self.serve()
+        answer = self.service.health()
+        self.assertEqual((self.one.told, self.two.told), (["health"], ["health"]))
+        self.one.report("health", Health(sockets=3).toDict())
+        self.assertNoResult(answer)
+        self.reactor.advance(2)
+        self.assertEqual(
+            {name: each.sockets for name, each in self.successResultOf(answer).items()}, {"1": 3}
+        )
+        # The late one is for nobody, and not for who asks next.
+        second = self.service.health()
+        self.two.report("health", Health(sockets=1).toDict())
+        self.one.report("health", Health(sockets=4).toDict())
+        self.assertNoResult(second)
+        self.two.report("health", Health(sockets=2).toDict())
+        self.assertEqual([each.sockets for each in self.successResultOf(second).values()], [4, 2])
+
+    def test_healthOfDead(self) -> None:
+        """Who dies while asked is left out."""
+        self.serve()
+        answer = self.service.health()
+        self.one.report("health", Health().toDict())
+        self.two.end()
+        figures: dict[str, Health] = self.successResultOf(answer)
+        self.assertEqual(list(figures), ["1"])
+
+    def test_nonsense(self) -> None:
+        """What else comes by a worker's pipes is logged, and does no harm."""
+        self.serve()
+        for line in (b"", b"[]", b"{}", b'"x"', b'{"health": 3}', b'{"other": 1}', b"\xff", b"1"):
+            self.one.protocol.childDataReceived(3, line + b"\n")
+        for line in (b"\x1e", b"\x1e{}", b'\x1e{"log_level": 1}', b"\x1e\xff", b"plain", b"", b"\xff"):
+            self.one.protocol.childDataReceived(1, line + b"\n")
+        self.one.protocol.childDataReceived(2, b"Fatal Python error: Segmen")
+        self.one.end()
+        self.assertEqual(self.ends, [])
+
+
+class EndpointTests(SynchronousTestCase):
+    """Where workers can listen."""
+
+    def test_refused(self) -> None:
+        """A single socket cannot be shared."""
+        for description in ("unix:/run/x", "fd:3", "udp:5683:reuseaddr=1", "nonsense"):
+            self.assertRaises(ValueError, sharedEndpoint, None, description)
+
+    def test_inUse(self) -> None:
+        """A port of somebody else is refused, even if that one shares it; unless that is asked for."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            other.bind(("127.0.0.1", 0))
+            where = f"udp:{other.getsockname()[1]}:interface=127.0.0.1"
+            self.assertRaises(CannotListenError, sharedEndpoint(None, where).openShared, 2)
+            opened = sharedEndpoint(None, f"{where}:reuseport=1").openShared(2)
+            self.assertEqual({each.getsockname() for each in opened}, {other.getsockname()})
+            for each in opened:
+                each.close()
+
+    def test_options(self) -> None:
+        """C{--workers} takes a number or auto, and makes a supervisor."""
+        options = Options()
+        options.parseOptions(["--resources", "no.such", "--workers", "3", "--listen", "udp:0"])
+        service = makeService(options)
+        assert isinstance(service, Supervisor)
+        self.assertEqual(len(service._workers), 3)
+        options = Options()
+        options.parseOptions(["--path", ".", "--workers", "auto"])
+        self.assertEqual(options["workers"], len(os.sched_getaffinity(0)))
+
+    def test_optionMistakes(self) -> None:
+        """What cannot be is refused."""
+        for words in (
+            ["0"],
+            ["-1"],
+            ["many"],
+            ["1000000"],
+            ["2", "--listen", "fd:3"],
+            ["2", "--path", "/no/such"],
+        ):
+            given = ["--workers", *words]
+            self.assertRaises(
+                UsageError, Options().parseOptions, given if "--path" in given else ["--path", ".", *given]
+            )
+
+
+MODULE = """
+import os
+from txcoap import Resource
+
+class Number(Resource):
+    isLeaf = True
+    def render_GET(self, request):
+        if request.path == "/bug":
+            1 // 0
+        if request.path == "/die":
+            os._exit(3)
+        return str(os.getpid())
+
+root = Number()
+"""
+
+
+class ProcessTests(SynchronousTestCase):
+    """Real processes."""
+
+    def setUp(self) -> None:
+        """A module, and a free port."""
+        directory = Path(self.mktemp())
+        directory.mkdir()
+        (directory / "several.py").write_text(MODULE)
+        self.directory = directory.absolute()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as skt:
+            skt.bind(("127.0.0.1", 0))
+            self.port = skt.getsockname()[1]
+        self.messageIDs = count(1)
+
+    @contextmanager
+    def running(self, *more: str) -> Iterator[subprocess.Popen[str]]:
+        """twistd coap with two workers."""
+        program = "from twisted.scripts.twistd import run; run()"
+        command = [sys.executable, "-c", program, "-n", "--pidfile=", "coap", "--workers", "2"]
+        command += ["--listen", f"udp:{self.port}:interface=127.0.0.1", *more]
+        self.log = self.directory / "log"
+        with self.log.open("w") as log:
+            process = subprocess.Popen(
+                command,
+                cwd=self.directory,
+                env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+                stdout=log,
+                stderr=log,
+                text=True,
+            )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+    def ask(self, path: str, skt: socket.socket | None = None, *, within: float = 20) -> str | None:
+        """Ask until there is an answer; one without a body is None."""
+        own = skt or socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            own.settimeout(0.25)
+            number = next(self.messageIDs)
+            message = encode(CON, Code.GET, number, b"t", CoAPOptions(uriPath=[path]))
+            until = monotonic() + within
+            while monotonic() < until:
+                own.sendto(message, ("127.0.0.1", self.port))
+                try:
+                    # An answer to an earlier copy may come late.
+                    while (answer := decode(own.recv(2000))).messageID != number:
+                        pass
+                except TimeoutError:
+                    continue
+                return answer.payload.decode() or None
+            self.fail(f"no answer; the log: {self.log.read_text()}")
+        finally:
+            if skt is None:
+                own.close()
+
+    def both(self) -> dict[str, socket.socket]:
+        """The workers' process IDs, and a socket whose peer each is."""
+        found: dict[str, socket.socket] = {}
+        for _ in range(100):
+            skt = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self.addCleanup(skt.close)
+            found[str(self.ask("x", skt))] = skt
+            if len(found) == 2:
+                break
+        self.assertEqual(len(found), 2)
+        return found
+
+    def assertFree(self) -> None:
+        """Nobody has the port."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as skt:
+            skt.bind(("127.0.0.1", self.port))
+
+    def test_killedAndStopped(self) -> None:
+        """
+        A worker that is killed comes again to the same peers, those of the other notice nothing; SIGTERM
+        ends all.
+        """
+        with self.running("--resources", "several") as process:
+            (first, one), (second, two) = self.both().items()
+            self.assertEqual(self.ask("x", one), first)
+            self.ask("bug", one)
+            os.kill(int(first), signal.SIGKILL)
+            self.assertEqual(self.ask("x", two, within=2), second)
+            self.assertNotIn(self.ask("x", one), {first, second})
+            process.send_signal(signal.SIGTERM)
+            self.assertEqual(process.wait(20), -signal.SIGTERM)
+            log = self.log.read_text()
+        self.assertFree()
+        self.assertRegex(log, r"\[worker [12], txcoap.server#critical\] while rendering")
+        self.assertIn("ZeroDivisionError: integer division", log)
+        self.assertRegex(log, r"worker [12] ended: signal 9; the next starts in 0 s")
+        self.assertNotIn("Unhandled", log)
+
+    def test_orphans(self) -> None:
+        """Workers end when their supervisor was killed."""
+        with self.running("--resources", "several", "--grace", "0") as process:
+            watched = [os.pidfd_open(int(pid)) for pid in self.both()]
+            process.kill()
+            process.wait()
+            for worker in watched:
+                self.assertTrue(select.select([worker], [], [], 20)[0])
+                os.close(worker)
+            self.assertFree()
+
+    def test_cannotStart(self) -> None:
+        """Where the module is missing the exit status is 1, and the log tells why."""
+        with self.running("--resources", "nosuch") as process:
+            self.assertEqual(process.wait(20), 1)
+        self.assertIn("--resources nosuch", self.log.read_text())
+        self.assertFree()
