@@ -17,3 +17,4 @@ bench-memory:
 
 bench-stream:
 	$(PYTHON) -m benchmarks.stream
+	$(PYTHON) -m benchmarks.workers

@@ -24,7 +24,7 @@ from txcoap.protocol import CoAPProtocol
 from txcoap.resource import Resource
 from txcoap.sansio.counters import BOUNDS, Histogram
 from txcoap.sansio.datagrams import ACK, CON, NON
-from txcoap.sansio.health import Table, Times
+from txcoap.sansio.health import Messages, Table, Times
 from txcoap.server import Site
 from txcoap.transports import udp
 
@@ -131,6 +131,14 @@ class CountingTests(ServerTestCase):
         socket.stopListening()
         self.failureResultOf(pinged, SocketClosed)
         self.assertEqual(self.site.health().sockets, 1)
+
+    def test_throughJSON(self) -> None:
+        """A health that was written as JSON and read again is the same."""
+        times = Times(tuple(range(len(BOUNDS) + 1)), 2.5)
+        messages = Messages({"CON": 1}, {"GET": 2}, {"2.05": 3})
+        tables = {"peers": Table(1, 2, 3), "uploads": Table(4, 5)}
+        health = Health(1, {"sent": 2}, messages, messages, tables, times, times)
+        self.assertEqual(Health.fromDict(json.loads(json.dumps(health.toDict()))), health)
 
     def test_nothing(self) -> None:
         """Without a socket there is nothing."""

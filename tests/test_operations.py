@@ -34,7 +34,7 @@ class UnitTests(SynchronousTestCase):
         """Each command is one that twistd understands."""
         self.patch(tap, "findResources", lambda name: Resource())
         commands = self.commands()
-        self.assertEqual(sorted(commands), ["coap.service", "coap@.service"])
+        self.assertEqual(sorted(commands), ["coap-workers.service", "coap.service"])
         for words in commands.values():
             options = tap.Options()
             rest = words[words.index("coap") + 1 :]

@@ -8,14 +8,16 @@ from importlib import import_module
 from typing import Any
 
 from twisted.internet import reactor as _reactor
+from twisted.internet.task import deferLater
 from twisted.trial.unittest import SkipTest, SynchronousTestCase, TestCase
+from twisted.web import server as http
 from twisted.web.client import Agent as WebAgent
 from twisted.web.client import readBody
 
 from tests.wire import ServerTestCase
 from txcoap.client import Agent
 from txcoap.codes import Code
-from txcoap.prometheus import metricsText
+from txcoap.prometheus import PrometheusResource, metricsText
 from txcoap.resource import Resource
 from txcoap.sansio.health import Health, Table, Times
 from txcoap.service import CoAPService
@@ -80,6 +82,19 @@ class TextTests(ServerTestCase):
         self.assertEqual(len(helps), len(set(helps)))
         self.assertTrue(text.endswith("\n"))
 
+    def test_workers(self) -> None:
+        """Figures of several are told apart by a label, each metric is described once."""
+        text = metricsText({"1": Health(3, tables={"peers": Table(1, 2, 3)}), "2": Health(4)})
+        samples = samplesIn(text)
+        self.assertEqual(samples["txcoap_sockets", (("worker", "1"),)], 3)
+        self.assertEqual(samples["txcoap_sockets", (("worker", "2"),)], 4)
+        self.assertEqual(samples["txcoap_table_size", (("worker", "1"), ("table", "peers"))], 1)
+        self.assertEqual(text.count("# HELP txcoap_sockets "), 1)
+
+    def test_workersThatAreNot(self) -> None:
+        """Of none there is nothing."""
+        self.assertEqual(metricsText({}), "")
+
 
 class OverLoopbackTests(TestCase):
     """A service that shows its figures by HTTP."""
@@ -104,6 +119,21 @@ class OverLoopbackTests(TestCase):
         self.assertEqual(types, [b"text/plain; version=0.0.4; charset=utf-8"])
         samples = samplesIn((await readBody(response)).decode())
         self.assertEqual(samples["txcoap_responses_sent_total", (("code", "4.04"),)], 1)
+
+    async def test_later(self) -> None:
+        """What comes by a Deferred is waited for; where it fails the answer is 500."""
+        reactor: Any = _reactor
+        results: list[Any] = [lambda: {"1": Health(7)}, lambda: 1 // 0]
+        resource = PrometheusResource(lambda: deferLater(reactor, 0, results.pop(0)))
+        port = reactor.listenTCP(0, http.Site(resource), interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        where = f"http://127.0.0.1:{port.getHost().port}/".encode()
+        response = await WebAgent(reactor).request(b"GET", where)
+        self.assertIn(b'txcoap_sockets{worker="1"} 7\n', await readBody(response))
+        response = await WebAgent(reactor).request(b"GET", where)
+        await readBody(response)
+        self.assertEqual(response.code, 500)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
 
 class UnusedTests(SynchronousTestCase):

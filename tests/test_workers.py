@@ -464,6 +464,35 @@ class ProcessTests(SynchronousTestCase):
         self.assertRegex(log, r"worker [12] ended: signal 9; the next starts in 0 s")
         self.assertNotIn("Unhandled", log)
 
+    def test_standIn(self) -> None:
+        """
+        While a worker that died twice is waited for, another reads its sockets, and hands them back: a peer
+        is always answered.
+        """
+        with self.running("--resources", "several"):
+            (_, one), (second, two) = self.both().items()
+            self.ask("x", one)
+            for _ in range(2):
+                self.kill(one)
+            self.assertEqual(self.ask("x", one, within=5), second)
+            self.assertIn("stands in for worker", self.log.read_text())
+            until = monotonic() + 20
+            while (own := self.ask("x", one)) == second and monotonic() < until:
+                pass
+            self.assertNotEqual(own, second)
+            self.assertEqual(self.ask("x", two), second)
+            # Soon the other one reads no more.
+            answers = [self.ask("x", one) for _ in range(60)]
+            self.assertEqual(set(answers[-20:]), {own})
+
+    def kill(self, peer: socket.socket) -> None:
+        """End the worker that answers a peer, and wait until it is gone."""
+        worker = int(self.ask("x", peer) or 0)
+        watched = os.pidfd_open(worker)
+        os.kill(worker, signal.SIGKILL)
+        self.assertTrue(select.select([watched], [], [], 20)[0])
+        os.close(watched)
+
     def test_orphans(self) -> None:
         """Workers end when their supervisor was killed."""
         with self.running("--resources", "several", "--grace", "0") as process:

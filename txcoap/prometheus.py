@@ -13,8 +13,9 @@ from itertools import accumulate
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web import resource, server
+from twisted.web import http, resource, server
 
 from .sansio.counters import BOUNDS
 from .sansio.health import Health, Messages, Times
@@ -48,6 +49,8 @@ class PrometheusResource(resource.Resource):
 
     isLeaf = True
 
+    _log = Logger()
+
     def __init__(self, source: Callable[[], Figures | Deferred[Any]]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._source = source
@@ -65,7 +68,13 @@ class PrometheusResource(resource.Resource):
                 request.write(_written(request, figures))
                 request.finish()
 
-        figures.addCallback(write).addErrback(request.processingFailed)
+        def fail(failure: Failure) -> None:
+            self._log.failure("the figures cannot be had", failure=failure)
+            if not hasLeft:
+                request.setResponseCode(http.INTERNAL_SERVER_ERROR)
+                request.finish()
+
+        figures.addCallback(write).addErrback(fail)
         return server.NOT_DONE_YET
 
 
