@@ -105,8 +105,9 @@ class FloodTests(ServerTestCase):
 class SourceTests(SynchronousTestCase):
     """The log calls of the package."""
 
-    # What is logged once in a life of its thing, or by request.
-    UNSPARED = {"service.py", "server.py"}
+    # What is logged once in a life of its thing, or by request; and what other processes have to say, who
+    # spare it for themselves.
+    UNSPARED = {"service.py", "server.py", "worker.py", "workerprocess.py", "workers.py"}
 
     def test_spared(self) -> None:
         """No module logs without bounds, other than where that is meant."""

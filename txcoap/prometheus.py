@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web import http, resource, server
 
+from .logs import Sparing
 from .sansio.counters import BOUNDS
 from .sansio.health import Health, Messages, Times
 
@@ -49,7 +50,7 @@ class PrometheusResource(resource.Resource):
 
     isLeaf = True
 
-    _log = Logger()
+    _log = Sparing(Logger())
 
     def __init__(self, source: Callable[[], Figures | Deferred[Any]]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

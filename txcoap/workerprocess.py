@@ -17,6 +17,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger, eventFromJSON, globalLogPublisher
 from twisted.python.failure import Failure
 
+from .logs import Sparing
 from .sansio.health import Health
 
 __all__ = ["COMMANDS", "FIRST_SOCKET", "PIPES", "REPORTS", "WorkerProcess"]
@@ -50,6 +51,7 @@ class WorkerProcess(ProcessProtocol):
     """
 
     _log = Logger()
+    _spared = Sparing(Logger())
 
     def __init__(
         self, number: int, reactor: Any, serving: Callable[[], None], ended: Callable[[str], None]
@@ -112,7 +114,7 @@ class WorkerProcess(ProcessProtocol):
                 self._asked.popleft().callback(Health.fromDict(value))
         except (AttributeError, KeyError, TypeError, ValueError):
             # Something else in that process writes to the descriptor.
-            self._log.warn("worker {number} reports {line!r}", number=self._number, line=line[:100])
+            self._spared.error("worker {number} reports {line!r}", number=self._number, line=line[:100])
 
     def _logged(self, line: bytes) -> None:
         """Log what it logged, under its number."""
