@@ -30,6 +30,7 @@ from txcoap.options import Options as CoAPOptions
 from txcoap.sansio.datagrams import CON, decode, encode
 from txcoap.sansio.health import Health
 from txcoap.tap import Options, makeService
+from txcoap.transports import sockets
 from txcoap.workers import Supervisor, sharedEndpoint
 
 ROOT = Path(__file__).absolute().parent.parent
@@ -323,6 +324,12 @@ class EndpointTests(SynchronousTestCase):
             self.assertEqual({each.getsockname() for each in opened}, {other.getsockname()})
             for each in opened:
                 each.close()
+
+    def test_staysNonBlocking(self) -> None:
+        """Who adopts a socket does not make it blocking, not for a moment: another may be reading it."""
+        (shared,) = sharedEndpoint(None, "udp:0:interface=127.0.0.1").openShared(1)
+        with shared, sockets.duplicate(shared.fileno()):
+            self.assertFalse(os.get_blocking(shared.fileno()))
 
     def test_options(self) -> None:
         """C{--workers} takes a number or auto, and makes a supervisor."""

@@ -7,6 +7,7 @@ Everything here is done once per socket; what a kernel does not know is done wit
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import sys
 
@@ -61,11 +62,13 @@ def duplicate(fd: int) -> socket.socket:
     @return: a socket of its own for a descriptor; its family and type are asked of the kernel.
     @raise OSError: it is no open descriptor, or no socket.
     """
-    given = socket.socket(fileno=fd)
+    # Not socket.dup(): that makes it blocking for a moment, for whoever else reads the same socket as well.
+    copy = os.dup(fd)
     try:
-        return given.dup()
-    finally:
-        given.detach()
+        return socket.socket(fileno=copy)
+    except BaseException:
+        os.close(copy)
+        raise
 
 
 def isDualStack(skt: socket.socket) -> bool:
