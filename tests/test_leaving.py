@@ -4,6 +4,7 @@ Tests for how the sockets of an agent close: when they are idle, at once, or whe
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 from twisted.internet import reactor as _reactor
@@ -243,6 +244,19 @@ class GraceTests(LeavingTestCase):
         self.peer.send(ACK, 69, asked.messageID, asked.token)
         self.successResultOf(gatherResults([waiting, closing]))
         self.assertEqual(self.ours(), [])
+
+    def test_nextAddress(self) -> None:
+        """A request that goes on at the next address of a name is under way meanwhile."""
+        waiting = self.agent.get("coap://server.example/")
+        closing = self.agent.close(grace=5)
+        whence, whereto, data = self.wire.sent[-1]
+        self.wire.sockets[whence].protocol.datagramUnreachable(data, whereto, errno.ECONNREFUSED)
+        self.assertNoResult(closing)
+        self.reply()
+        self.successResultOf(waiting)
+        self.assertIsNone(self.successResultOf(closing))
+        self.assertEqual(self.ours(), [])
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_given(self) -> None:
         """A protocol that was given to the agent is not the agent's to close."""

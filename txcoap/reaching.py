@@ -91,6 +91,8 @@ class Reach:
         # Those of them that every request to an address of the family goes through.
         self._shared: dict[str, _Socket] = {}
         self._lookups: set[Deferred[Any]] = set()
+        # How many requests go to names: they may be tried at one address after the other.
+        self._named = 0
         self._closings = 0
         # Whom to tell when what is under way came to its end; None while the agent is not being closed.
         self._leaving: list[Deferred[None]] | None = None
@@ -117,6 +119,7 @@ class Reach:
             families = ["IPv6" if ":" in host else "IPv4" for host in hosts]
             return self._tryAll(families, hosts, target.port, until, ask)
 
+        self._named += 1
         looking = resolve(self._reactor, target.host, timeout)
         self._lookups.add(looking)
         looking.addBoth(self._lookedUp, looking, self._closings)
@@ -158,7 +161,7 @@ class Reach:
         return closed
 
     def _leaveIfUnused(self) -> None:
-        if self._leaving is not None and not self._lookups and not any(each.uses for each in self._sockets):
+        if self._leaving is not None and not self._named and not any(each.uses for each in self._sockets):
             self._closeNow()
 
     def _graceIsOver(self) -> None:
@@ -180,7 +183,8 @@ class Reach:
             for waiting in leaving:
                 waiting.callback(None)
 
-        return gatherResults([socket.close() for socket in sockets]).addCallback(closed)
+        closing = gatherResults([socket.close() for socket in sockets])
+        return closing.addCallback(lambda _: None).addCallback(closed)
 
     # From a name to an address
 
@@ -191,6 +195,7 @@ class Reach:
         return result
 
     def _settled(self, result: Any) -> Any:
+        self._named -= 1
         self._leaveIfUnused()
         return result
 
