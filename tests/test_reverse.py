@@ -70,6 +70,12 @@ class ReverseProxyTests(ReverseCase):
         self.assertAnswer(self.ask(f"{PROXY}/", proxy=None), "2.05", "GET /")
         self.assertEqual(list(proxy.getLinks("/x")), [])
 
+    def test_wrongBases(self) -> None:
+        """A base is the URI of one server."""
+        self.assertRaises(ValueError, ReverseProxy, "inner")
+        self.assertRaises(TypeError, ReverseProxy, b"coap://inner")
+        self.assertRaisesRegex(ValueError, "multicast", ReverseProxy, "coap://[ff02::fd]/")
+
     def test_options(self) -> None:
         """Options pass as through any proxy; Uri-Host is the other server's own."""
         self.reverse("coap://inner.example")

@@ -15,12 +15,14 @@ from .codes import Code
 from .discovery import WELL_KNOWN_CORE
 from .errors import BadRequest, InvalidURI
 from .formats import LINK_FORMAT
+from .groups import isGroup
 from .linkformat import Link, parse
 from .message import Response
 from .options import NO_OPTIONS, Options
 from .relay import Relay
 from .request import Request
 from .uri import URI
+from .verbs import uriOf
 
 __all__ = ["ReverseProxy"]
 
@@ -42,12 +44,15 @@ class ReverseProxy(Relay):
         request.
     @param bounds: As for L{Relay}: C{maximumRequests}, C{maximumObservations}, C{timeout}, C{hopLimit},
         C{name}, C{maximumBody}.
+    @raise ValueError: for a base that is no URI, or that of a group.
     @ivar links: The other server's L{Link}s below the base, their targets relative to it; see L{discover}.
     """
 
     def __init__(self, base: str | URI, agent: Any = None, **bounds: Any) -> None:
         super().__init__(agent, **bounds)
-        self.base = URI.fromText(base) if isinstance(base, str) else base
+        self.base = uriOf(base)
+        if isGroup(self.base.host):
+            raise ValueError(f"{self.base.host} is a multicast address; a reverse proxy asks one server")
         # A base that ends in a slash means the same as one that does not.
         self._path = self.base.path[:-1] if self.base.path[-1:] == ("",) else self.base.path
         self.links: tuple[Link, ...] = ()
