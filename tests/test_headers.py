@@ -114,6 +114,7 @@ class WriteTests(SynchronousTestCase):
         with ignoreHeader("X-Powered-By"):
             self.assertEqual(fromHeaders({"x-powered-by": "x"}), NO_OPTIONS)
         self.assertRaises(ValueError, fromHeaders, {"x-powered-by": "x"})
+        self.assertRaisesRegex(TypeError, "a mapping", fromHeaders, [("Accept", 50)])
         ignoreHeader("Content-Length").unregister()
         self.assertEqual(fromHeaders({"Content-Length": "5"}), NO_OPTIONS)
 

@@ -68,6 +68,7 @@ class FromPartsTests(SynchronousTestCase):
         ):
             with self.assertRaisesRegex(InvalidURI, complaint):
                 URI.fromParts(**how)
+        self.assertRaisesRegex(TypeError, "a port is a number", URI.fromParts, "a", "5683")
 
 
 class RequestTests(SynchronousTestCase):

@@ -57,7 +57,10 @@ def fromHeaders(
 
     @param options: Those to start from; of one that is named, all values are replaced.
     @raise ValueError: for a name that is none, or a value that its option cannot have.
+    @raise TypeError: if the headers are no mapping.
     """
+    if not isinstance(headers, (dict, Mapping)):
+        raise TypeError(f"headers are a mapping of names to values; got {headers!r}")
     for name, value in headers.items():
         options = withHeader(options, name, value)
     return options

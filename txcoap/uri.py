@@ -82,6 +82,7 @@ class URI:
     @ivar path: The segments: C{("a", "b")} for C{/a/b}, empty for C{/}.
     @ivar query: The arguments: C{("x=1", "y")} for C{?x=1&y}.
     @raise InvalidURI: if a part cannot be one.
+    @raise TypeError: for a port that is no number.
     """
 
     scheme: str
@@ -95,6 +96,8 @@ class URI:
             raise InvalidURI(f"{self.scheme!r} is no scheme of CoAP; those are {', '.join(DEFAULT_PORTS)}")
         if not self.host:
             raise InvalidURI("the host is missing: write coap://HOST/...")
+        if not isinstance(self.port, int):
+            raise TypeError(f"a port is a number, not {self.port!r}")
         if not 0 <= self.port <= 0xFFFF:
             raise InvalidURI(f"a port is a number from 1 to 65535, not {self.port}")
         for part in (self.host, *self.path, *self.query):
