@@ -25,7 +25,9 @@ _BLOCK = re.compile(r"^\.\. code-block:: python\n\n((?:    .*\n|\n)+)", re.MULTI
 
 def pages() -> list[Path]:
     """All of them."""
-    return [ROOT / "README.rst", *sorted((ROOT / "docs").glob("*.rst")), ROOT / "docs/architecture/index.rst"]
+    docs = ROOT / "docs"
+    found = [*sorted(docs.glob("*.rst")), *sorted(docs.glob("porting/*.rst"))]
+    return [ROOT / "README.rst", *found, docs / "architecture/index.rst"]
 
 
 def blocksOf(page: Path) -> Iterator[tuple[int, str]]:

@@ -71,6 +71,19 @@ class UnixPortTests(TestCase):
         self.assertEqual(server.getHost(), UNIXAddress(os.fsencode(self.path)))
         verifyObject(ITransport, server)
 
+    async def test_relative(self) -> None:
+        """
+        A relative path is made absolute, for that is what a client asks at, and knows the answer by.
+        """
+        self.path = os.path.relpath(self.path)
+        server, _ = self.listen()
+        client, answered = self.openClient()
+        absolute = os.path.abspath(self.path)
+        self.assertIsNone(client.send(b"?a", client.toPeer(absolute, 0)))
+        await answered.until(lambda: bool(answered.received))
+        self.assertEqual(answered.received, [(b"!a", absolute, None)])
+        self.assertEqual(server.getHost(), UNIXAddress(os.fsencode(absolute)))
+
     async def test_unnamed(self) -> None:
         """
         A sender without a path cannot be answered, and is dropped.

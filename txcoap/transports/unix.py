@@ -62,6 +62,8 @@ class UnixPort(DatagramPort):
         @param receiveBuffer: at least how many octets to ask the kernel for; L{None} leaves its
             default.
         """
+        if path and not path.startswith("\0"):
+            path = os.path.abspath(path)  # a client knows the answer by the path that it asked at
         super().__init__(path, protocol, "", maxPacketSize, reactor)
         self.mode = mode
         self._where = path
