@@ -192,8 +192,10 @@ class Blockwise:
         """
         options = exchange.options
         block = options.block2
-        if block is None or not block.number or options.pairs[-1][0] != _BLOCK2:
-            # What asks for more than a block, the size say, goes the long way.
+        if block is None or not block.number:
+            return False
+        # Of most requests it is the last option; through a proxy the URI comes after it.
+        if options.pairs[-1][0] != _BLOCK2 and (options.block1 is not None or options.size2 is not None):
             return False
         key = transferKey(exchange.client, exchange.code, options)
         download = protocol.transfers.find(key, exchange.token, protocol.now())
