@@ -96,6 +96,7 @@ class Fuzzer:
         self.counts[type(report).__name__] += 1
         if isinstance(report, IncomingRequest):
             self._serve(report)
+            machine.defer(report, self.now)
         if machine.next() <= self.now:
             for event in machine.expire(self.now):
                 self.counts[type(event).__name__] += 1

@@ -57,6 +57,24 @@ class Machine(Exchanges):
         self.raw: list[bytes] = []
         self._told = 0
 
+    def receiveDatagram(
+        self, data: bytes, peer: Hashable, local: Hashable, now: float
+    ) -> IncomingRequest | Event | None:
+        """A datagram comes; a request is never answered at once."""
+        report = super().receiveDatagram(data, peer, local, now)
+        if isinstance(report, IncomingRequest):
+            self.defer(report, now)
+        return report
+
+    def receiveGroupDatagram(
+        self, data: bytes, peer: Hashable, local: Hashable, now: float
+    ) -> IncomingRequest | None:
+        """A datagram comes that was sent to a group; likewise."""
+        request = super().receiveGroupDatagram(data, peer, local, now)
+        if request is not None:
+            self.defer(request, now)
+        return request
+
     def arrive(self, data: bytes, peer: Hashable = PEER) -> IncomingRequest | Event | None:
         """Some bytes come; what the machine says to that."""
         report = self.receiveDatagram(data, peer, LOCAL, self.now)

@@ -87,6 +87,7 @@ class World:
         report = self.nodes[target].receiveDatagram(data, source, None, self.now)
         if isinstance(report, IncomingRequest):
             self.serve(report)
+            self.nodes[target].defer(report, self.now)
         elif report is not None:
             self.note(report)
         self.settle(target)

@@ -146,9 +146,8 @@ class AnsweredRequest(AskedRequest):
 
     def answersAtOnce(self, result: Any) -> bool:
         """
-        Answer with a small body, if that is all there is to it: the request asks for nothing else, and
-        nothing was set for the response. What most requests come to goes this short way; it must give
-        what L{Site.rendered} gives.
+        Answer a plain request with a small body, if that is all there is to it: nothing was set for the
+        response. What most requests come to goes this short way; it must give what L{Site.rendered} gives.
 
         @return: Whether it did.
         """
@@ -160,9 +159,9 @@ class AnsweredRequest(AskedRequest):
         else:
             return False
         site = self.site
-        isBare = self._options is NO_OPTIONS and self._code is None and self.block1 is None
-        isQuiet = not self._notifications and site.accessLog is None and not self.finished
-        if not (isBare and isQuiet and self.options.isPlain) or len(body) > site.blockwise.size:
+        isBare = self._options is NO_OPTIONS and self._code is None
+        isQuiet = not self._notifications and site.accessLog is None
+        if not (isBare and isQuiet) or len(body) > site.blockwise.size:
             return False
         self.protocol.respond(self.exchange, DEFAULT_CODES[self.code], options, body)
         self.finished = True

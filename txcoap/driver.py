@@ -32,7 +32,7 @@ from .sansio.clients import ClientOf
 from .sansio.counters import Counters
 from .sansio.datagrams import decode
 from .sansio.deadlines import NEVER
-from .sansio.events import Event, IncomingRequest
+from .sansio.events import UNANSWERED, Event, IncomingRequest
 from .sansio.exchanges import Exchanges
 from .sansio.guarding import GuardedExchanges
 from .sansio.health import Health
@@ -227,7 +227,8 @@ class Driver(DatagramProtocol):
         if local is not None and local.isMulticast:
             self._groupDatagramReceived(data, peer, local)
             return
-        event = self._exchanges.receiveDatagram(data, peer, local, self.now())
+        now = self.now()
+        event = self._exchanges.receiveDatagram(data, peer, local, now)
         if isinstance(event, IncomingRequest):
             if self.site is None:
                 self._exchanges.resetRequest(event)
@@ -236,6 +237,8 @@ class Driver(DatagramProtocol):
                     self.site.requestReceived(self, event)
                 except Exception:
                     self._siteFailed(event)
+                if event.state is UNANSWERED:
+                    self._exchanges.defer(event, now)
         elif event is not None:
             self._deliver(event)
         elif self._counted.formatErrors != self._formatErrors:
@@ -255,6 +258,7 @@ class Driver(DatagramProtocol):
                 except Exception:
                     self._log.failure("the site failed on a request from {peer}", peer=peer)
                     self._exchanges.silence(request)
+                self._exchanges.defer(request, self.now())
         if not self._endsTurns:
             self.turnEnded()
 

@@ -176,7 +176,7 @@ class Site:
             isWhole = isPlain and not exchange.payload and getattr(resource, "openBody", None) is None
             if isWhole or self.blockwise.admit(request, resource):
                 result = resource.render(request)
-                if not request.answersAtOnce(result):
+                if not (isPlain and request.answersAtOnce(result)):
                     self.rendered(result, request)
         except Exception:
             self.failed(Failure(), request)

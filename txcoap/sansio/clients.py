@@ -22,7 +22,7 @@ from .duplicates import Duplicates
 from .events import GroupInquiry, IncomingRequest
 from .messaging import Messaging, Report
 from .shares import HostOf
-from .transmissions import Chance
+from .transmissions import Chance, Outgoing
 
 __all__ = ["ClientOf", "NamingMessaging"]
 
@@ -91,9 +91,10 @@ class NamingMessaging(Messaging):
             inquiry.peer = peer
         return inquiry
 
-    def _sendToAddress(self, data: bytes, peer: Hashable, local: Hashable) -> None:
+    def _sendToAddress(self, outgoing: Outgoing) -> None:
+        data, peer, local = outgoing
         address = peer.address if isinstance(peer, _NamedPeer) else peer
-        self.transmissions.send(data, address, local)
+        self.transmissions.send((data, address, local))
 
     def _name(self, data: bytes, peer: Hashable) -> Hashable:
         """The peer by its name, if this is a request, and it has one."""

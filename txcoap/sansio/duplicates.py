@@ -49,7 +49,7 @@ ENTRY_SIZE = 176
 # What stays of an entry until its time is over if it was removed before that: key and place.
 TRACE_SIZE = 48
 
-SHARDS = 256
+SHARDS = 16
 """How many tables there are; a key belongs to that of its lowest bits."""
 
 _SHARD = SHARDS - 1

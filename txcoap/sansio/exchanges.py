@@ -123,6 +123,7 @@ class Exchanges:
         # The rest of the face is that of the layers below.
         self.datagramsToSend = self._transmissions.datagramsToSend
         self.next = self._messaging.next
+        self.defer = self._messaging.defer
         self.acknowledge = self._messaging.acknowledge
         self.resetRequest = self._messaging.resetRequest
         self.silence = self._messaging.silence
@@ -166,7 +167,7 @@ class Exchanges:
 
         @param peer: From whom; a hashable address that the transport understands.
         @param local: At which of our addresses, for the transport to answer from; None if it is clear.
-        @return: A request to respond to, something that happened, or None.
+        @return: A request to respond to, at once, or L{defer}; something that happened; or None.
         """
         report = self._messaging.receiveDatagram(data, peer, local, now)
         if report is None:

@@ -30,7 +30,6 @@ call C{expire}, and may change after every other call.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
 
 from ..codes import Code
@@ -46,7 +45,6 @@ from . import optionlist
 from .blocks import isContinuation
 from .counters import Counters
 from .datagrams import ACK, CON, NON, RST, Datagram, Type, decode, empty, encode
-from .deadlines import Deadline
 from .duplicates import SHARDS, Duplicates
 from .events import (
     ACKNOWLEDGED,
@@ -59,6 +57,7 @@ from .events import (
 )
 from .shares import HostOf, hostOf
 from .transmissions import MAX_DATAGRAM, Chance, Ended, Transmission, Transmissions
+from .waiting import Waiting
 
 __all__ = ["Arrival", "Messaging"]
 
@@ -126,8 +125,6 @@ class Messaging:
         self._deadlines = self.transmissions.deadlines
         self._send = self.transmissions.send
         self._chance = chance
-        # After MAX_TRANSMIT_WAIT the client has given up, and whether it is acknowledged no longer matters.
-        self._piggybackDelay = min(parameters.PIGGYBACK_DELAY, parameters.MAX_TRANSMIT_WAIT)
         self._duplicates = self.memory(
             parameters.EXCHANGE_LIFETIME,
             parameters.NON_LIFETIME,
@@ -136,16 +133,7 @@ class Messaging:
             self._deadlines,
             self.counters,
         )
-        # Requests to answer: all of them until PIGGYBACK_DELAY has passed, then those that wait on.
-        self._due: deque[tuple[float, IncomingRequest]] = deque()
-        self._pending: OrderedDict[IncomingRequest, float] = OrderedDict()
-        self._forgetting: Deadline | None = None
-        # With the responses that are not acknowledged yet, what Limits.pendingRequests counts. From the
-        # crowd on the hosts' shares matter.
-        self._toAnswer = 0
-        self._maximumToAnswer = limits.pendingRequests
-        self._crowd = limits.pendingRequests + 1 >> 1
-        self._shares = self.transmissions.shares
+        self._waiting = Waiting(parameters, limits, self.transmissions)
         self._hostOf = self.transmissions.hostOf
 
     # What comes
@@ -192,9 +180,7 @@ class Messaging:
             return None
         # RFC 7252 8.2: a random moment within the leisure, so that not everybody answers at once.
         notBefore = now + self.parameters.DEFAULT_LEISURE * self._chance.random()
-        inquiry = GroupInquiry(datagram, peer, local, request.key, notBefore)
-        self._due[-1] = (self._due[-1][0], inquiry)
-        return inquiry
+        return GroupInquiry(datagram, peer, local, request.key, notBefore)
 
     def _request(
         self, datagram: Datagram, data: bytes, peer: Hashable, local: Hashable, now: float
@@ -209,14 +195,12 @@ class Messaging:
             if not duplicates.add(key, datagram.code, datagram.type, now):
                 self._refuse(datagram, key, Code.SERVICE_UNAVAILABLE, peer, local)
                 return None
-        if self._toAnswer + self.transmissions.separate >= self._crowd and not self._mayWait(
+        waiting = self._waiting
+        if waiting.count + self.transmissions.separate >= waiting.crowd and not self._mayWait(
             datagram, key, peer, local, now
         ):
             return None
-        request = IncomingRequest(datagram, peer, local, key)
-        self._toAnswer += 1
-        self._due.append((now + self._piggybackDelay, request))
-        return request
+        return IncomingRequest(datagram, peer, local, key)
 
     def _requestOnce(
         self, datagram: Datagram, data: bytes, peer: Hashable, local: Hashable, now: float
@@ -236,31 +220,24 @@ class Messaging:
         if not duplicates.keep(key, datagram.code, datagram.type, now):
             self._refuse(datagram, key, Code.SERVICE_UNAVAILABLE, peer, local)
             return None
-        if not self._mayWait(datagram, key, peer, local, now):
+        waiting = self._waiting
+        if waiting.count + self.transmissions.separate >= waiting.crowd and not self._mayWait(
+            datagram, key, peer, local, now
+        ):
             return None
-        request = IncomingRequest(datagram, peer, local, key)
-        self._toAnswer += 1
-        self._due.append((now + self._piggybackDelay, request))
-        return request
+        return IncomingRequest(datagram, peer, local, key)
 
     def _mayWait(
         self, datagram: Datagram, key: int | None, peer: Hashable, local: Hashable, now: float
     ) -> bool:
-        """Whether one more request may wait for its answer; else it is refused."""
-        used = self._toAnswer + self.transmissions.separate
-        if used < self._crowd:
-            return True
-        if used >= self._maximumToAnswer:
-            self._refuse(datagram, key, Code.SERVICE_UNAVAILABLE, peer, local)
-            return False
-        host = self._hostOf(peer)
+        """Whether one more request may wait for its answer, among many; else it is refused."""
         # What is acknowledged is on its host's account.
-        while self._due and host is not None:
-            self.acknowledge(self._due.popleft()[1], now)
-        if self._shares.allows(host, used):
-            return True
-        self._refuse(datagram, key, Code.TOO_MANY_REQUESTS, peer, local)
-        return False
+        while self._hostOf(peer) is not None and (request := self._waiting.takeDue()) is not None:
+            self.acknowledge(request, now)
+        refusal = self._waiting.refusal(peer)
+        if refusal is not None:
+            self._refuse(datagram, key, refusal, peer, local)
+        return refusal is None
 
     def _response(
         self, datagram: Datagram, data: bytes, peer: Hashable, local: Hashable, now: float
@@ -314,7 +291,7 @@ class Messaging:
         self.counters.duplicates += 1
         reply = self._duplicates.find(key)
         if reply and type == CON:
-            self._send(reply, peer, local)
+            self._send((reply, peer, local))
 
     def _refuse(
         self, datagram: Datagram, key: int | None, code: Code, peer: Hashable, local: Hashable
@@ -330,9 +307,17 @@ class Messaging:
         if datagram.type == CON:
             reply = encode(ACK, code, datagram.messageID, datagram.token, _BUSY)
             self._duplicates.settle(key, datagram.code, reply)
-            self._send(reply, peer, local)
+            self._send((reply, peer, local))
 
     # What peers asked
+
+    def defer(self, request: IncomingRequest, now: float) -> None:
+        """
+        Have a request wait for its answer; to be called for each that is not answered at once. It is
+        acknowledged when PIGGYBACK_DELAY is over.
+        """
+        if request.state is UNANSWERED:
+            self._waiting.enter(request, now)
 
     def respond(
         self,
@@ -357,10 +342,11 @@ class Messaging:
         if len(data) > MAX_DATAGRAM:
             raise MessageTooLarge(f"{len(data)} bytes do not fit a datagram")
         request.state = ANSWERED
-        self._toAnswer -= 1
+        if self._waiting.count:
+            self._waiting.leave(request)
         if request.key is not None:
             self._duplicates.settle(request.key, request.code, data)
-        self._send(data, request.peer, request.local)
+        self._send((data, request.peer, request.local))
         return True
 
     def _respondApart(
@@ -378,17 +364,14 @@ class Messaging:
             raise MessageTooLarge(f"a body of {len(payload)} bytes does not fit a datagram")
         self._answered(request)
         if isinstance(request, GroupInquiry) and now < request.notBefore:
-            # It counts among what is to be answered until it is sent.
-            self._toAnswer += 1
-            self._shares.take(self._hostOf(request.peer))
+            self._waiting.linger(request.peer)
             answer = (request, code, options, payload)
             self._deadlines.set(request.notBefore, self._leisureOver, answer)
             return True
         return self._sendApart(request, code, options, payload, now, confirmable)
 
     def _leisureOver(self, answer: tuple[GroupInquiry, int, Options, bytes], now: float) -> None:
-        self._toAnswer -= 1
-        self._shares.give(self._hostOf(answer[0].peer))
+        self._waiting.depart(answer[0].peer)
         self._sendApart(*answer, now, False)
 
     def _sendApart(
@@ -412,7 +395,7 @@ class Messaging:
         if confirmable:
             self.transmissions.transmit(request, peer, request.local, messageID, data, self.parameters, now)
         else:
-            self._send(data, request.peer, request.local)
+            self._send((data, request.peer, request.local))
         return True
 
     def acknowledge(self, request: IncomingRequest, now: float) -> None:
@@ -420,10 +403,7 @@ class Messaging:
         if request.state is not UNANSWERED:
             return
         request.state = ACKNOWLEDGED
-        self._shares.take(self._hostOf(request.peer))
-        self._pending[request] = deadline = now + self.parameters.EXCHANGE_LIFETIME
-        if self._forgetting is None:
-            self._forgetting = self._deadlines.set(deadline, self._forget, None)
+        self._waiting.part(request, now)
         if request.confirmable:
             self._sendEmpty(ACK, request)
 
@@ -450,32 +430,12 @@ class Messaging:
 
     def _answered(self, request: IncomingRequest) -> None:
         request.state = ANSWERED
-        self._toAnswer -= 1
-        if self._pending.pop(request, None) is not None:
-            self._shares.give(self._hostOf(request.peer))
+        self._waiting.leave(request)
 
     def _sendEmpty(self, type: Type, request: IncomingRequest) -> None:
         data = empty(type, request.messageID)
         self._duplicates.settle(request.key, request.code, data)
-        self._send(data, request.peer, request.local)
-
-    def _forget(self, _: None, now: float) -> RequestForgotten | None:
-        """Of the requests that wait for an answer, forget the one that waits longest, if it is time."""
-        forgotten = self._forgetting = None
-        for request, deadline in self._pending.items():
-            if deadline <= now:
-                forgotten = RequestForgotten(request)
-            break
-        if forgotten is not None:
-            del self._pending[forgotten.exchange]
-            self._shares.give(self._hostOf(forgotten.exchange.peer))
-            forgotten.exchange.state = FORGOTTEN
-            self._toAnswer -= 1
-            self.counters.unanswered += 1
-        for deadline in self._pending.values():
-            self._forgetting = self._deadlines.set(deadline, self._forget, None)
-            break
-        return forgotten
+        self._send((data, request.peer, request.local))
 
     # What we asked
 
@@ -502,26 +462,19 @@ class Messaging:
     def _conclude(self, arrival: Arrival, reply: bytes) -> None:
         assert arrival.key is not None
         self._duplicates.settle(arrival.key, arrival.datagram.code, reply)
-        self._send(reply, arrival.peer, arrival.local)
+        self._send((reply, arrival.peer, arrival.local))
 
     # Time, and what goes out
 
     def next(self) -> float:
         """When L{expire} has something to do, or infinity."""
-        due = self._due
-        while due and due[0][1].state is not UNANSWERED:
-            due.popleft()
-        if len(due) > _MANY and len(due) > 2 * self._toAnswer:
-            # One that takes its time does not keep those that came after it and are answered.
-            self._due = due = deque(each for each in due if each[1].state is UNANSWERED)
         soonest = self._deadlines.next()
-        return min(soonest, due[0][0]) if due else soonest
+        return min(soonest, self._waiting.next()) if self._waiting.count else soonest
 
     def expire(self, now: float) -> list[Report]:
         """Do what is due; what happened by that."""
-        due = self._due
-        while due and due[0][0] <= now:
-            self.acknowledge(due.popleft()[1], now)
+        while (request := self._waiting.takeDue(now)) is not None:
+            self.acknowledge(request, now)
         return self._deadlines.expire(now)
 
     def sizes(self) -> dict[str, int]:
@@ -529,13 +482,13 @@ class Messaging:
         return {
             "remembered": len(self._duplicates),
             "rememberedBytes": self._duplicates.size,
-            "pendingRequests": self._toAnswer + self.transmissions.separate,
+            "pendingRequests": self._waiting.count + self.transmissions.separate,
             **self.transmissions.sizes(),
         }
 
     def _reset(self, messageID: int, peer: Hashable, local: Hashable) -> None:
         self.counters.resetsSent += 1
-        self._send(empty(RST, messageID), peer, local)
+        self._send((empty(RST, messageID), peer, local))
 
 
 Rule = Callable[[Messaging, Datagram, bytes, Hashable, Hashable, float], Report | None]

@@ -130,6 +130,7 @@ class Transmissions:
     @param chance: For message IDs and time-outs.
     @ivar deadlines: When something is due.
     @param hostOf: Whose share of a limit a peer uses.
+    @ivar send: Sends a datagram: its bytes, the peer, the local address.
     @ivar separate: Responses sent apart that are not acknowledged yet.
     @ivar shares: What each host holds of C{Limits.pendingRequests}: they are, and the requests that wait
         for their answers.
@@ -157,20 +158,19 @@ class Transmissions:
         self._sweep: Deadline | None = None
         self._drawn: list[int] = []
         self._outbox: list[Outgoing] = []
-
-    def send(self, data: bytes, peer: Hashable, local: Hashable) -> None:
-        """Send a datagram."""
-        self._outbox.append((data, peer, local))
+        self.send: Callable[[Outgoing], None] = self._outbox.append
 
     def datagramsToSend(self) -> list[Outgoing]:
         """What is to be sent since the last call: (bytes, peer, local address) each."""
         outbox = self._outbox
-        if outbox:
-            self._outbox = []
-            outgoing = self._outgoing
-            for data, _, _ in outbox:
-                outgoing[data[0]][data[1]] += 1
-        return outbox
+        if not outbox:
+            return []
+        toSend = outbox[:]
+        outbox.clear()
+        outgoing = self._outgoing
+        for data, _, _ in toSend:
+            outgoing[data[0]][data[1]] += 1
+        return toSend
 
     def find(self, peer: Hashable, messageID: int) -> Transmission | None:
         """The message under way to a peer that has this ID."""
@@ -335,7 +335,7 @@ class Transmissions:
         elif owner is None:
             peer.answering += 1
         transmission.deadline = self.deadlines.set(now + timeout, self._retransmit, transmission)
-        self._outbox.append((data, peer.address, local))
+        self.send((data, peer.address, local))
         return transmission
 
     def _draw(self) -> list[int]:
@@ -353,14 +353,14 @@ class Transmissions:
         transmission.timeout *= 2
         transmission.deadline = self.deadlines.set(now + transmission.timeout, self._retransmit, transmission)
         self.counters.retransmissions += 1
-        self.send(transmission.data, transmission.peer.address, transmission.local)
+        self.send((transmission.data, transmission.peer.address, transmission.local))
         return None
 
     def sendOnce(self, owner: Any, peer: Peer, local: Hashable, messageID: int, data: bytes) -> Transmission:
         """Send a non-confirmable message, and heed a Reset of it until L{finish}."""
         transmission = Transmission(owner, peer, local, messageID, data)
         self._underWay[peer.address, messageID] = transmission
-        self.send(data, peer.address, local)
+        self.send((data, peer.address, local))
         return transmission
 
     def reissue(self, transmission: Transmission, messageID: int, data: bytes) -> None:
