@@ -16,16 +16,11 @@ class Front(Resource):
     """What there is to see."""
 
     def render_GET(self, request: Request) -> str:
-        return (
-            "This is txcoap, CoAP for Twisted.\n"
-            "Try /hello, /time, /light (GET; PUT on or off) and /.well-known/core.\n"
-        )
+        return "This is txcoap. Try /hello, /time, /light (GET; PUT on or off) and /.well-known/core.\n"
 
 
 class Hello(Resource):
     """Fixed text."""
-
-    isLeaf = True
 
     def render_GET(self, request: Request) -> str:
         return "Hello, world!\n"
@@ -34,7 +29,6 @@ class Hello(Resource):
 class Time(Resource):
     """The time here; stale after a second."""
 
-    isLeaf = True
     attributes = {"title": "The time"}
 
     def render_GET(self, request: Request) -> Response:
@@ -45,7 +39,6 @@ class Time(Resource):
 class Light(Resource):
     """A light that can be switched."""
 
-    isLeaf = True
     attributes = {"title": "A light", "rt": "light"}
     state = "off"
 
