@@ -43,6 +43,12 @@ INSIDE_FUNCTIONS = {
     ("txcoap.cli.plot", "rich.live"): "likewise",
     ("txcoap.cli.plot", "rich.text"): "likewise",
     ("txcoap.cli.plot", "sparklines.sparklines"): "likewise",
+    ("txcoap.cli.links", "rich.box.SIMPLE_HEAD"): "an extra, and slow to import; only terminals get it",
+    ("txcoap.cli.links", "rich.console.Console"): "likewise",
+    ("txcoap.cli.links", "rich.table.Table"): "likewise",
+    ("txcoap.cli.links", "rich.text.Text"): "likewise",
+    ("txcoap.cli.notation", "cbor2"): "an extra, for bodies in CBOR",
+    ("txcoap.cli.completion", "shtab"): "an extra, for one subcommand",
 }
 
 

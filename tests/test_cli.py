@@ -24,11 +24,13 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from txcoap import Code, Request, Resource, Response, Site, __version__
-from txcoap.cli.arguments import Arguments, parse, readOption, readURI
+from txcoap.cli.arguments import Arguments, parse
 from txcoap.cli.commands import perform
 from txcoap.cli.console import Console, OutputError, OutputFile, readBody
 from txcoap.cli.display import MessageLog, describeMessage, describeOption, printable, table
 from txcoap.cli.failures import EXITS, Exit, exitFor, explain
+from txcoap.cli.preparing import Prepared
+from txcoap.cli.typed import readOption, readURI
 from txcoap.endpoints import serverFromString
 from txcoap.errors import (
     CoAPError,
@@ -347,7 +349,7 @@ class DisplayTests(SynchronousTestCase):
         data = encode(CON, Code.PUT, 7, b"\x01\x02", options, b"line\n\x9b")
         self.assertEqual(
             list(describeMessage(data)),
-            ["CON PUT, ID 7, token 0102", "Uri-Path: a", "Max-Age: 5", "6 bytes: 6c 69 6e 65 0a 9b"],
+            ["CON PUT /a, ID 7, token 0102", "Max-Age: 5", "6 bytes: 6c 69 6e 65 0a 9b"],
         )
         data = encode(ACK, Code.CONTENT, 7, b"", Options(), "ä\n\u202e".encode())
         self.assertEqual(list(describeMessage(data)), ["ACK 2.05 Content, ID 7", r'6 bytes: "ä\n\u202e"'])
@@ -373,10 +375,9 @@ class DisplayTests(SynchronousTestCase):
         self.assertEqual(
             lines,
             [
-                "  0.500 s -> 192.0.2.1:5683: CON GET, ID 7",
-                "             Uri-Path: a",
-                "  3.000 s -> 192.0.2.1:5683: CON GET, ID 7 (again)",
-                "  3.250 s <- [2001:db8::1]:5683: ACK 0.00 Empty, ID 7",
+                "  0.500 s -> 192.0.2.1:5683: CON GET /a, ID 7",
+                "  3.000 s -> 192.0.2.1:5683: CON GET /a, ID 7 (again)",
+                "  3.250 s <- [2001:db8::1]:5683: ACK 0.00 Empty, ID 7: it has it, and answers later",
             ],
         )
 
@@ -503,7 +504,7 @@ class CommandTests(ServedTests):
         """Exit code, standard output and standard error of a command."""
         parsed: Arguments = parse(arguments)
         body = readBody(parsed.text, parsed.file, parsed.hasBody, self.console)
-        code = await perform(reactor, parsed, body, output, self.console)
+        code = await perform(reactor, parsed, Prepared(body, output), self.console)
         stdout, stderr = self.console.stdout, self.console.stderr
         assert isinstance(stdout, BytesIO)
         assert isinstance(stderr, StringIO)
@@ -562,7 +563,7 @@ class CommandTests(ServedTests):
             "get", "-v", "-O", "Uri-Query,x=1", "-T", "abc", f"{self.base}/echo"
         )
         self.assertEqual(code, 0)
-        for part in (f"-> {self.base}: CON GET", "Uri-Query: x=1", "token 616263", "<-", "ACK 2.05 Content"):
+        for part in (f"-> {self.base}: CON GET /echo?x=1", "token 616263", "<-", "ACK 2.05 Content"):
             self.assertIn(part, stderr)
 
     async def test_noResponse(self) -> None:

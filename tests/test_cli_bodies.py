@@ -23,6 +23,7 @@ from txcoap.cli.commands import perform
 from txcoap.cli.console import Console, OutputError, OutputFile, readBody
 from txcoap.cli.delivery import Delivery
 from txcoap.cli.failures import Exit
+from txcoap.cli.preparing import Prepared
 from txcoap.cli.progress import Progress
 from txcoap.endpoints import serverFromString
 from txcoap.writable import WritableFile
@@ -71,7 +72,7 @@ class BodyFileTests(TestCase):
         body = readBody(parsed.text, parsed.file, parsed.hasBody, console)
         output = None if parsed.output is None else OutputFile(parsed.output)
         try:
-            code = await perform(reactor, parsed, body, output, console)
+            code = await perform(reactor, parsed, Prepared(body, output), console)
         finally:
             if output is not None:
                 output.discard()

@@ -20,6 +20,7 @@ from txcoap.cli.arguments import parse
 from txcoap.cli.commands import perform
 from txcoap.cli.console import Console, OutputFile, readBody
 from txcoap.cli.failures import Exit
+from txcoap.cli.preparing import Prepared
 from txcoap.endpoints import serverFromString
 from txcoap.groups import Answering, Group
 
@@ -55,7 +56,7 @@ class CommandTests(TestCase):
         console = Console(BytesIO(), BytesIO(), StringIO())
         body = readBody(arguments.text, arguments.file, arguments.hasBody, console)
         output = OutputFile(arguments.output) if arguments.output else None
-        code = await perform(reactor, arguments, body, output, console)
+        code = await perform(reactor, arguments, Prepared(body, output), console)
         if output is not None:
             output.discard()
         stdout, stderr = console.stdout, console.stderr
@@ -104,7 +105,7 @@ class CommandTests(TestCase):
         self.assertIn("--output", told)
         console = Console(BytesIO(), BytesIO(), StringIO())
         for command in ("ping", "observe"):
-            code = await perform(reactor, parse([command, GROUP]), b"", None, console)
+            code = await perform(reactor, parse([command, GROUP]), Prepared(), console)
             self.assertEqual(code, Exit.USAGE)
         for flags in (["--interface", "nosuch0"], ["--hops", "256"], ["--hops", "far"]):
             self.patch(sys, "stderr", StringIO())

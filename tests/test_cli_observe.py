@@ -32,6 +32,7 @@ from txcoap.cli.display import describeState
 from txcoap.cli.failures import Exit
 from txcoap.cli.observing import jsonOf
 from txcoap.cli.plot import numberOf
+from txcoap.cli.preparing import Prepared
 from txcoap.endpoints import serverFromString
 from txcoap.errors import Forbidden
 
@@ -177,7 +178,7 @@ class ObserveTests(TestCase):
     ) -> tuple[int, str, str]:
         """Exit code, standard output and error."""
         console = Console(BytesIO(), stdout or BytesIO(), stderr or StringIO())
-        code = await perform(reactor, parse(["observe", *arguments]), b"", None, console)
+        code = await perform(reactor, parse(["observe", *arguments]), Prepared(), console)
         assert isinstance(console.stdout, BytesIO)
         assert isinstance(console.stderr, StringIO)
         return code, console.stdout.getvalue().decode("utf-8", "replace"), console.stderr.getvalue()

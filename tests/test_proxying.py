@@ -18,6 +18,7 @@ from txcoap.caching import CachingAgent
 from txcoap.cli.arguments import Arguments, parse
 from txcoap.cli.commands import perform
 from txcoap.cli.console import Console
+from txcoap.cli.preparing import Prepared
 from txcoap.client import Agent
 from txcoap.codes import Code
 from txcoap.memory import SERVER_HOST
@@ -107,7 +108,7 @@ class LoopbackTests(TestCase):
             port = URI.fromText(self.proxyBase).port
             more = ["-c", "1"] if command == "observe" else []
             arguments: Arguments = parse([command, "--proxy", f":{port}", f"{self.base}/clock", *more])
-            self.assertEqual(await perform(reactor, arguments, b"", None, console), 0)
+            self.assertEqual(await perform(reactor, arguments, Prepared(), console), 0)
             written = console.stdout.getvalue().decode()  # type: ignore[attr-defined]
             self.assertIn("/clock" if command == "discover" else "0", written)
 

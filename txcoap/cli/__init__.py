@@ -17,10 +17,12 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater, react
 from twisted.python.failure import Failure
 
-from .arguments import Arguments, parse
+from .arguments import Arguments, newParser, parse
 from .commands import perform
-from .console import Console, OutputFile, readBody
+from .completion import completionScript
+from .console import Console, OutputError
 from .failures import Exit
+from .preparing import Prepared, prepare
 
 __all__ = ["main"]
 
@@ -38,28 +40,34 @@ def main() -> NoReturn:
 
 def _run(arguments: Arguments, console: Console) -> NoReturn:
     """What can be known to fail does so before anything is sent."""
+    if arguments.command == "completion":
+        sys.exit(_complete(arguments, console))
+    prepared = prepare(arguments, console)
     try:
-        body = readBody(arguments.text, arguments.file, arguments.hasBody, console)
-    except OSError as e:
-        arguments.refuse(f"cannot read {arguments.file or 'the standard input'}: {e.strerror}")
-    try:
-        output = OutputFile(arguments.output) if arguments.output not in (None, "-") else None
-    except OSError as e:
-        arguments.refuse(f"cannot write {arguments.output}: {e.strerror}")
-    try:
-        react(partial(_start, arguments, body, output, console))
+        react(partial(_start, arguments, prepared, console))
     finally:
-        if output is not None:
-            output.discard()
+        prepared.close()
 
 
-def _start(
-    arguments: Arguments, body: Any, output: OutputFile | None, console: Console, reactor: Any
-) -> Deferred[Any]:
+def _complete(arguments: Arguments, console: Console) -> Exit:
+    try:
+        script = completionScript(newParser(), arguments.shell)
+    except ImportError:
+        arguments.refuse("this needs more packages: pip install 'txcoap[cli]'")
+    try:
+        console.writeLine(script)
+    except BrokenPipeError:
+        return Exit.BROKEN_PIPE
+    except OutputError as e:
+        arguments.refuse(str(e))
+    return Exit.SUCCESS
+
+
+def _start(arguments: Arguments, prepared: Prepared, console: Console, reactor: Any) -> Deferred[Any]:
     """Perform in a running reactor, until done or interrupted."""
     _waitForNoThread(reactor)
     # Later, when the reactor runs and its signal handlers are there.
-    work: Deferred[Any] = deferLater(reactor, 0, _perform, reactor, arguments, body, output, console)
+    work: Deferred[Any] = deferLater(reactor, 0, _perform, reactor, arguments, prepared, console)
     ended: Deferred[None] = Deferred()
 
     def interrupted() -> Deferred[None]:
@@ -79,8 +87,8 @@ def _start(
     return work.addBoth(end)
 
 
-def _perform(*how: Any) -> Deferred[Exit]:
-    return Deferred.fromCoroutine(perform(*how))
+def _perform(reactor: Any, arguments: Arguments, prepared: Prepared, console: Console) -> Deferred[Exit]:
+    return Deferred.fromCoroutine(perform(reactor, arguments, prepared, console))
 
 
 def _waitForNoThread(reactor: Any) -> None:

@@ -4,13 +4,13 @@ What the subcommands of C{txcoap} do.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
+from functools import partial
 from typing import Any
 
 from twisted.internet.error import CannotListenError
 from twisted.internet.task import deferLater
 
-from ..addresses import addressOf, describeAddress
 from ..client import Agent
 from ..codes import Code
 from ..discovery import WELL_KNOWN_CORE
@@ -18,9 +18,6 @@ from ..errors import (
     CoAPError,
     InvalidURI,
     MessageTooLarge,
-    NoAcknowledgement,
-    NoResponse,
-    Unreachable,
 )
 from ..formats import LINK_FORMAT
 from ..linkformat import parse
@@ -29,51 +26,52 @@ from ..options import Options
 from ..protocol import Trace
 from ..uri import URI
 from .arguments import METHODS, Arguments
+from .colors import colorOfCode
 from .console import Console, OutputError, OutputFile
 from .delivery import Delivery
-from .display import MessageLog, codeLine, isDiagnostic, table
+from .display import MessageLog, codeLine, isDiagnostic
 from .failures import Exit, exitFor, explain
 from .groups import askGroup, isForGroup
+from .links import showLinks
 from .observing import observe
+from .pinging import Stopwatch, ping
+from .preparing import Prepared
+from .pretty import layOut
 from .progress import Progress
 
 __all__ = ["perform"]
 
 
-async def perform(
-    reactor: Any, arguments: Arguments, body: Any, output: OutputFile | None, console: Console
-) -> Exit:
+async def perform(reactor: Any, arguments: Arguments, prepared: Prepared, console: Console) -> Exit:
     """
     Do what a command line says.
 
-    @param body: The body to send, as bytes or as an C{IBodyProducer}.
-    @param output: Where the body of the response goes, if not to the standard output.
     @return: The exit code. What failed has been told.
     """
-    log = MessageLog(console.note, reactor.seconds) if arguments.verbose else None
-    stopwatch = _Stopwatch(reactor, log)
-    trace = stopwatch.trace if arguments.command == "ping" else log
+    console = console.colored(arguments.color)
+    log = MessageLog(console.note, reactor.seconds, console.paint) if arguments.verbose else None
+    stopwatch = Stopwatch(reactor)
+    traces = [trace for trace in (stopwatch, log, prepared.capture) if trace is not None]
     agent = Agent(
         reactor,
         blockSize=arguments.blockSize,
         parameters=arguments.parameters,
+        bindAddress=arguments.bindAddress,
         proxy=arguments.proxy,
-        trace=trace,
+        trace=partial(_traceAll, traces),
     )
+    if prepared.capture is not None:
+        prepared.capture.hosts = agent.getHosts
     try:
         if isForGroup(arguments):
-            return await askGroup(agent, arguments, body, console)
+            return await askGroup(agent, arguments, prepared.body, console)
         if arguments.command == "ping":
-            return await _ping(reactor, agent, arguments, console, stopwatch)
+            return await ping(reactor, agent, arguments, console, stopwatch)
         if arguments.command == "discover":
             return await _discover(agent, arguments, console)
         if arguments.command == "observe":
             return await observe(reactor, agent, arguments, console)
-        progress = Progress(console, reactor.seconds, arguments.quiet or arguments.verbose)
-        try:
-            return await _request(agent, arguments, body, output, console, progress)
-        finally:
-            progress.close()
+        return await _repeat(reactor, agent, arguments, prepared, console, stopwatch)
     except BrokenPipeError:
         return Exit.BROKEN_PIPE
     except CoAPError as e:
@@ -92,18 +90,48 @@ async def perform(
     return code
 
 
+def _traceAll(traces: Sequence[Trace], direction: str, data: bytes, peer: Hashable) -> None:
+    for trace in traces:
+        trace(direction, data, peer)
+
+
+async def _repeat(
+    reactor: Any,
+    agent: Agent,
+    arguments: Arguments,
+    prepared: Prepared,
+    console: Console,
+    stopwatch: Stopwatch,
+) -> Exit:
+    """Ask as often as is wanted; the exit code is that of the last that failed, if any did."""
+    worst = Exit.SUCCESS
+    for turn in range(arguments.repeat):
+        if turn:
+            await deferLater(reactor, arguments.interval, lambda: None)
+        stopwatch.reset()
+        progress = Progress(console, reactor.seconds, arguments.quiet or arguments.verbose)
+        try:
+            code = await _request(agent, arguments, prepared, console, progress)
+        finally:
+            progress.close()
+        if arguments.showTime:
+            console.note(f"{stopwatch.milliseconds():.2f} ms")
+        worst = code or worst
+    return worst
+
+
 async def _request(
     agent: Agent,
     arguments: Arguments,
-    body: Any,
-    output: OutputFile | None,
+    prepared: Prepared,
     console: Console,
     progress: Progress,
 ) -> Exit:
+    output = prepared.output
     response = await agent.request(
         METHODS[arguments.command],
         arguments.uri,
-        body,
+        prepared.body,
         contentFormat=arguments.contentFormat,
         accept=arguments.accept,
         # How long the body is, for the progress (RFC 7959 4).
@@ -139,8 +167,7 @@ async def _discover(agent: Agent, arguments: Arguments, console: Console) -> Exi
         return _conclude(response, arguments, None, console)
     links = parse(response.payload.decode("utf-8", "replace"))
     if links:
-        for line in table(links):
-            console.writeLine(line)
+        showLinks(links, arguments.tree, console)
     elif not arguments.quiet:
         console.note("no resources")
     if arguments.showCode:
@@ -171,73 +198,11 @@ def _conclude(
     isWritten = output is not None and code.isSuccess
     if arguments.showCode or not (code.isSuccess or arguments.quiet):
         size = output.size if output is not None and isWritten else len(response.payload)
-        console.note(codeLine(response, size))
-    if not (isWritten or isDiagnostic(response)):
+        console.note(console.paint(codeLine(response, size), colorOfCode(code.codeClass)))
+    if isWritten or isDiagnostic(response):
+        return exitFor(code)
+    if response.payload and (arguments.pretty or (console.stdout.isatty() and not arguments.raw)):
+        console.writeLine(layOut(response))
+    else:
         console.writeBody(response.payload)
     return exitFor(code)
-
-
-class _Stopwatch:
-    """
-    Tells when the first message of a ping went out, so that looking the name up does not count.
-
-    @param trace: Another trace, to be called as well.
-    """
-
-    def __init__(self, reactor: Any, trace: Trace | None) -> None:
-        self._reactor = reactor
-        self._trace = trace
-        self._began: float | None = None
-        self.peer = ""
-
-    def trace(self, direction: str, data: bytes, peer: Hashable) -> None:
-        """A message went by; see L{Trace}."""
-        if self._began is None and direction == "sent":
-            self._began = self._reactor.seconds()
-            self.peer = describeAddress(addressOf(peer))
-        if self._trace is not None:
-            self._trace(direction, data, peer)
-
-    def reset(self) -> None:
-        """Wait for the next ping's first message."""
-        self._began = None
-
-    def milliseconds(self) -> float:
-        """How long ago the first message was sent."""
-        now: float = self._reactor.seconds()
-        return 1000 * (now - (now if self._began is None else self._began))
-
-
-async def _ping(
-    reactor: Any, agent: Agent, arguments: Arguments, console: Console, stopwatch: _Stopwatch
-) -> Exit:
-    times: list[float] = []
-    sent = 0
-    try:
-        while sent < arguments.count:
-            if sent:
-                await deferLater(reactor, arguments.interval, lambda: None)
-            sent += 1
-            stopwatch.reset()
-            try:
-                await agent.ping(arguments.uri, timeout=arguments.timeout)
-            except (NoAcknowledgement, NoResponse, Unreachable) as e:
-                if not arguments.quiet:
-                    console.complain(explain(e, arguments.uri))
-            else:
-                times.append(stopwatch.milliseconds())
-                if not arguments.quiet:
-                    console.writeLine(f"{stopwatch.peer} is there: {times[-1]:.2f} ms")
-    finally:
-        # Also when it is interrupted.
-        if arguments.count > 1 and not arguments.quiet:
-            console.writeLine(_summary(sent, times))
-    return Exit.SUCCESS if len(times) == sent else Exit.FAILURE
-
-
-def _summary(sent: int, times: list[float]) -> str:
-    counts = f"{sent} sent, {len(times)} answered"
-    if not times:
-        return counts
-    mean = sum(times) / len(times)
-    return f"{counts}; at least {min(times):.2f}, on average {mean:.2f}, at most {max(times):.2f} ms"

@@ -10,12 +10,13 @@ import stat
 import sys
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, NoReturn, TextIO
 
 from twisted.web.client import FileBodyProducer
 
 from ..block import MAX_BLOCKS
+from .colors import PLAIN, Paint, newPaint
 from .display import printable
 
 __all__ = ["Console", "OutputError", "OutputFile", "readBody"]
@@ -43,12 +44,16 @@ class Console:
     @ivar stdout: Bytes.
     @ivar stderr: Text.
     @ivar encoding: How text is written to C{stdout}.
+    @ivar paint: Colours what is written to C{stderr}.
+    @ivar outputPaint: Colours what is written to C{stdout} for people.
     """
 
     stdin: BinaryIO | None
     stdout: BinaryIO
     stderr: TextIO
     encoding: str = "utf-8"
+    paint: Paint = PLAIN
+    outputPaint: Paint = PLAIN
 
     @staticmethod
     def standard() -> Console:
@@ -63,6 +68,14 @@ class Console:
             stderr or open(os.devnull, "w", encoding="utf-8"),
             stdout.encoding if stdout else "utf-8",
         )
+
+    def colored(self, when: str) -> Console:
+        """
+        The same, with colours.
+
+        @param when: See L{newPaint}.
+        """
+        return replace(self, paint=newPaint(when, self.stderr), outputPaint=newPaint(when, self.stdout))
 
     def writeBody(self, body: bytes) -> None:
         """
@@ -92,7 +105,7 @@ class Console:
 
     def complain(self, text: str) -> None:
         """Say what went wrong, in one line."""
-        self.note(f"txcoap: {printable(text)}")
+        self.note(f"{self.paint('txcoap:', 'red')} {printable(text)}")
 
     @property
     def isWatched(self) -> bool:

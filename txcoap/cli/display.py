@@ -6,20 +6,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Hashable, Iterable, Iterator
+from typing import Any
+from urllib.parse import quote
 
 from ..addresses import addressOf, describeAddress
 from ..block import Block
+from ..codes import Code
 from ..definitions import FORMAT, OPAQUE, STRING, Pair
 from ..errors import FormatError, MalformedOption
 from ..formats import formatName
 from ..linkformat import Link
 from ..message import Response
 from ..options import DEFINITIONS
-from ..sansio.datagrams import decode
+from ..sansio.datagrams import ACK, CON, RST, decode
+from .colors import PLAIN, Paint
 
 __all__ = [
     "MessageLog",
     "codeLine",
+    "columns",
     "describeMessage",
     "describeOption",
     "describeState",
@@ -27,11 +32,19 @@ __all__ = [
     "printable",
     "table",
     "textOf",
+    "tree",
 ]
 
 SHOWN_BYTES = 64
 """How many bytes of a payload are shown."""
 
+DEEPEST = 64
+"""How many segments of a path are branches of a tree."""
+
+REMEMBERED = 1000
+"""How many of the last messages a log knows again."""
+
+_COLORS = {"sent": "cyan", "received": "blue"}
 _ARROWS = {"sent": "->", "received": "<-"}
 
 
@@ -78,11 +91,39 @@ def describeMessage(data: bytes) -> Iterator[str]:
         yield f"no CoAP message ({e.reason}), {_count(data)}: {_start(data)}"
         return
     token = f", token {message.token.hex()}" if message.token else ""
-    yield f"{message.type.name} {message.code}, ID {message.messageID}{token}"
+    name = _resourceName(message.options.pairs) if message.code.isRequest else ""
+    meaning = _MEANINGS.get(message.type, "") if message.code is Code.EMPTY else ""
+    yield f"{message.type.name} {message.code}{name}, ID {message.messageID}{token}{meaning}"
     for pair in message.options.pairs:
-        yield describeOption(pair)
+        if not (name and pair[0] in (_PATH, _QUERY)):
+            yield describeOption(pair)
     if message.payload:
         yield f"{_count(message.payload)}: {_start(message.payload)}"
+
+
+# What a message without a code says (RFC 7252 4.2, 4.3, 5.2.2).
+_MEANINGS = {
+    CON: ": a ping",
+    ACK: ": it has it, and answers later",
+    RST: ": rejected; or the answer to a ping",
+}
+
+_PATH, _QUERY = 11, 15
+
+
+def _resourceName(pairs: Iterable[Pair]) -> str:
+    """Path and query as in a URI, after a space; C{""} if there are none, or they are no text."""
+    path, query = [], []
+    try:
+        for number, data in pairs:
+            if number == _PATH:
+                path.append(quote(data.decode("utf-8"), safe="!$&'()*+,;=:@"))
+            elif number == _QUERY:
+                query.append(quote(data.decode("utf-8"), safe="!$'()*+,;=:@/?"))
+    except UnicodeDecodeError:
+        return ""
+    mark = "?" if query else ""
+    return f" /{'/'.join(path)}{mark}{'&'.join(query)}" if path or query else ""
 
 
 def isDiagnostic(response: Response) -> bool:
@@ -128,31 +169,66 @@ class MessageLog:
 
     @param write: Takes each line.
     @param seconds: Tells the time in seconds.
+    @param paint: Colours what is sent and what is received.
     """
 
-    def __init__(self, write: Callable[[str], None], seconds: Callable[[], float]) -> None:
+    def __init__(
+        self, write: Callable[[str], None], seconds: Callable[[], float], paint: Paint = PLAIN
+    ) -> None:
         self._write = write
         self._seconds = seconds
         self._began = seconds()
-        self._seen: set[tuple[str, bytes, Hashable]] = set()
+        self._paint = paint
+        self._seen: dict[tuple[str, bytes, Hashable], None] = {}
 
     def __call__(self, direction: str, data: bytes, peer: Hashable) -> None:
         """A message went by; see L{Trace<txcoap.protocol.Trace>}."""
         head, *details = describeMessage(data)
         again = " (again)" if (direction, data, peer) in self._seen else ""
-        self._seen.add((direction, data, peer))
+        self._seen[direction, data, peer] = None
+        if len(self._seen) > REMEMBERED:
+            del self._seen[next(iter(self._seen))]
         server = describeAddress(addressOf(peer))
         elapsed = self._seconds() - self._began
-        self._write(f"{elapsed:7.3f} s {_ARROWS[direction]} {server}: {head}{again}")
+        line = f"{_ARROWS[direction]} {server}: {head}{again}"
+        self._write(f"{elapsed:7.3f} s {self._paint(line, _COLORS[direction])}")
         if not again:
             for line in details:
-                self._write(f"{'':13}{line}")
+                self._write(self._paint(f"{'':13}{line}", "dim"))
+
+
+def tree(links: Iterable[Link]) -> Iterator[str]:
+    """The paths of links as the lines of a tree, each with what is at it."""
+    root: dict[str, Any] = {}
+    titles: dict[int, str] = {}
+    for link in links:
+        node = root
+        for segment in link.target.partition("?")[0].strip("/").split("/", DEEPEST):
+            node = node.setdefault(segment, {})
+        row = _row(link)
+        named = [row["title"], row["rt"] and f"rt={row['rt']}", row["ct"], row["obs"] and "obs"]
+        titles[id(node)] = "  ".join(part for part in named if part)
+    yield from _branches(root, titles, "")
+
+
+def _branches(node: dict[str, Any], titles: dict[int, str], margin: str) -> Iterator[str]:
+    last = len(node) - 1
+    for place, (segment, below) in enumerate(sorted(node.items())):
+        corner, line = ("└── ", "    ") if place == last else ("├── ", "│   ")
+        name = f"{margin}{corner}{printable(segment)}{'/' if below or not segment else ''}"
+        yield f"{name}  {titles.get(id(below), '')}".rstrip()
+        yield from _branches(below, titles, margin + line)
+
+
+def columns(links: Iterable[Link]) -> tuple[list[str], list[dict[str, str]]]:
+    """The names of the columns that any link has something in, and each link by them."""
+    rows = [_row(link) for link in links]
+    return [name for name in _COLUMNS if any(row[name] for row in rows)], rows
 
 
 def table(links: Iterable[Link]) -> Iterator[str]:
     """Links as the lines of a table, with the columns that any of them has something in."""
-    rows = [_row(link) for link in links]
-    names = [name for name in _COLUMNS if any(row[name] for row in rows)]
+    names, rows = columns(links)
     widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in names}
     for row in ({name: name.upper() for name in names}, *rows):
         yield "  ".join(row[name].ljust(widths[name]) for name in names).rstrip()
