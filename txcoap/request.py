@@ -38,7 +38,7 @@ class Request(AnsweredRequest):
     """
     A request of a peer, until it is answered.
 
-    @ivar code: The method as a L{Code}; L{method} is its name.
+    @ivar code: The method as a L{Code}; C{method} is its name.
     @ivar options: The L{Options}.
     @ivar payload: The whole body, as bytes.
     @ivar prepath: The path's segments that led to the resource, as C{str}.

@@ -48,7 +48,7 @@ class Waiting:
         self.crowd = limits.pendingRequests + 1 >> 1
 
     def refusal(self, peer: Hashable) -> Code | None:
-        """The code to refuse one more request with, or None if there is room for it; see L{yieldDue}."""
+        """The code to refuse one more request with, or None if there is room for it."""
         used = self.count + self._transmissions.separate
         if used >= self._maximum:
             return Code.SERVICE_UNAVAILABLE

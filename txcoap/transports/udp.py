@@ -243,7 +243,7 @@ class Port(DatagramPort):
 
     def byInterface(self, peer: Any, interface: str, hops: int | None) -> ancillary.LocalAddress:
         """
-        What to give L{send} so that a datagram leaves by a certain interface.
+        What to give L{ITransport.send} so that a datagram leaves by a certain interface.
 
         @param peer: where it goes to.
         @param interface: a name or number; C{""} to let the kernel choose.
