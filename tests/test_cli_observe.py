@@ -18,7 +18,7 @@ from typing import Any
 from unittest import SkipTest
 
 from twisted.internet import reactor as _reactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.protocol import DatagramProtocol, ProcessProtocol
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.python.failure import Failure
@@ -221,6 +221,60 @@ class ObserveTests(TestCase):
         _, out, _ = await self.observe(uri, "-c", "2", "--timestamps")
         stamp = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d"
         self.assertRegex(out, rf"^{stamp} 1\n{stamp} 0xff\n$")
+
+    async def test_pretty(self) -> None:
+        """Each is laid out by its content format, below its time if that is wanted."""
+        uri = await self.serve(Script(b'{"v": 1}', b"{", contentFormat=50))
+        found = await self.observe(uri, "-c", "2", "--pretty")
+        self.assertEqual(found, (Exit.SUCCESS, '{\n  "v": 1\n}\n{\n', ""))
+        uri = await self.serve(Script(b'{"v": 1}', contentFormat=50))
+        _, out, _ = await self.observe(uri, "-c", "1", "--pretty", "--timestamps")
+        self.assertEqual(out.splitlines()[1:], ["{", '  "v": 1', "}"])
+
+    async def test_exec(self) -> None:
+        """A program gets each state as it came, one after the other, and what the server said of it."""
+        output = Path(self.mktemp()).absolute()
+        command = f"(echo $COAP_CODE $COAP_FORMAT; cat; echo) >> {output}"
+        uri = await self.serve(Script(b"\xff\x00", b"2", contentFormat=42))
+        self.assertEqual(await self.observe(uri, "-c", "2", "--exec", command), (Exit.SUCCESS, "", ""))
+        head = b"2.05 application/octet-stream\n"
+        self.assertEqual(output.read_bytes(), head + b"\xff\x00\n" + head + b"2\n")
+        self.assertLeft()
+
+    async def test_execForm(self) -> None:
+        """It gets lines where a form is asked for."""
+        output = Path(self.mktemp()).absolute()
+        uri = await self.serve(Script(b"1"))
+        await self.observe(uri, "-c", "1", "--json", "--exec", f"cat > {output}")
+        line = output.read_text()
+        self.assertEqual((json.loads(line)["payload"], line[-1]), ("1", "\n"))
+
+    async def test_execFails(self) -> None:
+        """That it failed is told, unless that is not wanted; it goes on."""
+        uri = await self.serve(Script(b"1", b"2"))
+        code, _, err = await self.observe(uri, "-c", "2", "--exec", "exit 3")
+        self.assertEqual((code, err), (Exit.SUCCESS, "txcoap: 'exit 3' ended with status 3\n" * 2))
+        uri = await self.serve(Script(b"1"))
+        _, _, err = await self.observe(uri, "-c", "1", "--exec", "kill -9 $$")
+        self.assertIn("signal 9", err)
+        uri = await self.serve(Script(b"1"))
+        self.assertEqual((await self.observe(uri, "-q", "-c", "1", "--exec", "false"))[2], "")
+
+    async def test_execInterrupted(self) -> None:
+        """Whoever interrupts it ends the program, too, and the server is told."""
+        mark = Path(self.mktemp()).absolute()
+        uri = await self.serve(Script(b"1"))
+        command = f"trap 'echo ended > {mark}; exit' TERM; echo > {mark}; while :; do sleep 0.02; done"
+        observing = Deferred.fromCoroutine(self.observe(uri, "--exec", command))
+        while not mark.exists():
+            await deferLater(reactor, 0.01)
+        observing.addErrback(lambda failure: failure.trap(CancelledError))
+        observing.cancel()
+        await observing
+        while mark.read_text() != "ended\n":
+            await deferLater(reactor, 0.01)
+        await deferLater(reactor, 0.05)
+        self.assertLeft()
 
     async def test_code(self) -> None:
         """C{--code} tells the code of each."""

@@ -71,6 +71,10 @@ class Arguments(argparse.Namespace):
     json: bool = False
     lazy: bool = False
     plot: bool = False
+    program: str | None = None
+    path: str = ""
+    writable: bool = False
+    listen: Sequence[str] = ()
     shell: str = ""
 
 
@@ -107,6 +111,7 @@ EXAMPLES = """examples:
   txcoap discover -B 6 224.0.1.187
   txcoap observe --timestamps localhost/temperature
   txcoap get --save messages.pcap localhost/hello
+  txcoap serve .
 """
 
 

@@ -38,6 +38,7 @@ from .pinging import Stopwatch, ping
 from .preparing import Prepared
 from .pretty import layOut
 from .progress import Progress
+from .serving import serve
 
 __all__ = ["perform"]
 
@@ -49,6 +50,8 @@ async def perform(reactor: Any, arguments: Arguments, prepared: Prepared, consol
     @return: The exit code. What failed has been told.
     """
     console = console.colored(arguments.color)
+    if arguments.command == "serve":
+        return await serve(reactor, arguments, console)
     log = MessageLog(console.note, reactor.seconds, console.paint) if arguments.verbose else None
     stopwatch = Stopwatch(reactor)
     traces = [trace for trace in (stopwatch, log, prepared.capture) if trace is not None]

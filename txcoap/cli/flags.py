@@ -6,21 +6,18 @@ from __future__ import annotations
 
 import argparse
 
-from ..formats import contentFormat
-from ..parameters import PRESETS, Parameters
-from .completion import SHELLS
-from .typed import (
-    argument,
-    bindAddress,
-    blockSize,
-    count,
-    hops,
-    interface,
-    readOption,
-    readURI,
-    seconds,
-    token,
+from .asking import (
+    PING_TIMEOUT,
+    addAccept,
+    addAsking,
+    addBody,
+    addColor,
+    addCommon,
+    addGroup,
+    addRequest,
 )
+from .completion import SHELLS
+from .typed import argument, count, listenPlace, seconds
 
 __all__ = ["COMMANDS", "METHODS_WITH_BODY", "addFlags"]
 
@@ -37,12 +34,10 @@ COMMANDS = {
     "ping": "ask whether a CoAP endpoint is there",
     "discover": "list a server's resources (RFC 6690)",
     "observe": "watch a resource: each state as it comes (RFC 7641)",
+    "serve": "serve a directory of files until it is interrupted",
     "completion": "write the script by which a shell completes txcoap's flags",
 }
 """The subcommands, and what they do."""
-
-PING_TIMEOUT = 10.0
-"""Seconds that C{ping} waits for each answer by default; lost messages are repeated meanwhile."""
 
 DISCOVERY = (
     "List a server's resources (RFC 6690). The URI's path does not matter; its query selects, as in "
@@ -52,220 +47,22 @@ OBSERVING = (
     "Watch a resource (RFC 7641): write each state as it comes, a line each, until it is interrupted or "
     "the server ends it. If states come faster than they are written, the newest counts."
 )
+SERVING = (
+    "Serve a directory of files until it is interrupted, and write where. What is a file below it is a "
+    "resource. This is twistd coap --path in the foreground; twistd coap can more."
+)
 
 
 def addFlags(parser: argparse.ArgumentParser, command: str) -> None:
     """Give a subcommand its flags."""
     parser.set_defaults(hasBody=command in METHODS_WITH_BODY)
-    if command == "completion":
-        _addCompletion(parser)
+    if command in _ALONE:
+        _ALONE[command](parser)
         return
-    _addCommon(parser)
-    _ADDITIONS.get(command, _addRequest)(parser)
+    addCommon(parser)
+    _ADDITIONS.get(command, addRequest)(parser)
     if command in METHODS_WITH_BODY:
-        _addBody(parser)
-
-
-def _addCommon(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "uri",
-        metavar="URI",
-        type=argument(readURI),
-        help="coap://HOST[:PORT]/PATH?QUERY; coap:// may be left out, :PORT alone is at localhost",
-    )
-    parser.add_argument(
-        "-B",
-        "--timeout",
-        metavar="SECONDS",
-        type=argument(seconds),
-        help="give up after so long, looking the name up included (default: 93 s without an "
-        f"acknowledgement, 247 s after one; ping: {PING_TIMEOUT:g} s); of a group, take answers for so long "
-        "(default: 20 s)",
-    )
-    parser.add_argument(
-        "--timing",
-        metavar="NAME",
-        dest="parameters",
-        type=argument(Parameters.fromText),
-        help=f"the transmission parameters: {', '.join(PRESETS)}, changes such as ACK_TIMEOUT=5,NSTART=4, "
-        "or both (slow,MAX_RETRANSMIT=1)",
-    )
-    parser.add_argument(
-        "--bind",
-        metavar="ADDRESS[:PORT]",
-        dest="bindAddress",
-        type=argument(bindAddress),
-        default=("", 0),
-        help="send from this address of the machine's, or from this port (192.0.2.1, [::1]:5683, :5683)",
-    )
-    _addLoudness(parser)
-    parser.add_argument(
-        "--save",
-        metavar="FILE",
-        help="write each message to FILE in pcap format, as Wireshark and tcpdump read it",
-    )
-
-
-def _addLoudness(parser: argparse.ArgumentParser) -> None:
-    loudness = parser.add_mutually_exclusive_group()
-    loudness.add_argument("-v", "--verbose", action="store_true", help="show each message on standard error")
-    loudness.add_argument(
-        "-q", "--quiet", action="store_true", help="write no code and no failure: the exit code tells"
-    )
-    parser.add_argument(
-        "--color",
-        metavar="WHEN",
-        choices=("auto", "always", "never"),
-        default="auto",
-        help="colour what people read: auto (on terminals, unless NO_COLOR is set), always, never",
-    )
-
-
-def _addAsking(parser: argparse.ArgumentParser) -> None:
-    """What a request has, of whatever method."""
-    parser.add_argument(
-        "-N", "--non", dest="confirmable", action="store_false", help="send it non-confirmable"
-    )
-    parser.add_argument(
-        "-O",
-        "--option",
-        metavar="NAME,VALUE",
-        dest="pairs",
-        action="append",
-        default=[],
-        type=argument(readOption),
-        help="add an option, by number or name (4,0x1f2e; If-None-Match; Uri-Query,a=b); repeatable; "
-        "the value is text, a number where the option has one, or bytes as 0x and hexadecimal digits",
-    )
-    parser.add_argument(
-        "-T",
-        "--token",
-        metavar="TOKEN",
-        type=argument(token),
-        help="the token, as text or 0x and hexadecimal digits, up to 8 bytes (default: random)",
-    )
-    parser.add_argument(
-        "-b",
-        "--block-size",
-        dest="blockSize",
-        metavar="BYTES",
-        type=argument(blockSize),
-        default=1024,
-        help="send and ask for large bodies in blocks of so many bytes: 16, 32, … 1024 (default: 1024)",
-    )
-    parser.add_argument(
-        "-P",
-        "--proxy",
-        metavar="URI",
-        type=argument(readURI),
-        help="ask through this forward proxy, HOST[:PORT]",
-    )
-    parser.add_argument(
-        "--code", dest="showCode", action="store_true", help="write the code also of a 2.xx to standard error"
-    )
-
-
-def _addGroup(parser: argparse.ArgumentParser) -> None:
-    """What matters where the URI's host is a multicast address."""
-    group = parser.add_argument_group(
-        "multicast", "where the host is a multicast address, each answer is written with its sender"
-    )
-    group.add_argument(
-        "--interface",
-        metavar="NAME",
-        default="",
-        type=argument(interface),
-        help="the network interface to send by (default: the system chooses)",
-    )
-    group.add_argument(
-        "--hops",
-        metavar="N",
-        type=argument(hops),
-        help="how many networks the request reaches (default: 1, this one)",
-    )
-
-
-def _addAccept(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "-A",
-        "--accept",
-        metavar="FORMAT",
-        type=argument(contentFormat),
-        help="the content format wanted: a media type or number (application/json, cbor, 60)",
-    )
-
-
-def _addForm(parser: argparse.ArgumentParser) -> None:
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument(
-        "--pretty",
-        action="store_true",
-        help="lay the body out for people, as is done on a terminal: JSON, CBOR, SenML, links, hexadecimal",
-    )
-    form.add_argument("--raw", action="store_true", help="write the body as it came, also on a terminal")
-
-
-def _addRequest(parser: argparse.ArgumentParser) -> None:
-    _addAsking(parser)
-    _addAccept(parser)
-    _addForm(parser)
-    parser.add_argument(
-        "--time", dest="showTime", action="store_true", help="write to standard error how long it took"
-    )
-    parser.add_argument(
-        "-G",
-        "--repeat",
-        metavar="N",
-        type=argument(count),
-        default=1,
-        help="ask so many times, a second apart or as --interval says",
-    )
-    parser.add_argument(
-        "-i",
-        "--interval",
-        metavar="SECONDS",
-        type=argument(seconds),
-        default=1.0,
-        help="with --repeat: how long to wait between them (default: 1)",
-    )
-    _addGroup(parser)
-    parser.add_argument(
-        "-o",
-        "--output",
-        metavar="FILE",
-        help="write the body of a 2.xx to FILE as it comes; FILE is replaced all at once, or stays as it was",
-    )
-
-
-def _addBody(parser: argparse.ArgumentParser) -> None:
-    body = parser.add_mutually_exclusive_group()
-    body.add_argument(
-        "-e",
-        "--payload",
-        dest="text",
-        metavar="TEXT",
-        help="the body, sent in UTF-8 (--payload=TEXT where it begins with a dash)",
-    )
-    body.add_argument(
-        "-f",
-        "--file",
-        metavar="FILE",
-        help="a file with the body, or - for standard input, which is read also without -e and -f when "
-        "it is no terminal",
-    )
-    body.add_argument(
-        "--cbor",
-        metavar="JSON",
-        help="the body, given as JSON and sent as CBOR (needs txcoap[cli])",
-    )
-    parser.add_argument(
-        "-t",
-        "--content-format",
-        dest="contentFormat",
-        metavar="FORMAT",
-        type=argument(contentFormat),
-        help="the body's content format: a media type or number; without it none is sent, but with --cbor",
-    )
+        addBody(parser)
 
 
 def _addPing(parser: argparse.ArgumentParser) -> None:
@@ -284,8 +81,8 @@ def _addPing(parser: argparse.ArgumentParser) -> None:
 
 
 def _addDiscover(parser: argparse.ArgumentParser) -> None:
-    _addAsking(parser)
-    _addGroup(parser)
+    addAsking(parser)
+    addGroup(parser)
     parser.description = DISCOVERY
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--tree", action="store_true", help="show the paths as a tree")
@@ -293,8 +90,8 @@ def _addDiscover(parser: argparse.ArgumentParser) -> None:
 
 
 def _addObserve(parser: argparse.ArgumentParser) -> None:
-    _addAsking(parser)
-    _addAccept(parser)
+    addAsking(parser)
+    addAccept(parser)
     parser.description = OBSERVING
     parser.add_argument(
         "-c",
@@ -307,14 +104,27 @@ def _addObserve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-s", "--duration", metavar="SECONDS", type=argument(seconds), help="end after so long"
     )
+    parser.add_argument("--timestamps", action="store_true", help="write before each state when it came")
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--timestamps", action="store_true", help="write before each state when it came")
     form.add_argument(
         "--json",
         action="store_true",
         help="write a line of JSON for each: time, code, format, and payload, or base64 if it is no text",
     )
-    parser.add_argument(
+    form.add_argument(
+        "--pretty",
+        action="store_true",
+        help="lay each state out for people, in as many lines as it takes: JSON, CBOR, SenML, hexadecimal",
+    )
+    audience = parser.add_mutually_exclusive_group()
+    audience.add_argument(
+        "--exec",
+        metavar="COMMAND",
+        dest="program",
+        help="run this command of the shell for each state, with the body on its standard input as it came, "
+        "or as --json, --pretty or --timestamps say; COAP_CODE and COAP_FORMAT are in its environment",
+    )
+    audience.add_argument(
         "--plot",
         action="store_true",
         help="draw the numbers in the states on the terminal (needs txcoap[cli])",
@@ -327,6 +137,31 @@ def _addObserve(parser: argparse.ArgumentParser) -> None:
 def _addCompletion(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("shell", metavar="SHELL", choices=SHELLS, help=", ".join(SHELLS))
 
+
+def _addServe(parser: argparse.ArgumentParser) -> None:
+    parser.description = SERVING
+    parser.add_argument("path", metavar="DIR", help="the directory, or a single file")
+    parser.add_argument(
+        "-w", "--writable", action="store_true", help="let everybody put and delete the files, too"
+    )
+    parser.add_argument(
+        "-l",
+        "--listen",
+        metavar="WHERE",
+        action="append",
+        type=argument(listenPlace),
+        help="where to listen, as ADDRESS, :PORT or ADDRESS:PORT, 0 for any that is free, or as twistd coap "
+        "takes it (unix:/run/coap.sock); repeatable (default: :5683, at all addresses)",
+    )
+    loudness = parser.add_mutually_exclusive_group()
+    loudness.add_argument(
+        "-v", "--verbose", action="store_true", help="write a line for each request to standard error"
+    )
+    loudness.add_argument("-q", "--quiet", action="store_true", help="do not write where it is served")
+    addColor(parser)
+
+
+_ALONE = {"completion": _addCompletion, "serve": _addServe}
 
 _ADDITIONS = {
     "ping": _addPing,

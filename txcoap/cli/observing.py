@@ -1,10 +1,12 @@
 """
-C{txcoap observe}: the states of a resource as they come (RFC 7641), as lines, as JSON or drawn.
+C{txcoap observe}: the states of a resource as they come (RFC 7641), as lines, as JSON, drawn, or given to a
+program each.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from base64 import b64encode
 from datetime import datetime, timezone
 from typing import Any
@@ -23,6 +25,8 @@ from .console import Console
 from .display import codeLine, describeState, textOf
 from .failures import Exit, exitFor
 from .plot import Plot
+from .pretty import layOut
+from .programs import runProgram
 
 __all__ = ["jsonOf", "observe"]
 
@@ -51,7 +55,7 @@ async def observe(reactor: Any, agent: Agent, arguments: Arguments, console: Con
     visit = _Visit(reactor, observation, arguments.lazy)
     timer = None if end is None else reactor.callLater(max(0.0, end - reactor.seconds()), visit.end)
     try:
-        last = await _follow(observation, arguments, console, plot)
+        last = await _follow(observation, arguments, _Audience(reactor, arguments, console, plot))
     finally:
         # Also when it is interrupted.
         if plot is not None:
@@ -99,16 +103,14 @@ class _Visit:
         return self._ending
 
 
-async def _follow(
-    observation: Observation, arguments: Arguments, console: Console, plot: Plot | None
-) -> Response | None:
+async def _follow(observation: Observation, arguments: Arguments, audience: _Audience) -> Response | None:
     """Show states as they come; what the server ended it with, None if there were enough."""
     shown = 0
     try:
         async for state in observation:
             if state.code.isError:
                 return state
-            _show(state, arguments, console, plot)
+            await audience.show(state)
             shown += 1
             if shown == arguments.count:
                 return None
@@ -119,21 +121,49 @@ async def _follow(
     return None if observation.reason is None else state
 
 
-def _show(state: Response, arguments: Arguments, console: Console, plot: Plot | None) -> None:
-    if arguments.showCode:
-        console.note(codeLine(state, len(state.payload)))
-    if plot is not None:
-        plot.add(state)
-        if console.stdout.isatty():
-            return
-    if arguments.json:
-        console.writeLine(json.dumps(jsonOf(state, datetime.now(timezone.utc)), ensure_ascii=False))
-        return
-    time = datetime.now().astimezone().isoformat(" ", "milliseconds") if arguments.timestamps else ""
-    if time or console.stdout.isatty() or textOf(state) is not None:
-        console.writeLine(f"{time} {describeState(state)}".lstrip())
-    else:
-        console.writeBody(state.payload)
+class _Audience:
+    """Whoever gets the states: who reads the output, or looks at the plot; or a program."""
+
+    def __init__(self, reactor: Any, arguments: Arguments, console: Console, plot: Plot | None) -> None:
+        self._reactor = reactor
+        self._arguments = arguments
+        self._console = console
+        self._plot = plot
+
+    async def show(self, state: Response) -> None:
+        """Give one more; returns when there can be another."""
+        console = self._console
+        if self._arguments.showCode:
+            console.note(codeLine(state, len(state.payload)))
+        if self._plot is not None:
+            self._plot.add(state)
+            if console.stdout.isatty():
+                return
+        command = self._arguments.program
+        text = self._text(state, command is None and (console.stdout.isatty() or textOf(state) is not None))
+        if command is not None:
+            await self._run(command, state, state.payload if text is None else f"{text}\n".encode())
+        elif text is not None:
+            console.writeLine(text)
+        else:
+            console.writeBody(state.payload)
+
+    def _text(self, state: Response, isForPeople: bool) -> str | None:
+        """A state as text; None for one that is to be given as it came."""
+        arguments = self._arguments
+        if arguments.json:
+            return json.dumps(jsonOf(state, datetime.now(timezone.utc)), ensure_ascii=False)
+        time = datetime.now().astimezone().isoformat(" ", "milliseconds") if arguments.timestamps else ""
+        if arguments.pretty:
+            return f"{time}\n{layOut(state)}".lstrip()
+        return f"{time} {describeState(state)}".lstrip() if time or isForPeople else None
+
+    async def _run(self, command: str, state: Response, data: bytes) -> None:
+        number = state.contentFormat
+        about = {"COAP_CODE": state.code.dotted, "COAP_FORMAT": "" if number is None else formatName(number)}
+        problem = await runProgram(self._reactor, command, data, {**os.environ, **about})
+        if problem is not None and not self._arguments.quiet:
+            self._console.complain(f"{command!r} ended with {problem}")
 
 
 def _conclude(last: Response, arguments: Arguments, console: Console) -> Exit:

@@ -14,7 +14,7 @@ from ..block import MAX_EXPONENT
 from ..definitions import BLOCK, EMPTY, FORMAT, OPAQUE, STRING, UINT, Pair, ValueFormat
 from ..options import definitionOf
 from ..transports.membership import requireInterface
-from ..uri import URI
+from ..uri import DEFAULT_PORTS, URI
 
 __all__ = [
     "argument",
@@ -23,6 +23,7 @@ __all__ = [
     "count",
     "hops",
     "interface",
+    "listenPlace",
     "readOption",
     "readURI",
     "seconds",
@@ -182,6 +183,24 @@ def bindAddress(text: str) -> tuple[str, int]:
     if match is None or not (host or match[3]) or int(match[3] or 0) > 0xFFFF:
         raise ValueError(f"an address with or without a port, such as 192.0.2.1 or [::1]:5683, not {text!r}")
     return host, int(match[3] or 0)
+
+
+def listenPlace(text: str) -> str:
+    """
+    Where to listen: C{192.0.2.1}, C{[::1]:5683}, C{:5683}, or as
+    L{serverFromString<txcoap.endpoints.serverFromString>} takes it.
+
+    @return: The latter.
+    @raise ValueError: if it is an address that cannot be.
+    """
+    if not _BIND.fullmatch(text):
+        return text
+    host, port = bindAddress(text)
+    # As an address to send from, any port will do; to listen at, CoAP's own.
+    isPortGiven = ":" in text.rpartition("]")[2]
+    place = f"udp:{port if isPortGiven else DEFAULT_PORTS['coap']}"
+    literal = host.replace(":", r"\:")
+    return f"{place}:interface={literal}" if host else place
 
 
 def interface(text: str) -> str:
