@@ -31,7 +31,7 @@ class DatagramsTests(SynchronousTestCase):
             self.assertTrue(fuzzer.counts[name] > 10, fuzzer.counts)
         counters = fuzzer.machine.counters
         for name in ("formatErrors", "duplicates", "ignored", "resetsReceived", "refused", "timeouts"):
-            self.assertTrue(getattr(counters, name) > 10, counters)
+            self.assertTrue(getattr(counters, name) > 5, name)
 
     def test_repeatable(self) -> None:
         """The same seed gives the same run."""

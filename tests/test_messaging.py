@@ -238,6 +238,16 @@ class SeparateTests(SynchronousTestCase):
         self.assertEqual(machine.advance(100), [])
         self.assertEqual(machine.sent(), [])
 
+    def test_acknowledgedByResponse(self) -> None:
+        """Whatever code, token and payload the acknowledgement has besides, it ends it (RFC 7252 5.2.2)."""
+        for token in (b"tok", b"", b"other"):
+            machine = Machine()
+            machine.answer(self.acknowledged(machine))
+            sent = machine.sentOne()
+            self.assertIsNone(machine.receive(ACK, Code.CONTENT, sent.messageID, token, payload=b"more"))
+            self.assertEqual(machine.advance(100), [])
+            self.assertEqual(machine.sent(), [])
+
     def test_responseReset(self) -> None:
         """A Reset ends it: the peer does not know the request any more."""
         machine = Machine()

@@ -92,6 +92,15 @@ class ConfirmableTests(SynchronousTestCase):
         bench.confirm(first)
         self.assertEqual([b"4"], bench.told())
 
+    def test_acknowledgedByResponse(self) -> None:
+        """An acknowledgement is one, whatever else it says (RFC 7252 5.2.2)."""
+        self.bench.notify(self.relation, b"1")
+        self.bench.receive(ACK, Code.CONTENT, self.bench.sentOne().messageID, TOKEN, payload=b"1")
+        self.bench.advance(HOUR)
+        self.assertEqual([], self.bench.sent())
+        self.bench.notify(self.relation, b"2")
+        self.assertEqual([b"2"], self.bench.told())
+
     def test_numbers(self) -> None:
         """Each has a greater number than the one before, even at the same moment (RFC 7641 4.4)."""
         numbers = [self.relation.sequence]

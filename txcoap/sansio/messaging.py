@@ -53,6 +53,7 @@ from .events import (
     UNANSWERED,
     GroupInquiry,
     IncomingRequest,
+    OutgoingRequest,
     RequestForgotten,
 )
 from .shares import HostOf, hostOf
@@ -254,11 +255,14 @@ class Messaging:
 
     def _piggybacked(
         self, datagram: Datagram, data: bytes, peer: Hashable, local: Hashable, now: float
-    ) -> Arrival | None:
+    ) -> Arrival | Ended | None:
         transmission = self.transmissions.find(peer, datagram.messageID)
         if transmission is None:
             self.counters.ignored += 1
             return None
+        if type(transmission.owner) is not OutgoingRequest:
+            # RFC 7252 5.2.2: what acknowledges a response is heeded as such; what else it says is not.
+            return self._acknowledged(datagram, data, peer, local, now)
         return Arrival(datagram, peer, local, None, transmission)
 
     def _acknowledged(
