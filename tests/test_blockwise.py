@@ -447,6 +447,26 @@ class ReceivingTests(BlockwiseTestCase):
         answers = [each.code for each in self.putAll(bytes(20), ifNoneMatch=True)]
         self.assertEqual(answers, [CONTINUE, Code.PRECONDITION_FAILED])
 
+    def test_ifNoneMatchOnce(self) -> None:
+        """If-None-Match comes with the first block alone, and holds for the whole (RFC 7959 2.10)."""
+        self.serve(self.store)
+        etag: list[bytes | None] = [b"1"]
+        self.store.answer = lambda request: request.checkPreconditions(etag[0])
+        for code in (Code.PRECONDITION_FAILED, CHANGED):
+            self.assertEqual(self.put(0, bytes(16), ifNoneMatch=True).code, CONTINUE)
+            self.assertEqual(self.put(1, b"end", more=False).code, code)
+            etag[0] = None
+        etag[0] = b"1"
+        self.assertEqual([each.code for each in self.putAll(bytes(20))], [CONTINUE, CHANGED])
+
+    def test_otherFormat(self) -> None:
+        """A block of another content format is not of the same body: 4.08 (RFC 7959 2.3)."""
+        self.serve(self.store)
+        self.assertEqual(self.put(0, bytes(16), contentFormat=0).code, CONTINUE)
+        answer = self.put(1, b"end", more=False, contentFormat=50)
+        self.assertEqual(answer.code, Code.REQUEST_ENTITY_INCOMPLETE)
+        self.assertEqual(self.store.whole, [])
+
 
 class Folder(Resource):
     """Has GET alone."""

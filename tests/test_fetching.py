@@ -162,6 +162,17 @@ class SendingTests(SynchronousTestCase):
         assert asking.response is not None
         self.assertEqual(asking.response.code, Code.REQUEST_ENTITY_INCOMPLETE)
 
+    def test_ifNoneMatch(self) -> None:
+        """If-None-Match goes with the first block only (RFC 7959 2.10); If-Match with each."""
+        request = Request(Code.PUT, body(48), uriPath=("x",), ifNoneMatch=True, ifMatch=(b"1",))
+        asking = Asking(request, exponent=0)
+        sent = [self.put(asking, CONTINUE, block1=Block(number, True, 0)) for number in range(2)]
+        asking.next()
+        asking.answered(Response(CONTENT, bytes(16), block1=Block(2, False, 0), block2=Block(0, True, 0)))
+        sent.append(asking.next())
+        self.assertEqual([each.options.ifNoneMatch for each in sent], [True, False, False])
+        self.assertEqual([each.options.ifMatch for each in sent], [(b"1",)] * 3)
+
     def test_incompleteOfFed(self) -> None:
         """A body that was fed is gone when its blocks were sent: then 4.08 is the response."""
         asking = putting(b"", exponent=0, isWhole=False)

@@ -121,6 +121,11 @@ class Blockwise:
             upload, stored = protocol.transfers.receive(
                 key, request.token, block, payload, announced, limit, protocol.now()
             )
+            if block.number == 0:
+                upload.ifNoneMatch = request.options.ifNoneMatch
+            elif upload.ifNoneMatch and stored is Stored.LAST:
+                # RFC 7959 2.10: the first block alone may say so, and it holds for the whole.
+                request.options = request.options.evolve(ifNoneMatch=True)
         if opensBody:
             self._pass(request, resource, upload, stored)
         answer = Block(block.number, block.more, min(block.exponent, self.exponent))

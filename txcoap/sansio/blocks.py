@@ -17,8 +17,9 @@ from . import optionlist
 __all__ = ["Download", "Stored", "Upload", "cut", "isContinuation", "transferKey"]
 
 _OBSERVE, _BLOCK2, _BLOCK1 = 6, 23, 27
-# Observe, Block2, Block1, Size2, Size1, Echo, No-Response: how a body is carried, not which it is.
-_OF_THE_TRANSFER = frozenset({6, 23, 27, 28, 60, 252, 258})
+# If-None-Match, which the first block alone may have (RFC 7959 2.10), Observe, Block2, Block1, Size2, Size1,
+# Echo, No-Response: how a body is carried, not which it is.
+_OF_THE_TRANSFER = frozenset({5, 6, 23, 27, 28, 60, 252, 258})
 
 
 def isContinuation(options: Options) -> bool:
@@ -88,6 +89,7 @@ class Upload:
     @ivar parts: What came so far, and was not taken.
     @ivar received: How many bytes came so far.
     @ivar limit: How many may come; None for as many as blocks can carry.
+    @ivar ifNoneMatch: Whether its first block had If-None-Match, which holds for the whole.
     @ivar sink: What takes the blocks as they come, if the resource wants that: the shell's own.
     @ivar abandoned: Called if the upload is forgotten before it is whole.
     """
@@ -95,6 +97,7 @@ class Upload:
     __slots__ = (
         "abandoned",
         "host",
+        "ifNoneMatch",
         "isDoubtful",
         "keepsToken",
         "key",
@@ -111,6 +114,7 @@ class Upload:
         self.token = token
         self.limit = limit
         self.host: Hashable = None
+        self.ifNoneMatch = False
         self.keepsToken: bool | None = None
         self.isDoubtful = False
         self.parts: list[bytes] = []

@@ -146,6 +146,9 @@ class Asking:
         tags = {} if self._requestTag is None else {"requestTag": (self._requestTag,)}
         size = {"size1": self.total} if number == 0 and self.total is not None else {}
         options = self._request.options.evolve(block1=self._under, **tags, **size)
+        if number:
+            # RFC 7959 2.10: the first block alone says so.
+            options = options.without(Options.ifNoneMatch.number)
         if more:
             # The size of the response's blocks is a matter of the last message (RFC 7959 3.3), and so is its
             # silence: until then the peer has to answer.
@@ -248,8 +251,11 @@ class Asking:
         options = request.options.evolve(
             block2=Block(number, False, self._exponent), block1=None, size1=None, observe=None, size2=None
         )
-        if self._inBlocks and self._requestTag is not None:
-            options = options.evolve(requestTag=(self._requestTag,))
+        if self._inBlocks:
+            # As the last block of the request had it.
+            options = options.without(Options.ifNoneMatch.number)
+            if self._requestTag is not None:
+                options = options.evolve(requestTag=(self._requestTag,))
         return Request(request.code, repeated, options)
 
     def _receive(self, response: Response) -> None:
