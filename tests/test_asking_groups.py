@@ -57,6 +57,19 @@ class AskingTests(SynchronousTestCase):
         self.machine.advance(19)
         self.assertEqual(self.machine.sent(), [])
 
+    def test_messageID(self) -> None:
+        """Its message ID is none that is under way to anybody: a Reset could be meant for either (8.1)."""
+        machine = self.machine
+        used = self.asked.messageID
+        for number in range(1, 5):
+            data = encode(CON, Code.GET, used + number & 0xFFFF)
+            peer = machine._transmissions.use(("192.0.2.99", number), machine.now)
+            assert peer is not None
+            machine._transmissions.sendOnce(None, peer, None, used + number & 0xFFFF, data)
+        machine.sent()
+        self.ask()
+        self.assertEqual(machine.sentOne().messageID, used + 5 & 0xFFFF)
+
     def test_many(self) -> None:
         """Whoever answers with its token is heard, whatever its message ID (8.2)."""
         for peer, messageID in ((ONE, 1), (OTHER, 1), (OTHER, 2)):

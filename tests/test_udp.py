@@ -59,11 +59,13 @@ def needsLinux() -> None:
         raise SkipTest("only Linux has an error queue")
 
 
-def errorEntry(peer: tuple[Any, ...], number: int, data: bytes = b"") -> tuple[Any, ...]:
+def errorEntry(
+    peer: tuple[Any, ...], number: int, data: bytes = b"", origin: int = 2, type: int = 3
+) -> tuple[Any, ...]:
     """
     @return: an entry of the error queue, as C{recvmsg} gives it.
     """
-    extended = struct.pack("@IBBBBII", number, 2, 3, 3, 0, 0, 0)
+    extended = struct.pack("@IBBBBII", number, origin, type, 3, 0, 0, 0)
     return data, [(socket.IPPROTO_IP, ancillary.IP_RECVERR, extended)], 0, peer
 
 
@@ -160,6 +162,17 @@ class AncillaryTests(SynchronousTestCase):
         self.assertIsNone(ancillary.reportedError(entry[1]))
         entry = errorEntry(peer, errno.EHOSTUNREACH)
         self.assertEqual(ancillary.reportedError(entry[1]), errno.EHOSTUNREACH)
+
+    def test_timeExceededIsNotUnreachable(self) -> None:
+        """ICMP's Time Exceeded, of IPv4 and IPv6, is ignored (RFC 7252 4.2)."""
+        for origin, type, number in (
+            (2, 11, None),
+            (3, 3, None),
+            (2, 3, errno.EHOSTUNREACH),
+            (3, 1, errno.EHOSTUNREACH),
+        ):
+            entry = errorEntry(("127.0.0.1", 1), errno.EHOSTUNREACH, b"", origin, type)
+            self.assertEqual(ancillary.reportedError(entry[1]), number)
 
     def test_literalAddress(self) -> None:
         """

@@ -75,6 +75,9 @@ class Groups:
         if peer is None:
             raise TooManyPeers("there is no place for the group among the peers, all of which are busy")
         messageID = peer.messageIDs.take(now)
+        # RFC 7252 8.1: a Reset of this message must not be taken for one of a message to its sender alone.
+        while messageID is not None and self._transmissions.isUnderWay(messageID):
+            messageID = peer.messageIDs.take(now)
         if messageID is None:
             raise RequestQueueFull(f"no message ID is free for {group}")
         data = encode(NON, request.code, messageID, token, request.options, request.payload)

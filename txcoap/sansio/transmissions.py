@@ -176,6 +176,10 @@ class Transmissions:
         """The message under way to a peer that has this ID."""
         return self._underWay.get((peer, messageID))
 
+    def isUnderWay(self, messageID: int) -> bool:
+        """Whether a message with this ID is under way, to whichever peer."""
+        return any(each == messageID for _, each in self._underWay)
+
     def sizes(self) -> dict[str, int]:
         """How much is in each table."""
         return {

@@ -40,6 +40,8 @@ _PKTINFO4 = struct.Struct("@I4s4s")
 _PKTINFO6 = struct.Struct("@16sI")
 # struct sock_extended_err: errno, origin, type, code, pad, info, data.
 _EXTENDED_ERROR = struct.Struct("@IBBBBII")
+# Its origin and type for Time Exceeded: of ICMP, and of ICMPv6.
+_TIME_EXCEEDED = ((2, 11), (3, 3))
 
 #: Room for both kinds of PKTINFO: a dual-stack socket gives both for an IPv4 datagram.
 PKTINFO_SPACE = socket.CMSG_SPACE(_PKTINFO4.size) + socket.CMSG_SPACE(_PKTINFO6.size)
@@ -139,9 +141,9 @@ def reportedError(ancillary: Sequence[ControlMessage]) -> int | None:
     Read what came from a socket's error queue.
 
     @param ancillary: the control messages that came with the entry.
-    @return: the errno, or L{None} for what makes no destination unreachable: EMSGSIZE is told when
-        the path carries less than was thought, and the kernel now knows, so that the retransmission
-        gets through.
+    @return: the errno, or L{None} for what makes no destination unreachable (RFC 7252 4.2): EMSGSIZE is told
+        when the path carries less than was thought, and the kernel now knows, so that the retransmission
+        gets through; Time Exceeded, when routes change.
     """
     for level, kind, data in ancillary:
         isError = (level, kind) in (
@@ -149,8 +151,9 @@ def reportedError(ancillary: Sequence[ControlMessage]) -> int | None:
             (socket.IPPROTO_IPV6, IPV6_RECVERR),
         )
         if isError and len(data) >= _EXTENDED_ERROR.size:
-            number = int(_EXTENDED_ERROR.unpack_from(data)[0])
-            return None if number in (0, errno.EMSGSIZE) else number
+            number, origin, type = _EXTENDED_ERROR.unpack_from(data)[:3]
+            isPassing = number in (0, errno.EMSGSIZE) or (origin, type) in _TIME_EXCEEDED
+            return None if isPassing else int(number)
     return None
 
 
