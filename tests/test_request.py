@@ -8,14 +8,16 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.defer import succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.wire import CLIENT, SERVER, ServerTestCase
 from txcoap.addresses import addressOf, describeAddress
 from txcoap.codes import Code
 from txcoap.errors import MalformedOption
-from txcoap.options import Options
-from txcoap.request import Request
+from txcoap.message import Response
+from txcoap.options import NO_OPTIONS, Options
+from txcoap.request import NOT_DONE_YET, Request
 from txcoap.resource import Resource
 from txcoap.sansio.datagrams import CON, NON, Datagram
 
@@ -257,6 +259,37 @@ class NegotiationTests(RequestTestCase):
         self.assertEqual((code, form), (Code.NOT_ACCEPTABLE, None))
         self.assertIn(b"text/plain", text)
         self.assertIn(b"application/json", text)
+
+    def test_otherFormatThanAccepted(self) -> None:
+        """
+        What a method gives in another format than the client accepts is 4.06, though the method did not look
+        (RFC 7252 5.10.4); so is what comes later.
+        """
+
+        def write(request: Request) -> object:
+            request.setOption(contentFormat=0)
+            request.write(b"x")
+            request.finish()
+            return NOT_DONE_YET
+
+        results: list[Callable[[Request], Any]] = [
+            lambda request: "x",
+            lambda request: Response(Code.CONTENT, b"x", contentFormat=0),
+            lambda request: succeed("x"),
+            lambda request: request.respond(Response(Code.CONTENT, b"x", contentFormat=0)),
+            write,
+        ]
+        for result in results:
+            answer = self.doing(result, accept=50)
+            self.assertEqual((answer.code, answer.options), (Code.NOT_ACCEPTABLE, NO_OPTIONS))
+            self.assertIn(b"text/plain", answer.payload)
+            self.assertEqual(self.doing(result, accept=0).payload, b"x")
+
+    def test_formatUnknown(self) -> None:
+        """Where no format is said, or it is no representation, there is nothing to compare."""
+        self.assertEqual(self.doing(lambda request: b"x", accept=50).payload, b"x")
+        answer = self.doing(lambda request: "x", Code.POST, accept=50)
+        self.assertEqual((answer.code, answer.payload), (Code.CHANGED, b"x"))
 
     def test_requireFormat(self) -> None:
         """A body in a format that the resource does not take, or in none: 4.15 (RFC 7252 5.9.2.11)."""

@@ -52,7 +52,7 @@ MAXIMUM_NUMBER = 0xFFFF
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(-[A-Za-z0-9]+)*")
 _OBSERVE = 6
-_BLOCK2 = 23
+_ACCEPT = 17
 
 # The bits of an option's number (RFC 7252 5.4.6).
 _CRITICAL, _UNSAFE = 1, 2
@@ -70,7 +70,7 @@ class Options:
 
     @ivar pairs: Every option as (number, raw value), in the order of their numbers.
     @ivar isPlain: Whether there is none of those that ask for more than a response: conditions, entity tags,
-        Observe, blocks, a proxy, No-Response.
+        Observe, Accept, blocks, a proxy, No-Response.
     @ivar wire: The same, delta-coded (RFC 7252 3.1), once a codec has made or read that form.
     """
 
@@ -126,7 +126,7 @@ class Options:
 
     def _hold(self, pairs: tuple[Pair, ...], wire: bytes | None) -> None:
         self.pairs = pairs
-        self.isPlain = not pairs or (pairs[0][0] > _OBSERVE and pairs[-1][0] < _BLOCK2)
+        self.isPlain = not pairs or (pairs[0][0] > _OBSERVE and pairs[-1][0] < _ACCEPT)
         self.wire = wire
         self._values: dict[int, Any] = NOTHING_READ
         self._unrecognized: tuple[int, ...] | None = None

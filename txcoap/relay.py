@@ -51,9 +51,11 @@ class Relay:
     @ivar maximumBody: Bytes of the largest body of a request; None for the site's C{Limits.bodyBytes}.
     @ivar underWay: How many requests wait for an answer now.
     @ivar observations: How many observations go through now.
+    @cvar isRelay: What it answers passes as it is, also where the client asked for another format.
     """
 
     isLeaf = True
+    isRelay = True
 
     def __init__(
         self,

@@ -24,9 +24,11 @@ from .errors import (
     MalformedOption,
     MessageTooLarge,
     MethodNotAllowed,
+    NotAcceptable,
     ProxyingNotSupported,
     ResponseError,
 )
+from .formats import formatName
 from .interfaces import ISite
 from .limits import DEFAULT_LIMITS, Limits
 from .logs import Sparing
@@ -291,15 +293,18 @@ class Site:
         """
         Answer a request, for good.
 
-        A representation that the client has, by the entity tags that it sent, becomes a 2.03 without
-        a body (RFC 7252 5.10.6.2).
+        A representation in another format than the client accepts becomes a 4.06 (RFC 7252 5.10.4); one that
+        it has, by the entity tags that it sent, a 2.03 without a body (5.10.6.2).
         """
         if request.finished:
             return
         options = response.options
         if options is not NO_OPTIONS and response.code == Code.CONTENT:
             etag = response.etag
-            if etag is not None and etag in request.options.etag:
+            form = options.contentFormat
+            if form is not None and request.accept not in (None, form) and not _isRelay(request.resource):
+                response = Response.fromError(NotAcceptable(f"there is {formatName(form)}"))
+            elif etag is not None and etag in request.options.etag:
                 response = Response(Code.VALID, b"", options.evolve(contentFormat=None))
         try:
             sent = self.blockwise.firstBlock(request, response)
@@ -359,3 +364,8 @@ class Site:
             code=response.code.dotted,
             size=len(response.payload),
         )
+
+
+def _isRelay(resource: Any) -> bool:
+    """Whether what a resource answers is another server's word, which passes as it is."""
+    return getattr(resource, "isRelay", False)
