@@ -361,7 +361,7 @@ def proxy(agent: Agent) -> None:
     site = Site(Resource(), proxy=ForwardProxy(agent, AllowList("192.0.2.0/24")))
 
     asking = StubAgent(site).get("coap://test/", proxyUri="coap://198.51.100.1/")
-    assert now(asking).code == Code.FORBIDDEN
+    assert now(asking).code == Code.PROXYING_NOT_SUPPORTED
 
 
 # Serving

@@ -202,7 +202,7 @@ class ForwardProxyTests(ProxyCase):
         for uri in (f"{PROXY}/own?x", f"{PROXY}:5683/own?x", "coap://Proxy.Example/own?x"):
             self.assertAnswer(self.ask(uri), "2.05", "GET /own?x")
         self.assertAnswer(self.ask(f"{PROXY}/own?x", proxy=None, proxyScheme="coap"), "2.05", "GET /own?x")
-        self.assertEqual(self.ask(f"{PROXY}:5684/own").code, Code.FORBIDDEN)
+        self.assertEqual(self.ask(f"{PROXY}:5684/own").code, Code.PROXYING_NOT_SUPPORTED)
         self.assertFalse(self.origin.requests)
 
     def test_itselfInBlocks(self) -> None:
@@ -285,6 +285,15 @@ class PassingTests(ProxyCase):
             )
             response = self.wait(self.through(number))
             self.assertEqual((response.code, response.options), (Code.CONTENT, answered))
+        self.peer.check()
+
+    def test_accept(self) -> None:
+        """Accept goes on, and what the server answers to it comes back, in whatever format."""
+        self.serve()
+        self.peer.expect(options=Options(hopLimit=16, accept=50)).reply("2.05", b"ok", contentFormat=0)
+        asking = self.client.get(f"coap://{PEER}/", proxy=PROXY, accept=50)
+        self.network.flush()
+        self.assertAnswer(self.wait(asking), "2.05", "ok")
         self.peer.check()
 
     def test_unsafe(self) -> None:
@@ -477,17 +486,17 @@ class PolicyTests(ProxyCase):
     """Whom the proxy asks."""
 
     def test_default(self) -> None:
-        """Without a policy it asks this machine's loopback addresses alone: others are 4.03."""
+        """Without a policy it asks this machine's loopback addresses alone, and answers 5.05 else (5.7.2)."""
         self.network.listen(Site(self.origin), "127.0.0.1", 61616)
         self.network.listen(Site(Resource(), proxy=ForwardProxy(self.upstream)), PROXY_HOST)
         self.assertAnswer(self.ask("coap://127.0.0.1:61616/a"), "2.05", "GET /a")
-        self.assertAnswer(self.ask(f"{ORIGIN}/a"), "4.03", "the proxy does not ask there")
+        self.assertAnswer(self.ask(f"{ORIGIN}/a"), "5.05", "the proxy does not ask there")
 
     def test_judgedAddress(self) -> None:
         """A name is judged by the address that is then asked, so that no name opens a closed address."""
         self.serve("198.51.100.0/24")
         self.network.names["evil.example"] = SERVER_HOST
-        self.assertEqual(self.ask("coap://evil.example/").code, Code.FORBIDDEN)
+        self.assertEqual(self.ask("coap://evil.example/").code, Code.PROXYING_NOT_SUPPORTED)
         self.assertFalse(self.origin.requests)
 
     def test_never(self) -> None:
@@ -502,9 +511,9 @@ class PolicyTests(ProxyCase):
             "%2Frun%2Fx",
             "[::ffff:0.0.0.0]",
         ):
-            self.assertEqual(self.ask(f"coap://{host}/").code, Code.FORBIDDEN, host)
+            self.assertEqual(self.ask(f"coap://{host}/").code, Code.PROXYING_NOT_SUPPORTED, host)
         response = self.ask(PROXY, proxy=None, proxyScheme="coap", uriHost="/run/x.sock")
-        self.assertEqual(response.code, Code.FORBIDDEN)
+        self.assertEqual(response.code, Code.PROXYING_NOT_SUPPORTED)
 
     def test_asked(self) -> None:
         """A policy sees request and target; it may raise what is to be answered."""

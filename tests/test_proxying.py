@@ -226,7 +226,7 @@ class ExampleTests(ProxyCase):
         self.network.listen(site, PROXY_HOST)
         self.assertAnswer(self.ask(f"{ORIGIN}/a"), "2.05", "GET /a")
         self.assertAnswer(self.ask(f"{ORIGIN}/a", "PUT", b"x"), "4.05", "this proxy reads only")
-        self.assertEqual(self.ask("coap://192.0.2.2/").code, Code.FORBIDDEN)
+        self.assertEqual(self.ask("coap://192.0.2.2/").code, Code.PROXYING_NOT_SUPPORTED)
         self.assertAnswer(self.ask(PROXY, proxy=None), "2.05", "0 0")
         self.ask(f"{ORIGIN}/a")
         self.assertEqual(len(self.origin.requests), 1)
@@ -258,7 +258,7 @@ class PageTests(PageCase):
         proxy = ForwardProxy(self.network.agent("192.0.2.81"), self.space["policy"])
         self.network.listen(Site(Resource(), proxy=proxy), "192.0.2.80")
         client = self.network.agent()
-        rows = [("GET", ORIGIN, "2.05"), ("PUT", ORIGIN, "4.01"), ("GET", f"{ORIGIN}:5684", "4.03")]
+        rows = [("GET", ORIGIN, "2.05"), ("PUT", ORIGIN, "4.01"), ("GET", f"{ORIGIN}:5684", "5.05")]
         for method, uri, code in rows:
             asking = client.request(method, uri, proxy=PROXY)
             self.network.flush()

@@ -12,7 +12,7 @@ from zope.interface import implementer
 
 from .addresses import addressOf
 from .allowlist import AllowList, Target, plainAddress
-from .errors import BadOption, Forbidden, InvalidURI, ProxyingNotSupported
+from .errors import BadOption, InvalidURI, ProxyingNotSupported
 from .interfaces import IProxy
 from .names import resolve
 from .options import NO_OPTIONS, Options
@@ -45,7 +45,7 @@ class ForwardProxy(Relay):
     @param agent: What asks: an L{Agent<txcoap.client.Agent>}, or another L{IAgent
         <txcoap.interfaces.IAgent>}.
     @param policy: Called with each request and its L{Target}: whether to ask there. It may raise a
-        L{ResponseError<txcoap.errors.ResponseError>} instead of a plain 4.03. A name is looked up once, and
+        L{ResponseError<txcoap.errors.ResponseError>} instead of a plain 5.05. A name is looked up once, and
         only an address that was judged is asked. By default an L{AllowList} of nothing but this machine's
         loopback addresses. Multicast and unspecified addresses and Unix sockets are never asked. A policy
         whose C{isFixed} is true, as an AllowList's is, is not called again for a request that it allowed and
@@ -79,6 +79,7 @@ class ForwardProxy(Relay):
         response = self._shortcuts.find(request, self.policy)
         if response is None:
             return False
+        request.resource = self
         request.site.respond(request, response)
         return True
 
@@ -97,7 +98,7 @@ class ForwardProxy(Relay):
         """See L{Relay.findHops}."""
         uri = self._uriOf(request)
         if uri.isUnixPath:
-            raise Forbidden("the proxy does not ask there")
+            raise ProxyingNotSupported("the proxy does not ask there")
         addresses, added = [uri.host], NO_OPTIONS
         if not uri.isLiteral:
             addresses = await resolve(request.protocol.reactor, uri.host, _LOOKUP_TIMEOUT)
@@ -108,7 +109,7 @@ class ForwardProxy(Relay):
             if _isOneHost(address) and self.policy(request, Target(uri, address))
         ]
         if not hops:
-            raise Forbidden("the proxy does not ask there")
+            raise ProxyingNotSupported("the proxy does not ask there")
         if self._shortcuts is not None and len(addresses) == 1:
             (hop, _), options = hops[0], onward(request.options, None, self.name)
             target = Target(uri, hop.host)

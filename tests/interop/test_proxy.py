@@ -94,7 +94,7 @@ class Through:
         self.assertEqual(answer.code, "5.02")
         self.base = "coap://192.0.2.1"
         [answer] = await self.ask("GET", "/")
-        self.assertEqual(answer.code, "4.03")
+        self.assertEqual(answer.code, "5.05")
         self.base = "http://127.0.0.1"
         [answer] = await self.ask("GET", "/")
         self.assertEqual(answer.code, "5.05")
