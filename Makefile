@@ -2,19 +2,15 @@
 # there is one; PYTHON=... names another.
 PYTHON ?= $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
 
-.PHONY: bench bench-server bench-codec bench-memory bench-stream
+# More for either: OPTIONS="--rounds 5", OPTIONS=--quick, OPTIONS="--only servers,codec".
+OPTIONS ?=
 
-bench: bench-server bench-codec bench-memory bench-stream
+.PHONY: bench figures
 
-bench-server:
-	$(PYTHON) -m benchmarks.run
+# Measures all in about five minutes, and prints it. Tables and plots go to benchmarks/.build/figures.
+bench:
+	$(PYTHON) -m benchmarks $(OPTIONS)
 
-bench-codec:
-	$(PYTHON) -m benchmarks.codec
-
-bench-memory:
-	$(PYTHON) -m benchmarks.memory
-
-bench-stream:
-	$(PYTHON) -m benchmarks.stream
-	$(PYTHON) -m benchmarks.workers
+# The same; tables and plots are those of docs/performance.rst.
+figures:
+	$(PYTHON) -m benchmarks --into docs/figures $(OPTIONS)

@@ -19,11 +19,13 @@ import random
 import subprocess
 import sys
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from twisted.internet.task import Clock
 
+from benchmarks.figures import Figure
 from txcoap.codes import Code
 from txcoap.limits import Limits
 from txcoap.observe import ObservableResource
@@ -40,6 +42,10 @@ PAGE = 4096
 SIZES = (22_000, 88_000)
 PEERS = (1, 10_000)
 OBSERVERS = 22_000
+
+#: Bytes for each at most.
+REQUEST_GOAL = 400
+OBSERVER_GOAL = 1500
 
 #: Room for all of them: what is measured is an entry, not the bound.
 LIMITS = Limits(rememberedBytes=2**30, peers=10**6, observers=10**6)
@@ -231,6 +237,61 @@ def grownApart(count: int, peers: int) -> float:
     return float(subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout)
 
 
+def measure() -> dict[str, Any]:
+    """
+    All of it.
+
+    @return: C{remembered} and C{observers}, a list of cases each; C{rss} is None where there is no C{/proc}.
+    """
+    isLinux = os.path.exists("/proc/self")
+    requests = [(peers, count, allocated(count, peers)) for peers in PEERS for count in SIZES]
+    told = [(confirmable, observers(OBSERVERS, confirmable)) for confirmable in (True, False)]
+    return {
+        "remembered": [
+            {
+                "peers": peers,
+                "requests": count,
+                "bytes": full,
+                "rss": grownApart(count, peers) if isLinux else None,
+                "left": left,
+            }
+            for peers, count, (full, left) in requests
+        ],
+        "observers": [
+            {"confirmable": confirmable, "observers": OBSERVERS, "bytes": full, "left": left}
+            for confirmable, (full, left) in told
+        ],
+    }
+
+
+def figures(measured: dict[str, Any]) -> Iterator[Figure]:
+    """
+    What L{measure} comes to: the worst cases.
+    """
+    worst = max(each["bytes"] for each in measured["remembered"])
+    yield Figure("memory of a remembered request", worst, "bytes", REQUEST_GOAL)
+    worst = max(each["bytes"] for each in measured["observers"])
+    yield Figure("memory of an observer", worst, "bytes", OBSERVER_GOAL)
+
+
+def lines(measured: dict[str, Any]) -> Iterator[str]:
+    """
+    What L{measure} found as lines of text.
+    """
+    yield "bytes kept for each remembered CON GET with its reply"
+    yield f"  {'peers':>7}{'requests':>10}{'allocated':>11}{'RSS':>8}{'after EXCHANGE_LIFETIME':>25}"
+    for each in measured["remembered"]:
+        rss = "-" if each["rss"] is None else f"{each['rss']:.0f}"
+        yield (
+            f"  {each['peers']:>7}{each['requests']:>10}{each['bytes']:>11.0f}{rss:>8}{each['left']:>25.1f}"
+        )
+    yield "bytes kept for each observer that was told a state"
+    yield f"  {'observers':>10}  {'notifications':16}{'allocated':>11}{'when all have left':>20}"
+    for each in measured["observers"]:
+        kind = "confirmable" if each["confirmable"] else "not confirmable"
+        yield f"  {each['observers']:>10}  {kind:16}{each['bytes']:>11.0f}{each['left']:>20.1f}"
+
+
 def main(words: list[str]) -> int:
     """
     Measure and print.
@@ -241,20 +302,7 @@ def main(words: list[str]) -> int:
     if given.grown:
         print(grown(*given.grown))
         return 0
-    apart: Callable[[int, int], float] | None = grownApart if os.path.exists("/proc/self") else None
-    print("bytes kept for each remembered CON GET with its reply")
-    print(f"  {'peers':>7}{'requests':>10}{'allocated':>11}{'RSS':>8}{'after EXCHANGE_LIFETIME':>25}")
-    for peers in PEERS:
-        for count in SIZES:
-            full, left = allocated(count, peers)
-            rss = f"{apart(count, peers):.0f}" if apart else "-"
-            print(f"  {peers:>7}{count:>10}{full:>11.0f}{rss:>8}{left:>25.1f}", flush=True)
-    print("bytes kept for each observer that was told a state")
-    print(f"  {'observers':>10}  {'notifications':16}{'allocated':>11}{'when all have left':>20}")
-    for confirmable in (True, False):
-        full, left = observers(OBSERVERS, confirmable)
-        kind = "confirmable" if confirmable else "not confirmable"
-        print(f"  {OBSERVERS:>10}  {kind:16}{full:>11.0f}{left:>20.1f}", flush=True)
+    print("\n".join(lines(measure())))
     return 0
 
 

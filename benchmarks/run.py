@@ -25,7 +25,7 @@ from benchmarks.loadgen import NoCompiler, Report, compiled, load, socketsFor
 from benchmarks.modes import MODES
 from benchmarks.peers import OURS, SERVERS, YARDSTICK, installed, placement, running
 
-__all__ = ["YARDSTICK", "Summary", "choice", "figures", "measure", "measureModes", "summaries"]
+__all__ = ["YARDSTICK", "Summary", "choice", "figures", "lines", "measure", "measureModes", "summaries"]
 
 #: What each server did in one turn.
 Turn = dict[str, Report]
@@ -171,16 +171,15 @@ def summarize(turns: list[Turn], name: str) -> Summary:
     )
 
 
-def table(mode: str, turns: list[Turn]) -> Iterator[str]:
+def table(mode: str, servers: dict[str, Summary]) -> Iterator[str]:
     """
     The figures of one mode as lines of text.
     """
-    yield f"{MODES[mode].about}; medians of {len(turns)} turns"
+    yield MODES[mode].about
     yield f"  {'':8}{'CPU us':>9}{'least':>8}{'ratio':>8} {'(quartiles)':>14}" + "".join(
         f"{head:>10}" for head in ("req/s", "p50 us", "p99 us", "slowest", "errors")
     )
-    for name in turns[0]:
-        own = summarize(turns, name)
+    for name, own in servers.items():
         yield (
             f"  {name:8}{own.micros:>9.2f}{own.least:>8.2f}"
             f"{own.ratio:>8.2f} {f'({own.low:.2f}-{own.high:.2f})':>14}"
@@ -197,6 +196,15 @@ def summaries(results: dict[str, list[Turn]]) -> dict[str, Any]:
     return {
         mode: {name: asdict(summarize(turns, name)) for name in turns[0]} for mode, turns in results.items()
     }
+
+
+def lines(measured: dict[str, Any]) -> Iterator[str]:
+    """
+    L{summaries} as lines of text, a table for each mode.
+    """
+    for mode, servers in measured.items():
+        yield from table(mode, {name: Summary(**each) for name, each in servers.items()})
+        yield ""
 
 
 def figures(measured: dict[str, Any]) -> Iterator[Figure]:
@@ -272,7 +280,7 @@ def main(words: list[str]) -> int:
         for mode in modes:
             turns = measureModes([mode], names, rounds, each, **given)[mode]
             failed |= any(turn[name].errors for turn in turns for name in OURS.intersection(turn))
-            print("\n".join(table(mode, turns)), end="\n\n", flush=True)
+            print("\n".join(lines(summaries({mode: turns}))), flush=True)
     except NoCompiler as e:
         print(e, file=sys.stderr)
         return 1

@@ -18,12 +18,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from benchmarks.ends import WARMUP, Made, madeDigest
+from benchmarks.figures import Figure
 from benchmarks.peers import HERE, ROOT, SERVERS, Server, node, nodeModules, running
 from benchmarks.resident import Memory, Watch
 from benchmarks.run import choice
@@ -266,6 +268,52 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
+def measure(peers: Iterable[str] = PEERS, long: int = 64, short: int = 2) -> Iterator[Transfer | str]:
+    """
+    Transfer bodies between txcoap and each of these.
+
+    @param long: MiB, with those that can.
+    @param short: MiB, with the others.
+    @return: The transfers as they are done, and of whom is not installed the name.
+    """
+    for name in peers:
+        peer = PEERS[name]
+        if peer.ask("get", "", "") is None or peer.server.command("0") is None:
+            yield name
+            continue
+        for client, server in dict.fromkeys([(name, OURS), (OURS, name)]):
+            for way in WAYS:
+                yield transfer(client, server, way, (long if peer.isLong else short) * MIB)
+
+
+def summary(made: Transfer) -> dict[str, Any]:
+    """
+    A transfer as JSON holds it: what was asked of L{transfer}, C{seconds}, C{wrong}, and of each process of
+    txcoap the bytes by which it C{grew}.
+    """
+    return {
+        "client": made.client,
+        "server": made.server,
+        "way": made.way,
+        "length": made.length,
+        "seconds": made.seconds,
+        "wrong": made.wrong,
+        "grew": {name: memory.growth for name, memory in made.memory.items()},
+    }
+
+
+def figures(measured: list[dict[str, Any]]) -> Iterator[Figure]:
+    """
+    What the L{summary} of each come to.
+    """
+    if not measured:
+        return
+    grown = [grew for each in measured for grew in each["grew"].values()]
+    most = max(grown, default=0) / MIB
+    yield Figure("stream: a process of txcoap grew by", most, "MiB", ALLOWED / MIB)
+    yield Figure("stream: bodies that did not arrive", sum(bool(each["wrong"]) for each in measured), "", 0.0)
+
+
 def main(words: list[str]) -> int:
     """
     Transfer and print.
@@ -275,16 +323,12 @@ def main(words: list[str]) -> int:
     given = parser().parse_args(words)
     done = []
     print(HEAD)
-    for name in given.peers:
-        peer = PEERS[name]
-        if peer.ask("get", "", "") is None or peer.server.command("0") is None:
-            print(f"({name} is not installed: left out)")
-            continue
-        for client, server in dict.fromkeys([(name, OURS), (OURS, name)]):
-            for way in WAYS:
-                length = (given.long if peer.isLong else given.short) * MIB
-                done.append(transfer(client, server, way, length))
-                print(row(done[-1]), flush=True)
+    for made in measure(given.peers, given.long, given.short):
+        if isinstance(made, str):
+            print(f"({made} is not installed: left out)")
+        else:
+            done.append(made)
+            print(row(made), flush=True)
     return int(not all(each.isGood for each in done))
 
 

@@ -211,7 +211,7 @@ class TableTests(SynchronousTestCase):
             {"canned": report(10.0), "txcoap": report(20.0)},
         ]
         self.assertEqual(run.ratios(turns, "txcoap"), [2.0, 2.0])
-        text = "\n".join(run.table("get", turns))
+        text = "\n".join(run.lines(run.summaries({"get": turns})))
         self.assertIn("CON GET", text)
         self.assertIn("(2.00-2.00)", text)
 
