@@ -25,8 +25,8 @@ class Limits:
         L{TooManyPeers<txcoap.errors.TooManyPeers>} and a response that needs an ID is not sent.
     @ivar queuedRequests: Requests of ours that wait for their turn with one peer. One more fails with
         L{RequestQueueFull<txcoap.errors.RequestQueueFull>}.
-    @ivar pendingRequests: Requests of peers that are not answered yet, or whose separate response is
-        not acknowledged yet. One more is answered 5.03 with Max-Age.
+    @ivar pendingRequests: Requests of peers that are not answered yet, or whose separate response waits for
+        its turn or is not acknowledged yet. One more is answered 5.03 with Max-Age.
     @ivar uploads: Bodies that peers are sending in blocks. One more takes the place of the oldest of which
         only a first block came; without such, it is answered 5.03 with Max-Age.
     @ivar uploadBytes: Bytes that all of them may take together; likewise.

@@ -35,7 +35,9 @@ class Parameters:
     @ivar ACK_TIMEOUT: Least time before the first retransmission.
     @ivar ACK_RANDOM_FACTOR: The first time-out is drawn between ACK_TIMEOUT and this times it.
     @ivar MAX_RETRANSMIT: How often a confirmable message is repeated.
-    @ivar NSTART: Requests under way at once to one peer; more of them wait their turn (4.7).
+    @ivar NSTART: Confirmable messages under way at once to one peer: requests, separate responses and
+        notifications together. More of them wait their turn (4.7). That of a request is its own, that of what
+        peers are told is the socket's.
     @ivar DEFAULT_LEISURE: The span over which answers to a multicast are spread (8.2).
     @ivar PROBING_RATE: Bytes per second that requests may send to a peer that does not answer (4.7);
         None for no limit.

@@ -56,6 +56,7 @@ from .events import (
     OutgoingRequest,
     RequestForgotten,
 )
+from .separate import Answer, Separate
 from .shares import HostOf, hostOf
 from .transmissions import MAX_DATAGRAM, Chance, Ended, Transmission, Transmissions
 from .waiting import Waiting
@@ -135,6 +136,7 @@ class Messaging:
             self.counters,
         )
         self._waiting = Waiting(parameters, limits, self.transmissions)
+        self._separate = Separate(self.transmissions)
         self._hostOf = self.transmissions.hostOf
 
     # What comes
@@ -367,40 +369,19 @@ class Messaging:
         if 5 + len(request.token) + len(optionlist.encode(options)) + len(payload) > MAX_DATAGRAM:
             raise MessageTooLarge(f"a body of {len(payload)} bytes does not fit a datagram")
         self._answered(request)
+        answer = (code, options, payload)
         if isinstance(request, GroupInquiry) and now < request.notBefore:
             self._waiting.linger(request.peer)
-            answer = (request, code, options, payload)
-            self._deadlines.set(request.notBefore, self._leisureOver, answer)
+            self._deadlines.set(request.notBefore, self._leisureOver, (request, answer))
             return True
-        return self._sendApart(request, code, options, payload, now, confirmable)
+        if request.confirmable if confirmable is None else confirmable:
+            return self._separate.confirm(request, answer, now)
+        return self._separate.sendOnce(request, answer, now)
 
-    def _leisureOver(self, answer: tuple[GroupInquiry, int, Options, bytes], now: float) -> None:
-        self._waiting.depart(answer[0].peer)
-        self._sendApart(*answer, now, False)
-
-    def _sendApart(
-        self,
-        request: IncomingRequest,
-        code: int,
-        options: Options,
-        payload: bytes,
-        now: float,
-        confirmable: bool | None,
-    ) -> bool:
-        peer = self.transmissions.use(request.peer, now)
-        messageID = None if peer is None else peer.messageIDs.take(now)
-        if peer is None or messageID is None:
-            self.counters.unsent += 1
-            return False
-        if confirmable is None:
-            confirmable = request.confirmable
-        type = CON if confirmable else NON
-        data = encode(type, code, messageID, request.token, options, payload)
-        if confirmable:
-            self.transmissions.transmit(request, peer, request.local, messageID, data, self.parameters, now)
-        else:
-            self._send((data, request.peer, request.local))
-        return True
+    def _leisureOver(self, inquiry: tuple[GroupInquiry, Answer], now: float) -> None:
+        request, answer = inquiry
+        self._waiting.depart(request.peer)
+        self._separate.sendOnce(request, answer, now)
 
     def acknowledge(self, request: IncomingRequest, now: float) -> None:
         """Acknowledge a confirmable request now; the response comes apart."""

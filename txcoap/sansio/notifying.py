@@ -8,10 +8,9 @@ without a request of its own.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Hashable, Iterable
 
-from ..errors import NoAcknowledgement, RequestError, Unreachable
+from ..errors import RequestError
 from ..options import Options
 from .datagrams import CON, NON, encode
 from .deadlines import Deadline
@@ -52,7 +51,7 @@ class Notifier:
         self._turn: Deadline | None = None
         # The options of the notification sent last, with its number: the next observer's are the same.
         self._last: tuple[Options | None, int, Options] = (None, 0, Options())
-        self._nstart = transmissions.parameters.NSTART
+        self._NSTART = transmissions.parameters.NSTART
 
     def __len__(self) -> int:
         return len(self._relations)
@@ -99,12 +98,11 @@ class Notifier:
         relation.waiting = None
         del self._relations[relation.peer, relation.token]
         self._shares.give(self._transmissions.hostOf(relation.peer))
+        if relation.isQueued:
+            self._transmissions.tellNoMore(relation.peer, relation)
         transmission, relation.transmission = relation.transmission, None
         if transmission is not None:
             self._transmissions.finish(transmission, now)
-            if transmission.confirmable:
-                self._passOn(transmission.peer)
-                self.pump(now)
 
     def endAll(self, now: float) -> list[Relation]:
         """Tell nobody anything more; those who were told until now."""
@@ -158,13 +156,8 @@ class Notifier:
         if relation.transmission is not transmission:
             return None
         relation.transmission = None
-        if transmission is not None and transmission.confirmable:
-            if error is not None and isinstance(error, (NoAcknowledgement, Unreachable)):
-                self._giveUp(transmission.peer, error, now)
-            self._passOn(transmission.peer)
         if error is not None:
             self.end(relation, now)
-            self.pump(now)
             return RelationEnded(relation, error)
         relation.acknowledgedAt = now
         relation.unconfirmed = 0
@@ -201,38 +194,29 @@ class Notifier:
             self._spread.add(relation)
             self.pump(now)
 
-    def _passOn(self, peer: Peer) -> None:
-        """A notification to a client is no longer under way: the next one may go."""
-        peer.notifying -= 1
-        while peer.untold:
-            relation = peer.untold.popleft()
-            relation.isQueued = False
-            if relation.waiting is not None and not relation.hasEnded:
-                self._spread.add(relation)
-                return
+    def tell(self, relation: Relation, now: float) -> None:
+        """It is a relation's turn with its client."""
+        relation.isQueued = False
+        if relation.waiting is not None:
+            self._send(relation, now, isInTurn=True)
 
-    def _giveUp(self, peer: Peer, error: RequestError, now: float) -> None:
-        """A client does not answer: those of its relations that wait for their turn end too, and at once."""
-        relations, peer.untold = peer.untold or (), None
-        for relation in relations:
-            relation.isQueued = False
-            if not relation.hasEnded:
-                self.end(relation, now)
-                self._transmissions.deadlines.set(now, _report, RelationEnded(relation, error))
+    def abandon(self, relation: Relation, error: RequestError, now: float) -> None:
+        """A relation waited for its turn with a client that does not answer: it ends too, and at once."""
+        relation.isQueued = False
+        self.end(relation, now)
+        self._transmissions.deadlines.set(now, _report, RelationEnded(relation, error))
 
-    def _send(self, relation: Relation, now: float) -> None:
+    def _send(self, relation: Relation, now: float, isInTurn: bool = False) -> None:
         transmissions = self._transmissions
         confirmable = relation.needsConfirmation(now)
         peer = transmissions.use(relation.peer, now)
         if not confirmable and peer is not None and not self._mayProbe(relation, peer, now):
             # RFC 7252 4.7: whether it is still there is to be known before more is sent.
             confirmable = True
-        if confirmable and peer is not None and peer.notifying >= self._nstart:
+        if confirmable and peer is not None and not isInTurn and not peer.mayTell(self._NSTART):
             # RFC 7641 4.5.1: no more are under way to a client than NSTART, over all that it observes.
             relation.isQueued = True
-            if peer.untold is None:
-                peer.untold = deque()
-            peer.untold.append(relation)
+            peer.tellLater(relation, self)
             return
         if relation.transmission is not None:
             # A non-confirmable one, which was heeded in case of a Reset.
@@ -252,7 +236,6 @@ class Notifier:
                 relation, peer, relation.local, messageID, data, transmissions.parameters, now
             )
             transmission.renew = self._renew
-            peer.notifying += 1
         else:
             relation.unconfirmed += 1
             transmission = transmissions.sendOnce(relation, peer, relation.local, messageID, data)

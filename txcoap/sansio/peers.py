@@ -5,14 +5,15 @@ without an answer (RFC 7252 4.4, 4.7).
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Hashable
-from typing import Any
+from typing import Any, Protocol
 
+from ..errors import RequestError
 from ..parameters import Parameters
 from .deadlines import NEVER, Deadline
 
-__all__ = ["MessageIDs", "Peer", "Peers"]
+__all__ = ["MessageIDs", "Peer", "Peers", "Teller"]
 
 _SPAN = 1024
 _IDS = 65536
@@ -49,17 +50,32 @@ class MessageIDs:
         return self._left.get(self._next // _SPAN, -NEVER) + self._lifetime
 
 
+class Teller(Protocol):
+    """Who has something to tell peers: responses that come apart, notifications."""
+
+    def tell(self, owner: Any, now: float) -> None:
+        """It is the turn of what belongs to this owner: send it, if that is still to be done."""
+
+    def abandon(self, owner: Any, error: RequestError, now: float) -> None:
+        """It is not to be sent any more."""
+
+
 class Peer:
     """
     One peer.
 
+    RFC 7252 4.7 lets NSTART confirmable messages be under way to it, whatever they are: our requests, and
+    what it is told, which is separate responses and notifications.
+
     @ivar address: As its transport names it.
     @ivar messageIDs: The IDs of what we send it.
-    @ivar active: How many of our requests it has neither acknowledged nor answered.
+    @ivar active: How many confirmable messages to it are neither acknowledged nor answered, pings aside.
+    @ivar told: How many of them are responses and notifications.
+    @ivar overdue: How many of them are requests that were repeated already.
     @ivar waiting: Our requests that wait until fewer are active.
-    @ivar answering: How many separate responses to it, and pings, are under way.
-    @ivar notifying: How many confirmable notifications to it are under way.
-    @ivar untold: The relations that wait until fewer are; None if none ever did.
+    @ivar untold: Whose responses and notifications wait for the same, each with who sends them; None if none
+        ever did.
+    @ivar pings: How many pings are under way.
     @ivar resumption: When they are looked at again, where they wait for a free message ID.
     @ivar usedAt: When it was last sent something.
     """
@@ -69,10 +85,11 @@ class Peer:
         "_measuredAt",
         "active",
         "address",
-        "answering",
         "messageIDs",
-        "notifying",
+        "overdue",
+        "pings",
         "resumption",
+        "told",
         "untold",
         "usedAt",
         "waiting",
@@ -81,12 +98,10 @@ class Peer:
     def __init__(self, address: Hashable, messageIDs: MessageIDs, now: float, allowance: float) -> None:
         self.address = address
         self.messageIDs = messageIDs
-        self.active = 0
+        self.active = self.told = self.overdue = self.pings = 0
         # A deque would take 600 bytes of every peer, for the few that have a queue.
         self.waiting: list[Any] = []
-        self.answering = 0
-        self.notifying = 0
-        self.untold: deque[Any] | None = None
+        self.untold: OrderedDict[Any, Teller] | None = None
         self.resumption: Deadline | None = None
         self.usedAt = now
         self._allowance = allowance
@@ -98,7 +113,22 @@ class Peer:
         Whether something is under way to it, or waits for that: forgotten now, its message IDs could begin
         anew at one that is still in use (RFC 7252 4.4).
         """
-        return bool(self.active or self.waiting or self.notifying or self.answering)
+        return bool(self.active or self.waiting or self.pings)
+
+    def mayTell(self, NSTART: int) -> bool:
+        """
+        Whether it may be told something now.
+
+        Not while our requests wait for their first acknowledgement. One that was repeated already holds
+        nothing up: it may be that the peer acknowledges it only when it has our answer.
+        """
+        return self.active - self.overdue < NSTART
+
+    def tellLater(self, owner: Any, teller: Teller) -> None:
+        """Tell it something when it is its turn."""
+        if self.untold is None:
+            self.untold = OrderedDict()
+        self.untold[owner] = teller
 
     def mayProbe(self, size: int, parameters: Parameters, now: float) -> bool:
         """

@@ -1,10 +1,12 @@
 """
-What we send: messages that are repeated until their fate is known, and our requests, as many at once as
-each peer may be asked (RFC 7252 4.2, 4.4, 4.7).
+What we send: messages that are repeated until their fate is known, as many at once as each peer may be sent
+(RFC 7252 4.2, 4.4, 4.7).
 
 A confirmable message, a L{Transmission}, is repeated until it is acknowledged, rejected, answered or
-cancelled, or until MAX_RETRANSMIT is used up. A request waits while NSTART others to its peer are neither
-acknowledged nor answered, and while no message ID is free; one that would exceed PROBING_RATE fails.
+cancelled, or until MAX_RETRANSMIT is used up. It waits while NSTART others to its peer are neither
+acknowledged nor answered: requests in one queue, responses and notifications in another. When a message from
+the one side ends, its place goes to the other side first, so that neither waits for ever. A request waits
+also while no message ID is free; one that would exceed PROBING_RATE fails.
 """
 
 from __future__ import annotations
@@ -131,7 +133,7 @@ class Transmissions:
     @ivar deadlines: When something is due.
     @param hostOf: Whose share of a limit a peer uses.
     @ivar send: Sends a datagram: its bytes, the peer, the local address.
-    @ivar separate: Responses sent apart that are not acknowledged yet.
+    @ivar separate: Responses sent apart that are not acknowledged yet, or wait for their turn.
     @ivar shares: What each host holds of C{Limits.pendingRequests}: they are, and the requests that wait
         for their answers.
     """
@@ -201,6 +203,12 @@ class Transmissions:
         self._peers.expire(now)
         self._sweep = self.deadlines.set(self._peers.next(), self._forgetIdle, None) if self._peers else None
 
+    def tellNoMore(self, address: Hashable, owner: Any) -> None:
+        """What belongs to an owner waits for its turn no more."""
+        peer = self._peers.get(address)
+        if peer is not None and peer.untold:
+            peer.untold.pop(owner, None)
+
     def heardFrom(self, address: Hashable) -> None:
         """A peer answered: PROBING_RATE counts anew."""
         peer = self._peers.get(address)
@@ -224,7 +232,7 @@ class Transmissions:
         if len(peer.waiting) >= self._limits.queuedRequests:
             raise RequestQueueFull(f"{len(peer.waiting)} requests to {request.peer} wait for their turn")
         queued = request.confirmable and peer.waiting
-        if queued or not self._dispatch(request, peer, now):
+        if queued or not self._dispatch(request, peer, peer.active, now):
             peer.waiting.append(request)
 
     def withdraw(self, request: OutgoingRequest, now: float) -> None:
@@ -260,16 +268,17 @@ class Transmissions:
             ping.expiry = self.deadlines.set(now + timeout, self._giveUp, ping)
         return ping
 
-    def _dispatch(self, request: OutgoingRequest, peer: Peer, now: float) -> bool:
+    def _dispatch(self, request: OutgoingRequest, peer: Peer, active: int, now: float) -> bool:
         """
         Send a request if it is its turn; whether it was.
 
+        @param active: How many messages stand against it.
         @raise ProbingRateExceeded: if it is, but its peer is silent.
         """
         parameters = request.parameters
         # RFC 7252 4.7 leaves open when a client stops to expect the response to a non-confirmable
         # request: at once here, as PROBING_RATE bounds what a silent peer is sent.
-        if request.confirmable and peer.active >= parameters.NSTART:
+        if request.confirmable and active >= parameters.NSTART:
             return False
         if not peer.mayProbe(_sizeOf(request), parameters, now):
             raise _tooMuch(request.peer)
@@ -284,7 +293,6 @@ class Transmissions:
         data = encode(type, message.code, messageID, request.token, message.options, message.payload)
         request.progress = Progress.SENT
         if request.confirmable:
-            peer.active += 1
             request.transmission = self.transmit(
                 request, peer, request.local, messageID, data, parameters, now
             )
@@ -292,16 +300,29 @@ class Transmissions:
             request.transmission = self.sendOnce(request, peer, request.local, messageID, data)
         return True
 
-    def _resume(self, peer: Peer, now: float) -> None:
-        """Send what waits and may now be sent."""
+    def _resume(self, peer: Peer, active: int, now: float) -> None:
+        """
+        Send the requests that wait and may now be sent.
+
+        @param active: How many messages stand against the first.
+        """
         waiting = peer.waiting
         while waiting:
             try:
-                if not self._dispatch(waiting[0], peer, now):
+                if not self._dispatch(waiting[0], peer, active, now):
                     return
             except ProbingRateExceeded:
                 self.deadlines.set(now, self._overdrawn, waiting[0])
             del waiting[0]
+            active = peer.active
+
+    def _tell(self, peer: Peer, active: int, now: float) -> None:
+        """Likewise the responses and notifications."""
+        untold = peer.untold
+        while untold and active < self.parameters.NSTART:
+            owner, teller = untold.popitem(last=False)
+            teller.tell(owner, now)
+            active = peer.active - peer.overdue
 
     def _overdrawn(self, request: OutgoingRequest, now: float) -> Ended | None:
         """It was a request's turn, but its peer is silent; unless it was cancelled since."""
@@ -310,7 +331,7 @@ class Transmissions:
     def _resumeAgain(self, peer: Peer, now: float) -> None:
         """A message ID is free again."""
         peer.resumption = None
-        self._resume(peer, now)
+        self._resume(peer, peer.active, now)
 
     # Transmissions
 
@@ -331,13 +352,12 @@ class Transmissions:
         transmission.remaining = transmission.attempts = parameters.MAX_RETRANSMIT
         transmission.timeout = timeout = parameters.ACK_TIMEOUT * (1 + spread)
         self._underWay[peer.address, messageID] = transmission
-        kind = type(owner)
-        if kind is IncomingRequest:
-            self.separate += 1
-            self.shares.take(self.hostOf(peer.address))
-            peer.answering += 1
-        elif owner is None:
-            peer.answering += 1
+        if owner is None:
+            peer.pings += 1
+        else:
+            peer.active += 1
+            if type(owner) is not OutgoingRequest:
+                peer.told += 1
         transmission.deadline = self.deadlines.set(now + timeout, self._retransmit, transmission)
         self.send((data, peer.address, local))
         return transmission
@@ -353,11 +373,16 @@ class Transmissions:
             return self._giveUp(transmission, now)
         if transmission.renew is not None:
             transmission.renew(transmission, now)
+        isFirst = transmission.remaining == transmission.attempts
         transmission.remaining -= 1
         transmission.timeout *= 2
         transmission.deadline = self.deadlines.set(now + transmission.timeout, self._retransmit, transmission)
         self.counters.retransmissions += 1
         self.send((transmission.data, transmission.peer.address, transmission.local))
+        if isFirst and type(transmission.owner) is OutgoingRequest:
+            peer = transmission.peer
+            peer.overdue += 1
+            self._tell(peer, peer.active - peer.overdue, now)
         return None
 
     def sendOnce(self, owner: Any, peer: Peer, local: Hashable, messageID: int, data: bytes) -> Transmission:
@@ -382,8 +407,17 @@ class Transmissions:
         # The first time-out, and its double for each repetition, end at the deadline.
         repeated = transmission.attempts - transmission.remaining
         began = deadline.when - (2 * last - last / (1 << repeated))
+        return self._fail(transmission, NoAcknowledgement.after(now - began, transmission.peer.address), now)
+
+    def _fail(self, transmission: Transmission, error: RequestError, now: float) -> Ended:
+        """A peer cannot be reached by a message: those like it that it was to be told need not be tried."""
+        kind = type(transmission.owner)
+        untold = transmission.peer.untold
+        if untold and kind is not OutgoingRequest:
+            for owner in [each for each in untold if type(each) is kind]:
+                untold.pop(owner).abandon(owner, error, now)
         self.finish(transmission, now)
-        return _ended(transmission, NoAcknowledgement.after(now - began, transmission.peer.address))
+        return Ended(transmission.owner, error, transmission)
 
     def finish(self, transmission: Transmission, now: float) -> None:
         """Repeat a message no more, nor heed what the peer says about it; let the next request go."""
@@ -401,14 +435,24 @@ class Transmissions:
             owner.transmission = None
             if transmission.confirmable:
                 peer.active -= 1
-        elif kind is IncomingRequest:
-            self.separate -= 1
-            self.shares.give(self.hostOf(peer.address))
-            peer.answering -= 1
+                if transmission.remaining != transmission.attempts:
+                    peer.overdue -= 1
+                if peer.untold:
+                    self._tell(peer, peer.told, now)
+                if peer.waiting:
+                    self._resume(peer, peer.active, now)
         elif owner is None:
-            peer.answering -= 1
-        if peer.waiting:
-            self._resume(peer, now)
+            peer.pings -= 1
+        elif transmission.confirmable:
+            peer.active -= 1
+            peer.told -= 1
+            if kind is IncomingRequest:
+                self.separate -= 1
+                self.shares.give(self.hostOf(peer.address))
+            if peer.waiting:
+                self._resume(peer, peer.active - peer.told, now)
+            if peer.untold:
+                self._tell(peer, peer.active - peer.overdue, now)
 
     def receiveAcknowledgement(self, messageID: int, peer: Hashable, now: float) -> Ended | None:
         """A peer acknowledged a message by its ID; its response, if that was a request, comes apart."""
@@ -433,12 +477,9 @@ class Transmissions:
         transmission = self._underWay.get((peer, int.from_bytes(data[2:4], "big")))
         if transmission is None or not data or not transmission.data.startswith(data[:1152]):
             return None
-        self.finish(transmission, now)
-        return _ended(transmission, Unreachable(error, f"{peer} cannot be reached: {strerror(error)}"))
-
-
-def _ended(transmission: Transmission, error: RequestError | None) -> Ended:
-    return Ended(transmission.owner, error, transmission)
+        return self._fail(
+            transmission, Unreachable(error, f"{peer} cannot be reached: {strerror(error)}"), now
+        )
 
 
 def _tooMuch(address: Hashable) -> ProbingRateExceeded:
