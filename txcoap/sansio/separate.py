@@ -11,6 +11,7 @@ from ..errors import NoAcknowledgement, RequestError, TooManyPeers
 from ..options import Options
 from .datagrams import CON, NON, encode
 from .events import IncomingRequest
+from .peers import Peer
 from .transmissions import Ended, Transmissions
 
 __all__ = ["Answer", "Separate"]
@@ -53,7 +54,7 @@ class Separate:
         transmissions.separate += 1
         transmissions.shares.take(transmissions.hostOf(request.peer))
         if peer is None or peer.mayTell(transmissions.parameters.NSTART):
-            return self._send(request, answer, now)
+            return self._send(request, answer, peer, now)
         self._queued[request] = answer, now
         peer.tellLater(request, self)
         return True
@@ -66,7 +67,7 @@ class Separate:
             # The client awaits it no longer.
             self._leave(request)
             self._report(request, NoAcknowledgement.after(waited, request.peer), now)
-        elif not self._send(request, answer, now):
+        elif not self._send(request, answer, self._transmissions.use(request.peer, now), now):
             self._report(request, TooManyPeers("no message ID is free for the response"), now)
 
     def abandon(self, request: IncomingRequest, error: RequestError, now: float) -> None:
@@ -75,9 +76,8 @@ class Separate:
         self._leave(request)
         self._report(request, error, now)
 
-    def _send(self, request: IncomingRequest, answer: Answer, now: float) -> bool:
+    def _send(self, request: IncomingRequest, answer: Answer, peer: Peer | None, now: float) -> bool:
         transmissions = self._transmissions
-        peer = transmissions.use(request.peer, now)
         messageID = None if peer is None else peer.messageIDs.take(now)
         if peer is None or messageID is None:
             self._leave(request)
