@@ -13,7 +13,7 @@ from zope.interface.verify import verifyObject
 
 from txcoap import Agent, Code, Options, Request, Resource, Response, Site, endpoints
 from txcoap.caching import CachedResponse, CachingAgent
-from txcoap.errors import InvalidURI, NoAcknowledgement, NotFound, Unreachable
+from txcoap.errors import InvalidURI, MalformedResponse, NoAcknowledgement, NotFound, Unreachable
 from txcoap.interfaces import IAgent
 from txcoap.message import Request as Message
 from txcoap.testing import StubAgent
@@ -193,6 +193,35 @@ class HitTests(CachingTestCase):
 
         self.successResultOf(Deferred.fromCoroutine(use()))
         self.assertTrue(self.get().isFromCache)
+
+    def test_grace(self) -> None:
+        """C{close} gives the agent below as much time as it was given."""
+        graces: list[float | None] = []
+
+        class Plain:
+            reactor = self.below.clock
+
+            def close(self, *, grace: float | None = 0.0) -> None:
+                graces.append(grace)
+
+        CachingAgent(Plain()).close(grace=10.0)
+        self.assertEqual(graces, [10.0])
+
+    def test_relayed(self) -> None:
+        """
+        What was relayed with a critical option that is not known here answers who relays it, and is refused
+        to all others, as if it came from the origin (RFC 7252 5.4.1).
+        """
+        self.origin.values = {"options": Options.fromPairs([(65001, b"x")]), "etag": b"t", "maxAge": 9}
+        for isFromCache in (False, True):
+            response = self.get(relaying=True)
+            self.assertEqual(isinstance(response, CachedResponse), isFromCache)
+        for wait in (0.0, 10.0):
+            self.below.advance(wait)
+            waiting = self.agent.get("coap://origin/x")
+            self.below.flush()
+            failure = self.failureResultOf(waiting, MalformedResponse)
+            self.assertIn("needs 65001, not understood", str(failure.value))
 
     def test_plainAgent(self) -> None:
         """The agent below may be one of a user's own, whose responses are plain."""

@@ -5,6 +5,7 @@ Tests for L{txcoap.client}: what an agent sends, and what comes of it.
 from __future__ import annotations
 
 import errno
+from functools import partial
 from typing import Any
 
 from twisted.internet.address import IPv4Address
@@ -14,11 +15,15 @@ from zope.interface.verify import verifyObject
 
 from tests.wire import LIFETIME, SERVER, TEXT, AgentTestCase
 from txcoap import errors
+from txcoap.client import Agent
 from txcoap.codes import Code
 from txcoap.interfaces import IAgent
 from txcoap.options import Options
 from txcoap.parameters import Parameters
+from txcoap.protocol import CoAPProtocol
+from txcoap.resource import Resource
 from txcoap.sansio.datagrams import ACK, CON, NON, RST
+from txcoap.server import Site
 from txcoap.uri import URI
 
 
@@ -109,11 +114,25 @@ class RequestTests(AgentTestCase):
             self.successResultOf(waiting)
 
     def test_params(self) -> None:
-        """C{params} are added to the query, encoded as nothing but themselves."""
-        for params in ({"a": 1, "b": "x&y=z"}, [("a", 1), ("b", "x&y=z")]):
+        """C{params} are added to the query, encoded as nothing but themselves; they may be text."""
+        for params in ({"a": 1, "b": "x&y=z"}, [("a", 1), ("b", "x&y=z")], ["a=1", ("b", "x&y=z")]):
             waiting = self.agent.get(TEXT + "?first", params=params)
             self.assertEqual(self.reply().options.uriQuery, ("first", "a=1", "b=x&y=z"))
             self.successResultOf(waiting)
+
+    def test_wrongKind(self) -> None:
+        """Arguments and parameters that are none are refused at once, and the text says what they are."""
+        params: Any
+        for params in (5, [5], [("a",)]):
+            failure = self.failureResultOf(self.agent.get(TEXT, params=params), TypeError)
+            self.assertIn("a query is text, a mapping of names to values, or a sequence", str(failure.value))
+            self.assertIn(repr(params), str(failure.value))
+        given: Any = 5
+        waiting = self.agent.get(TEXT, parameters=given)
+        text = str(self.failureResultOf(waiting, TypeError).value)
+        self.assertEqual(text, "give parameters as Parameters(ACK_TIMEOUT=3) and the like; got 5")
+        for make in (Agent, partial(CoAPProtocol, None), lambda _, **how: Site(Resource(), **how)):
+            self.assertRaisesRegex(TypeError, "give parameters as", make, self.reactor, parameters=given)
 
     def test_options(self) -> None:
         """Options are given by name, as a whole, or as bare numbers."""

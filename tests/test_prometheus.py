@@ -7,12 +7,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from treq import content
 from twisted.internet import reactor as _reactor
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import SkipTest, SynchronousTestCase, TestCase
 from twisted.web import server as http
 from twisted.web.client import Agent as WebAgent
-from twisted.web.client import readBody
 
 from tests.wire import ServerTestCase
 from txcoap.client import Agent
@@ -117,7 +117,7 @@ class OverLoopbackTests(TestCase):
         self.assertEqual(response.code, 200)
         types = response.headers.getRawHeaders(b"content-type")
         self.assertEqual(types, [b"text/plain; version=0.0.4; charset=utf-8"])
-        samples = samplesIn((await readBody(response)).decode())
+        samples = samplesIn((await content(response)).decode())
         self.assertEqual(samples["txcoap_responses_sent_total", (("code", "4.04"),)], 1)
 
     async def test_later(self) -> None:
@@ -129,9 +129,9 @@ class OverLoopbackTests(TestCase):
         self.addCleanup(port.stopListening)
         where = f"http://127.0.0.1:{port.getHost().port}/".encode()
         response = await WebAgent(reactor).request(b"GET", where)
-        self.assertIn(b'txcoap_sockets{worker="1"} 7\n', await readBody(response))
+        self.assertIn(b'txcoap_sockets{worker="1"} 7\n', await content(response))
         response = await WebAgent(reactor).request(b"GET", where)
-        await readBody(response)
+        await content(response)
         self.assertEqual(response.code, 500)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 

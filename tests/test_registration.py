@@ -4,11 +4,13 @@ Tests for what users register: options, content formats, and taking them back.
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.wire import ServerTestCase
+from txcoap.client import Agent
 from txcoap.codes import Code
 from txcoap.definitions import (
     EMPTY,
@@ -21,11 +23,14 @@ from txcoap.definitions import (
     Single,
     ValueFormat,
 )
+from txcoap.errors import ResponseError
 from txcoap.formats import FORMATS, contentFormat, formatName, registerFormat
+from txcoap.message import Request, Response
 from txcoap.options import DEFINITIONS, Options, definitionOf, describe, registerOption
 from txcoap.resource import Resource
 from txcoap.sansio.datagrams import CON
 from txcoap.sansio.optionlist import decode, encode
+from txcoap.testing import ScriptedPeer, Step
 
 
 class RegisterOptionTests(SynchronousTestCase):
@@ -105,6 +110,7 @@ class RegisterOptionTests(SynchronousTestCase):
             (65000, "Mine", "maxAge", "Options.maxAge is something else"),
             (65000, "Mine", "no way", "'no way' cannot be an accessor's name"),
             (65000, "Class", "", "'class' cannot be an accessor's name"),
+            (65000, "Timeout", "", "timeout= means something else to Agent.request"),
             (0, "Mine", "", "from 1 to 65535, not 0"),
             (65536, "Mine", "", "from 1 to 65535, not 65536"),
             (65000, "65000", "", "is called as in 'Reading-Unit', not '65000'"),
@@ -115,6 +121,15 @@ class RegisterOptionTests(SynchronousTestCase):
             ValueError, "3 to 2 bytes", registerOption, Single[int](65000, "Mine", UINT, 3, 2)
         )
         self.assertEqual((dict(DEFINITIONS), set(vars(Options))), before)
+
+    def test_taken(self) -> None:
+        """No accessor is called as a parameter of those who take options by accessor name."""
+        taking = (Agent.request, Agent.observe, Agent.multicast, Response, Request, ResponseError)
+        for function in (*taking, Step.reply, ScriptedPeer.send, ScriptedPeer.expect):
+            for each in signature(function).parameters.values():
+                if each.kind is not each.VAR_KEYWORD and each.name != "self":
+                    with self.assertRaisesRegex(ValueError, f"^{each.name}= means|Options.{each.name} is"):
+                        registerOption(Single[int](65000, "Mine", UINT, 0, 2), each.name)
 
     def test_twice(self) -> None:
         """One is not registered twice."""

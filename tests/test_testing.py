@@ -4,14 +4,17 @@ Tests for L{txcoap.testing}.
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import DatagramProtocol
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.client import FileBodyProducer
 
 import txcoap
 from txcoap import NOT_DONE_YET, Agent, Code, Parameters, Request, Resource, Response, Site
+from txcoap.block import Block
 from txcoap.errors import (
     NoAcknowledgement,
     NotFound,
@@ -136,6 +139,25 @@ class StubAgentTests(SynchronousTestCase):
         self.failureResultOf(asked, NoAcknowledgement)
         network.loss = 0.0
         self.assertEqual(self.successResultOf(agent.get("coap://test/a")).payload, b"a")
+
+    def test_agentParameters(self) -> None:
+        """What an agent takes is taken here too; the agents of a network take it as well."""
+        network = MemoryNetwork()
+        for agent in (StubAgent(self.resource, network=network, blockSize=16), network.agent(blockSize=16)):
+            agent.post("coap://192.0.2.1/a", bytes(20))
+            network.flush()
+            datagram = network.passages[0].datagram
+            assert datagram is not None
+            self.assertEqual(datagram.options.block1, Block(0, True, 0))
+            network.passages.clear()
+
+    def test_cooperator(self) -> None:
+        """What does its work bit by bit does it in the network's time."""
+        agent = StubAgent(self.resource)
+        producer = FileBodyProducer(BytesIO(bytes(5000)), cooperator=agent.network.cooperator, readSize=100)
+        asking = agent.post("coap://test/a", producer)
+        agent.flush()
+        self.assertEqual(self.successResultOf(asking).code, Code.CHANGED)
 
     def test_trace(self) -> None:
         """A trace sees each message."""

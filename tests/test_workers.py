@@ -141,9 +141,10 @@ class SupervisorTests(SynchronousTestCase):
 
     def test_sharedPort(self) -> None:
         """Port 0 is the same for all."""
-        ports = {
-            socket.socket(fileno=os.dup(self.one.descriptors[place])).getsockname()[1] for place in (4, 5)
-        }
+        ports = set()
+        for place in (4, 5):
+            with socket.socket(fileno=os.dup(self.one.descriptors[place])) as skt:
+                ports.add(skt.getsockname()[1])
         self.assertEqual(ports, {self.service.getHosts()[0].port})  # type: ignore[attr-defined]
 
     def test_cannotStart(self) -> None:

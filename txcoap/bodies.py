@@ -19,7 +19,7 @@ from zope.interface import implementer
 from .block import MAX_EXPONENT, Block
 from .errors import MalformedResponse
 from .message import Request, Response
-from .parameters import Parameters
+from .parameters import Parameters, checked
 from .protocol import CoAPProtocol
 from .received import ReceivedResponse
 from .sansio.datagrams import Datagram
@@ -349,6 +349,9 @@ class Manner:
     stream: bool = False
     progress: Progress | None = None
     relaying: bool = False
+
+    def __post_init__(self) -> None:
+        checked(self.parameters)
 
     def evolve(self, **changes: Any) -> Manner:
         """The same manner with some of it changed."""

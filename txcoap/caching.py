@@ -17,11 +17,19 @@ from zope.interface import implementer
 from .clocks import clockOf
 from .codes import Code
 from .definitions import OptionDefinition
-from .errors import CoAPError, NameNotFound, NoAcknowledgement, NoResponse, ResetReceived, Unreachable
+from .errors import (
+    CoAPError,
+    MalformedResponse,
+    NameNotFound,
+    NoAcknowledgement,
+    NoResponse,
+    ResetReceived,
+    Unreachable,
+)
 from .headers import fromHeaders
 from .interfaces import IAgent
 from .message import Request, Response
-from .options import NO_OPTIONS, Options
+from .options import NO_OPTIONS, Options, nameOf
 from .outgoing import makeRequest
 from .sansio.freshness import Cache, CacheCounters, Fetch, Key, Stored, keyOf, placeOf
 from .sharing import CachedResponse, SharedObservation, Source
@@ -70,6 +78,21 @@ class _Asked:
             hash(self.sharingKey)
         except TypeError:
             self.sharingKey = None
+
+
+def _given(stored: Stored, now: float, known: tuple[bytes, ...], how: dict[str, Any]) -> CachedResponse:
+    """
+    What is stored, for one who asks.
+
+    @raise MalformedResponse: for a response that was to be relayed, and has a critical option that whoever
+        takes it himself has to understand (RFC 7252 5.4.1).
+    """
+    unknown = stored.response(now).options.unrecognized
+    if unknown and not how.get("relaying"):
+        raise MalformedResponse(
+            f"the stored response needs {', '.join(map(nameOf, unknown))}, not understood"
+        )
+    return CachedResponse.of(stored, now, known)
 
 
 def _isOption(name: str) -> bool:
@@ -186,7 +209,10 @@ class CachingAgent(Verbs):
         now = self._now()
         stored = self.cache.find(asked.key, now)
         if stored is not None:
-            return succeed(CachedResponse.of(stored, now, asked.request.options.etag))
+            try:
+                return succeed(_given(stored, now, asked.request.options.etag, how))
+            except MalformedResponse:
+                return fail()
         asking = self._askings.get(asked.sharingKey)
         if asking is not None and asking.fetch.isCurrent:
             self.counters.joined += 1
@@ -231,15 +257,15 @@ class CachingAgent(Verbs):
                 stale = self._findStale(fetch.key)
                 if stale is None:
                     raise
-                return CachedResponse.of(stale, self._now(), own)
+                return _given(stale, self._now(), own, how)
             now = self._now()
             if response.code in _REACHES_NONE:
                 stale = self._findStale(fetch.key)
                 if stale is not None:
-                    return CachedResponse.of(stale, now, own)
+                    return _given(stale, now, own, how)
             answer = fetch.answered(response, now)
             if isinstance(answer, Stored):
-                return CachedResponse.of(answer, now, own)
+                return _given(answer, now, own, how)
             if answer is not None:
                 return answer
             fetch.etags = ()
@@ -297,9 +323,13 @@ class CachingAgent(Verbs):
         pinging: Deferred[None] = self._agent.ping(uri, timeout=timeout)
         return pinging
 
-    def close(self) -> Deferred[None]:
-        """Close what the agent below has open. What is stored stays."""
-        closing: Deferred[None] = self._agent.close()
+    def close(self, *, grace: float | None = 0.0) -> Deferred[None]:
+        """
+        Close what the agent below has open. What is stored stays.
+
+        @param grace: As for L{Agent.close<txcoap.client.Agent.close>}.
+        """
+        closing: Deferred[None] = self._agent.close(grace=grace)
         return closing
 
     async def __aenter__(self) -> CachingAgent:  # noqa: PYI034

@@ -120,7 +120,7 @@ class Agent(Verbs):
         port: int = 0,
         path: str | Iterable[str] = (),
         query: str | Mapping[str, object] | Iterable[str | tuple[str, object]] = (),
-        params: Mapping[str, object] | Iterable[tuple[str, object]] = (),
+        params: str | Mapping[str, object] | Iterable[str | tuple[str, object]] = (),
         json: Any = None,
         options: Options = NO_OPTIONS,
         headers: Mapping[str, Any] = {},
@@ -148,7 +148,7 @@ class Agent(Verbs):
         @param query: With C{host}: C{"x=1&y"}, or C{{"x": 1}}.
         @param payload: The body: C{bytes}; C{str}, which is sent in UTF-8 as C{text/plain}; or an
             C{IBodyProducer}, which is paused between blocks.
-        @param params: Arguments to add to the URI's query, as C{name=value}.
+        @param params: Arguments to add to the URI's query, in any of the forms of C{query}.
         @param json: A body to send as JSON, instead of C{payload}.
         @param options: Options to send, beside those that the URI makes.
         @param headers: More options by name, as in C{{"Content-Type": "application/json"}}; see
@@ -177,8 +177,8 @@ class Agent(Verbs):
         @return: A Deferred of a L{ReceivedResponse} of whatever code, or of None where the option
             No-Response asked for none. It fails with a L{RequestError<txcoap.errors.RequestError>},
             L{InvalidURI<txcoap.errors.InvalidURI>}, C{ValueError} for a value that an option cannot
-            have, or C{CannotListenError} if C{bindAddress} cannot be bound. Cancelling it takes the
-            request back: nothing more is sent.
+            have, C{TypeError} for one of another kind, or C{CannotListenError} if C{bindAddress} cannot be bound.
+            Cancelling it takes the request back: nothing more is sent.
         """
         try:
             target = uriOf(located(uri, host, port, path, query))
@@ -211,7 +211,7 @@ class Agent(Verbs):
         path: str | Iterable[str] = (),
         query: str | Mapping[str, object] | Iterable[str | tuple[str, object]] = (),
         method: Code | str | int = Code.GET,
-        params: Mapping[str, object] | Iterable[tuple[str, object]] = (),
+        params: str | Mapping[str, object] | Iterable[str | tuple[str, object]] = (),
         options: Options = NO_OPTIONS,
         headers: Mapping[str, Any] = {},
         confirmable: bool = True,
@@ -272,7 +272,7 @@ class Agent(Verbs):
         seconds: float = 20.0,
         interface: str = "",
         hops: int | None = None,
-        params: Mapping[str, object] | Iterable[tuple[str, object]] = (),
+        params: str | Mapping[str, object] | Iterable[str | tuple[str, object]] = (),
         json: Any = None,
         options: Options = NO_OPTIONS,
         headers: Mapping[str, Any] = {},

@@ -27,7 +27,7 @@ from .interfaces import IDatagramReceiver, ISite, ITransport
 from .limits import Limits
 from .logs import Sparing
 from .options import NO_OPTIONS
-from .parameters import Parameters, getDefault
+from .parameters import Parameters, checked, getDefault
 from .sansio.clients import ClientOf
 from .sansio.counters import Counters
 from .sansio.datagrams import decode
@@ -88,7 +88,7 @@ class Driver(DatagramProtocol):
         # Every response is told it; the socket is asked once.
         self._host: IAddress | None = None
         self.chance: Chance = chance or SystemRandom()
-        self._parameters = parameters
+        self._parameters = checked(parameters)
         kind: Callable[..., Exchanges] = Exchanges
         if amplification is not None:
             kind = partial(GuardedExchanges, amplification)

@@ -269,9 +269,10 @@ class IAgent(Interface):
         @return: a Deferred that fires with None, or fails with a L{RequestError<txcoap.errors.RequestError>}.
         """
 
-    def close() -> Deferred[None]:
+    def close(*, grace: float | None = 0.0) -> Deferred[None]:
         """
         Close what the agent opened, and let go of what is under way.
 
+        @param grace: for how many seconds that may go on; None for as long as it takes.
         @return: a Deferred that fires with None when that is done.
         """

@@ -25,7 +25,7 @@ from twisted.internet.interfaces import (
     IListeningPort,
     IResolutionReceiver,
 )
-from twisted.internet.task import Clock
+from twisted.internet.task import Clock, Cooperator
 from zope.interface import implementer
 
 from .client import Agent
@@ -209,6 +209,8 @@ class MemoryNetwork:
     @ivar clock: The time.
     @ivar reactor: What to give to whatever wants a reactor: the clock, and the network's names.
     @ivar names: The addresses of host names; others do not exist.
+    @ivar cooperator: What does work bit by bit in the network's time. Twisted's own needs a reactor that
+        runs, so give this one: C{FileBodyProducer(file, cooperator=network.cooperator)}.
     @ivar passages: What was sent, as L{Passage}, the first first; the last 100,000 of them.
     @ivar counts: How many were C{"sent"}, C{"delivered"}, C{"lost"}, C{"duplicated"}, C{"reordered"}, or
         arrived where C{"nobody"} listens.
@@ -231,6 +233,8 @@ class MemoryNetwork:
         self.clock = Clock() if clock is None else clock
         self.names: dict[str, str] = {}
         self.reactor = NetworkReactor(self.clock, self.names)
+        # A step at a time, for how many are done in a span of real time is chance.
+        self.cooperator = Cooperator(lambda: lambda: True, lambda step: self.clock.callLater(0.0, step))
         self.passages: deque[Passage] = deque(maxlen=_RECORDED)
         self.counts: Counter[str] = Counter()
         self._chance = Random(seed)
@@ -282,13 +286,25 @@ class MemoryNetwork:
             trace=trace,
         )
 
-    def agent(self, host: str = CLIENT_HOST, port: int = 0, **how: Any) -> Agent:
+    def agent(
+        self,
+        host: str = CLIENT_HOST,
+        port: int = 0,
+        *,
+        parameters: Parameters | None = None,
+        limits: Limits | None = None,
+        trace: Trace | None = None,
+        **how: Any,
+    ) -> Agent:
         """
         An agent with a socket of its own.
 
-        @param how: C{parameters}, C{limits} and C{trace}, as for L{newProtocol}.
+        @param parameters: As for L{newProtocol}, and so are C{limits} and C{trace}.
+        @param how: What else L{Agent<txcoap.client.Agent>} takes and is not about its sockets, such as
+            C{blockSize}.
         """
-        return Agent(self.reactor, protocol=self.listen(self.newProtocol(**how), host, port).protocol)
+        protocol = self.newProtocol(parameters=parameters, limits=limits, trace=trace)
+        return Agent(self.reactor, protocol=self.listen(protocol, host, port).protocol, **how)
 
     def drop(self, predicate: Callable[[Passage], bool], times: int | None = None) -> Callable[[], None]:
         """

@@ -266,6 +266,17 @@ def registerOption(definition: OptionDefinition, attribute: str = "") -> Registr
     return Registration(undo)
 
 
+# Functions that take options by accessor name take these by name too, and mean something else.
+# fmt: off
+_TAKEN = frozenset({
+    "after", "blockSize", "byteRange", "code", "confirmable", "diagnostic", "headers", "hops", "host",
+    "interface", "json", "messageID", "method", "options", "parameters", "params", "path", "payload", "port",
+    "progress", "proxy", "query", "relaying", "seconds", "stream", "timeout", "times", "to", "token", "type",
+    "uri",
+})
+# fmt: on
+
+
 def _accessorFor(name: str) -> str:
     first, *others = name.split("-")
     return first.lower() + "".join(each[:1].upper() + each[1:] for each in others)
@@ -287,6 +298,10 @@ def _checkNew(new: OptionDefinition, attribute: str, old: OptionDefinition | Non
         raise ValueError(f"{new.name} is option {named.number} already, so not {new.number}")
     if not attribute.isidentifier() or iskeyword(attribute):
         raise ValueError(f"{attribute!r} cannot be an accessor's name; give another as attribute=")
+    if attribute in _TAKEN:
+        raise ValueError(
+            f"{attribute}= means something else to Agent.request and its like; give another attribute="
+        )
     if hasattr(Options, attribute) and _BY_ATTRIBUTE.get(attribute, new) is not old:
         raise ValueError(f"Options.{attribute} is something else already; give another name as attribute=")
 

@@ -14,7 +14,7 @@ from .codes import Code
 from .formats import JSON, TEXT
 from .message import Request
 from .options import Options
-from .uri import DEFAULT_PORTS, URI
+from .uri import DEFAULT_PORTS, URI, argumentsOf
 
 __all__ = ["makeRequest", "throughProxy"]
 
@@ -27,7 +27,7 @@ def makeRequest(
     method: Code | str | int,
     target: URI,
     payload: Any,
-    params: Mapping[str, object] | Iterable[tuple[str, object]],
+    params: str | Mapping[str, object] | Iterable[str | tuple[str, object]],
     json: Any,
     options: Options,
     values: dict[str, Any],
@@ -52,8 +52,7 @@ def makeRequest(
     elif not isinstance(payload, bytes):
         raise TypeError(f"a body is bytes, str or an IBodyProducer; got {payload!r}")
     if params:
-        pairs = params.items() if isinstance(params, Mapping) else params
-        options = options.adding(*Options(uriQuery=[f"{name}={value}" for name, value in pairs]).pairs)
+        options = options.adding(*Options(uriQuery=argumentsOf(params)).pairs)
     own = target.toOptions()
     asked = own.adding(*options.pairs) if options else own
     code = method if isinstance(method, Code) else Code(method)

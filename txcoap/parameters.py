@@ -19,6 +19,7 @@ __all__ = [
     "PRESETS",
     "SLOW_PARAMETERS",
     "Parameters",
+    "checked",
     "getDefault",
     "setDefault",
     "usingDefault",
@@ -205,10 +206,19 @@ def setDefault(parameters: Parameters | None) -> Parameters:
     @return: Those that applied before.
     """
     global _default
-    if not (parameters is None or isinstance(parameters, Parameters)):
-        raise TypeError(f"the default is of class Parameters; got {parameters!r}")
-    before, _default = _default, parameters or DEFAULT_PARAMETERS
+    before, _default = _default, checked(parameters) or DEFAULT_PARAMETERS
     return before
+
+
+def checked(parameters: Parameters | None) -> Parameters | None:
+    """
+    What was given, which may be None.
+
+    @raise TypeError: if it is something else.
+    """
+    if not (parameters is None or isinstance(parameters, Parameters)):
+        raise TypeError(f"give parameters as Parameters(ACK_TIMEOUT=3) and the like; got {parameters!r}")
+    return parameters
 
 
 @contextmanager

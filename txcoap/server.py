@@ -35,7 +35,7 @@ from .logs import Sparing
 from .message import Response
 from .multicast import GroupRequest
 from .options import NO_OPTIONS, Options
-from .parameters import Parameters
+from .parameters import Parameters, checked
 from .protocol import CoAPProtocol
 from .request import NOT_DONE_YET, Request
 from .resource import getChildForRequest
@@ -112,7 +112,7 @@ class Site:
         self.resource = root
         self.whileStopping = whileStopping
         self.proxy = proxy
-        self.parameters = parameters
+        self.parameters = checked(parameters)
         self.limits = limits
         self.hostOf = hostOf
         self.clientOf = clientOf

@@ -53,6 +53,7 @@ class StubAgent(Agent):
     @param limits: The client's limits.
     @param trace: Sees every datagram, as with L{Agent}.
     @param network: A network to use, whose time and badness it shares.
+    @param how: What else L{Agent} takes and is not about its sockets, such as C{blockSize}.
     @ivar site: The L{Site}.
     @ivar network: The L{MemoryNetwork} between the two.
     @ivar clock: Its time.
@@ -66,6 +67,7 @@ class StubAgent(Agent):
         limits: Limits = DEFAULT_LIMITS,
         trace: Trace | None = None,
         network: MemoryNetwork | None = None,
+        **how: Any,
     ) -> None:
         self.network = network or MemoryNetwork()
         self.clock = self.network.clock
@@ -74,7 +76,7 @@ class StubAgent(Agent):
         client = self.network.newProtocol(parameters=parameters, limits=limits, trace=trace)
         self.clientPort = self.network.listen(client, CLIENT_HOST, 0)
         reactor = NetworkReactor(self.clock, defaultdict(lambda: SERVER_HOST))
-        super().__init__(reactor, protocol=client)
+        super().__init__(reactor, protocol=client, **how)
 
     def request(
         self, method: Code | str | int, uri: str | URI | None = None, *args: Any, **how: Any

@@ -21,7 +21,7 @@ from urllib.parse import quote, unquote_to_bytes
 from .errors import InvalidURI
 from .options import Options
 
-__all__ = ["DEFAULT_PORTS", "URI"]
+__all__ = ["DEFAULT_PORTS", "URI", "argumentsOf"]
 
 DEFAULT_PORTS = {
     "coap": 5683,
@@ -142,14 +142,12 @@ class URI:
         @param query: Text, C{"x=1&y"}; a mapping of names to values; or the arguments, each as text or as
             name and value.
         @raise InvalidURI: if a part cannot be one.
+        @raise TypeError: for a query of another form.
         """
         if isinstance(path, str):
             if "?" in path or "#" in path:
                 raise InvalidURI(f"the path {path!r} has a query or fragment: give that as query=")
             path = path.removeprefix("/").split("/")
-        if isinstance(query, str):
-            query = query.removeprefix("?").split("&") if query else ()
-        arguments = query.items() if isinstance(query, Mapping) else query
         if host.startswith("[") and host.endswith("]"):
             host = host[1:-1]
         return cls(
@@ -157,7 +155,7 @@ class URI:
             host,
             port,
             tuple(path),
-            tuple([each if isinstance(each, str) else f"{each[0]}={each[1]}" for each in arguments]),
+            argumentsOf(query),
         )
 
     def toText(self) -> str:
@@ -249,6 +247,30 @@ class URI:
             path = base[: base.rindex("/") + 1] + path
         name = path if query is None else f"{path}?{query}"
         return _parse(f"{self.scheme}://{self.authority}{name}")
+
+
+def argumentsOf(query: str | Mapping[str, object] | Iterable[str | tuple[str, object]]) -> tuple[str, ...]:
+    """
+    The arguments of a query, each for one Uri-Query.
+
+    @param query: See L{URI.fromParts}.
+    @raise TypeError: if it has another form.
+    """
+    if isinstance(query, str):
+        return tuple(query.removeprefix("?").split("&")) if query else ()
+    arguments = []
+    try:
+        for each in query.items() if isinstance(query, Mapping) else query:
+            if not isinstance(each, str):
+                name, value = each
+                each = f"{name}={value}"
+            arguments.append(each)
+    except (TypeError, ValueError):
+        raise TypeError(
+            "a query is text, a mapping of names to values, or a sequence of texts and of pairs of name and "
+            f"value; got {query!r}"
+        ) from None
+    return tuple(arguments)
 
 
 # A client asks for few URIs again and again; their options, once written, keep their wire form too.
