@@ -1,21 +1,13 @@
 """
-Tests for L{txcoap.workers}: with processes that are none, and with real ones over loopback.
+Tests for L{txcoap.workers} with processes that are none; see L{tests.test_workers_processes} for real ones.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import select
-import signal
 import socket
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from itertools import count
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 from twisted.internet.error import CannotListenError, ProcessDone, ProcessExitedAlready, ProcessTerminated
@@ -25,9 +17,6 @@ from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
 from txcoap import workers
-from txcoap.codes import Code
-from txcoap.options import Options as CoAPOptions
-from txcoap.sansio.datagrams import CON, decode, encode
 from txcoap.sansio.health import Health
 from txcoap.tap import Options, makeService
 from txcoap.transports import sockets
@@ -357,164 +346,3 @@ class EndpointTests(SynchronousTestCase):
             self.assertRaises(
                 UsageError, Options().parseOptions, given if "--path" in given else ["--path", ".", *given]
             )
-
-
-MODULE = """
-import os
-from txcoap import Resource
-
-class Number(Resource):
-    isLeaf = True
-    def render_GET(self, request):
-        if request.path == "/bug":
-            1 // 0
-        if request.path == "/die":
-            os._exit(3)
-        return str(os.getpid())
-
-root = Number()
-"""
-
-
-class ProcessTests(SynchronousTestCase):
-    """Real processes."""
-
-    def setUp(self) -> None:
-        """A module, and a free port."""
-        directory = Path(self.mktemp())
-        directory.mkdir()
-        (directory / "several.py").write_text(MODULE)
-        self.directory = directory.absolute()
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as skt:
-            skt.bind(("127.0.0.1", 0))
-            self.port = skt.getsockname()[1]
-        self.messageIDs = count(1)
-
-    @contextmanager
-    def running(self, *more: str) -> Iterator[subprocess.Popen[str]]:
-        """twistd coap with two workers."""
-        program = "from twisted.scripts.twistd import run; run()"
-        command = [sys.executable, "-c", program, "-n", "--pidfile=", "coap", "--workers", "2"]
-        command += ["--listen", f"udp:{self.port}:interface=127.0.0.1", *more]
-        self.log = self.directory / "log"
-        with self.log.open("w") as log:
-            process = subprocess.Popen(
-                command,
-                cwd=self.directory,
-                env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
-                stdout=log,
-                stderr=log,
-                text=True,
-            )
-        try:
-            yield process
-        finally:
-            process.kill()
-            process.wait()
-
-    def ask(self, path: str, skt: socket.socket | None = None, *, within: float = 20) -> str | None:
-        """Ask until there is an answer; one without a body is None."""
-        own = skt or socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        try:
-            own.settimeout(0.25)
-            number = next(self.messageIDs)
-            message = encode(CON, Code.GET, number, b"t", CoAPOptions(uriPath=[path]))
-            until = monotonic() + within
-            while monotonic() < until:
-                own.sendto(message, ("127.0.0.1", self.port))
-                try:
-                    # An answer to an earlier copy may come late.
-                    while (answer := decode(own.recv(2000))).messageID != number:
-                        pass
-                except TimeoutError:
-                    continue
-                return answer.payload.decode() or None
-            self.fail(f"no answer; the log: {self.log.read_text()}")
-        finally:
-            if skt is None:
-                own.close()
-
-    def both(self) -> dict[str, socket.socket]:
-        """The workers' process IDs, and a socket whose peer each is."""
-        found: dict[str, socket.socket] = {}
-        for _ in range(100):
-            skt = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            self.addCleanup(skt.close)
-            found[str(self.ask("x", skt))] = skt
-            if len(found) == 2:
-                break
-        self.assertEqual(len(found), 2)
-        return found
-
-    def assertFree(self) -> None:
-        """Nobody has the port."""
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as skt:
-            skt.bind(("127.0.0.1", self.port))
-
-    def test_killedAndStopped(self) -> None:
-        """
-        A worker that is killed comes again to the same peers, those of the other notice nothing; SIGTERM
-        ends all.
-        """
-        with self.running("--resources", "several") as process:
-            (first, one), (second, two) = self.both().items()
-            self.assertEqual(self.ask("x", one), first)
-            self.ask("bug", one)
-            os.kill(int(first), signal.SIGKILL)
-            self.assertEqual(self.ask("x", two, within=2), second)
-            self.assertNotIn(self.ask("x", one), {first, second})
-            process.send_signal(signal.SIGTERM)
-            self.assertEqual(process.wait(20), -signal.SIGTERM)
-            log = self.log.read_text()
-        self.assertFree()
-        self.assertRegex(log, r"\[worker [12], txcoap.server#critical\] while rendering")
-        self.assertIn("ZeroDivisionError: integer division", log)
-        self.assertRegex(log, r"worker [12] ended: signal 9; the next starts in 0 s")
-        self.assertNotIn("Unhandled", log)
-
-    def test_standIn(self) -> None:
-        """
-        While a worker that died twice is waited for, another reads its sockets, and hands them back: a peer
-        is always answered.
-        """
-        with self.running("--resources", "several"):
-            (_, one), (second, two) = self.both().items()
-            self.ask("x", one)
-            for _ in range(2):
-                self.kill(one)
-            self.assertEqual(self.ask("x", one, within=5), second)
-            self.assertIn("stands in for worker", self.log.read_text())
-            until = monotonic() + 20
-            while (own := self.ask("x", one)) == second and monotonic() < until:
-                pass
-            self.assertNotEqual(own, second)
-            self.assertEqual(self.ask("x", two), second)
-            # Soon the other one reads no more.
-            answers = [self.ask("x", one) for _ in range(60)]
-            self.assertEqual(set(answers[-20:]), {own})
-
-    def kill(self, peer: socket.socket) -> None:
-        """End the worker that answers a peer, and wait until it is gone."""
-        worker = int(self.ask("x", peer) or 0)
-        watched = os.pidfd_open(worker)
-        os.kill(worker, signal.SIGKILL)
-        self.assertTrue(select.select([watched], [], [], 20)[0])
-        os.close(watched)
-
-    def test_orphans(self) -> None:
-        """Workers end when their supervisor was killed."""
-        with self.running("--resources", "several", "--grace", "0") as process:
-            watched = [os.pidfd_open(int(pid)) for pid in self.both()]
-            process.kill()
-            process.wait()
-            for worker in watched:
-                self.assertTrue(select.select([worker], [], [], 20)[0])
-                os.close(worker)
-            self.assertFree()
-
-    def test_cannotStart(self) -> None:
-        """Where the module is missing the exit status is 1, and the log tells why."""
-        with self.running("--resources", "nosuch") as process:
-            self.assertEqual(process.wait(20), 1)
-        self.assertIn("--resources nosuch", self.log.read_text())
-        self.assertFree()

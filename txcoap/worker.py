@@ -4,11 +4,13 @@ A worker of L{txcoap.workers}: C{python -m txcoap.worker}, which nobody but the 
 It serves what C{twistd coap} would with the same arguments, at sockets that it is given. It is told by
 lines at its standard input: C{health}; C{take 6,7} to read those sockets as well, in the place of another
 worker; C{leave 6,7}. It reports at a pipe of its own, writes what is logged to its standard output as JSON,
-and ends when its input does.
+and ends when its input does. On Linux it gets a SIGTERM when its supervisor is gone, however that ended:
+so it ends even if it is too busy to read its input.
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
@@ -31,11 +33,14 @@ from zope.interface import implementer
 from .endpoints import AdoptedServerEndpoint
 from .service import CoAPService
 from .tap import Options, makeService
-from .workerprocess import COMMANDS, REPORTS
+from .workerprocess import COMMANDS, MARGIN, REPORTS
 
 __all__ = ["WorkerOptions", "main"]
 
 _log = Logger()
+
+# prctl(2): the signal to be sent when the parent is gone.
+_PR_SET_PDEATHSIG = 1
 
 
 class WorkerOptions(Options):
@@ -144,21 +149,36 @@ def main(words: Sequence[str]) -> int:
         return 1
     from twisted.internet import reactor
 
-    run(service, reactor)
+    run(service, reactor, float(options["grace"]) + MARGIN)
     return 0
 
 
-def run(service: CoAPService, reactor: Any) -> None:
-    """Run the reactor until the supervisor ends, or a SIGTERM comes."""
+def run(service: CoAPService, reactor: Any, patience: float) -> None:
+    """
+    Run the reactor until the supervisor ends, or a SIGTERM comes.
+
+    @param patience: Seconds after a SIGTERM at which this process is killed if it has not ended. The
+        supervisor does so too, but it may be gone.
+    """
 
     def terminate(*ignored: Any) -> None:
+        # Python's function for the signal runs though the reactor does not; the alarm needs neither.
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, patience)
         reactor.callFromThread(stop, reactor)
 
     StandardIO(Commands(service, reactor), COMMANDS, REPORTS)  # type: ignore[call-arg]
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
     # The reactor's own would complain about the second.
     reactor.callWhenRunning(signal.signal, signal.SIGTERM, terminate)
+    reactor.callWhenRunning(followSupervisor)
     reactor.run()
+
+
+def followSupervisor() -> None:
+    """Have the system send SIGTERM when the supervisor is gone. Where it cannot the pipe has to do."""
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 if __name__ == "__main__":

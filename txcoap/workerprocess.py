@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from .logs import Sparing
 from .sansio.health import Health
 
-__all__ = ["COMMANDS", "FIRST_SOCKET", "PIPES", "REPORTS", "WorkerProcess"]
+__all__ = ["COMMANDS", "FIRST_SOCKET", "MARGIN", "PIPES", "REPORTS", "WorkerProcess"]
 
 COMMANDS, REPORTS = 0, 3
 """The worker's descriptors: what it is told, and what it reports, a line each."""
@@ -33,6 +33,9 @@ FIRST_SOCKET = 4
 
 RECORD = b"\x1e"
 """What an event for the log begins with (RFC 7464), unlike the text that C code or a crash writes."""
+
+MARGIN = 5.0
+"""Seconds over C{grace} after which a worker that was told to end is killed."""
 
 LONGEST_LINE = 1 << 20
 _MOST_ASKED = 8

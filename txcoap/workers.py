@@ -31,15 +31,12 @@ from .endpoints import UDPServerEndpoint, serverFromString
 from .prometheus import PrometheusResource
 from .sansio.health import Health
 from .service import endWithFailure
-from .workerprocess import FIRST_SOCKET, PIPES, WorkerProcess
+from .workerprocess import FIRST_SOCKET, MARGIN, PIPES, WorkerProcess
 
 __all__ = ["Supervisor", "sharedEndpoint"]
 
 LONGEST_DELAY = 60.0
 """How long at most to wait before a worker is started again, in seconds; who lived so long begins anew."""
-
-MARGIN = 5.0
-"""Seconds over C{grace} after which a worker that was told to end is killed."""
 
 ANSWER_TIME = 2.0
 """Seconds within which a worker tells its figures."""
