@@ -47,6 +47,29 @@ class RetransmissionTests(SynchronousTestCase):
         self.assertEqual(machine.advance(400), [])
         self.assertEqual(len(machine.raw), 5)
 
+    def test_late(self) -> None:
+        """
+        What was missed while nothing was done is not made up for: one repetition at most, none shortly before
+        the next nor after MAX_TRANSMIT_SPAN; the rest at their times (4.2).
+        """
+        rows: list[tuple[float, list[float]]] = [
+            (5.0, [0, 6, 14, 30]),
+            (5.0 - 2, [0, 3, 6, 14, 30]),
+            (9.0, [0, 9, 14, 30]),
+            (25.0, [0, 25, 30]),
+            (32.0, [0]),
+            (70.0, [0]),
+        ]
+        for asleep, times in rows:
+            machine = Machine()
+            machine.request(get(), PEER, machine.now)
+            machine.sent()
+            machine.now += asleep
+            machine.expire(machine.now)
+            machine.advance(max(0.0, 62 - asleep))
+            self.assertEqual(machine.times(), times)
+            self.assertEqual(machine.counters.timeouts, 1)
+
     def test_sameBytes(self) -> None:
         """Each repetition is the same, byte for byte."""
         machine = Machine()

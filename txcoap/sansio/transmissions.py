@@ -58,6 +58,9 @@ class Chance(Protocol):
 _DRAWN = 64
 _DRAWN_BELOW = 1 << 16
 
+# A repetition that comes later than by this many seconds is one that may have been missed.
+_LATE = 0.1
+
 
 class Transmission:
     """
@@ -371,14 +374,18 @@ class Transmissions:
     def _retransmit(self, transmission: Transmission, now: float) -> Ended | None:
         if not transmission.remaining:
             return self._giveUp(transmission, now)
-        if transmission.renew is not None:
+        assert transmission.deadline is not None
+        due = transmission.deadline.when
+        isMissed = now - due > _LATE and _isMissed(transmission, due, now)
+        if transmission.renew is not None and not isMissed:
             transmission.renew(transmission, now)
         isFirst = transmission.remaining == transmission.attempts
         transmission.remaining -= 1
         transmission.timeout *= 2
-        transmission.deadline = self.deadlines.set(now + transmission.timeout, self._retransmit, transmission)
-        self.counters.retransmissions += 1
-        self.send((transmission.data, transmission.peer.address, transmission.local))
+        transmission.deadline = self.deadlines.set(due + transmission.timeout, self._retransmit, transmission)
+        if not isMissed:
+            self.counters.retransmissions += 1
+            self.send((transmission.data, transmission.peer.address, transmission.local))
         if isFirst and type(transmission.owner) is OutgoingRequest:
             peer = transmission.peer
             peer.overdue += 1
@@ -480,6 +487,18 @@ class Transmissions:
         return self._fail(
             transmission, Unreachable(error, f"{peer} cannot be reached: {strerror(error)}"), now
         )
+
+
+def _isMissed(transmission: Transmission, due: float, now: float) -> bool:
+    """
+    Whether it is too late for a repetition that was due while nothing was done (RFC 7252 4.2): the next is at
+    hand, or MAX_TRANSMIT_SPAN is over.
+    """
+    last = transmission.timeout
+    first = last / (1 << transmission.attempts - transmission.remaining)
+    began = due - (2 * last - first)
+    span = first * ((1 << transmission.attempts) - 0.5)
+    return due + 2 * last < now + first or now > began + span
 
 
 def _tooMuch(address: Hashable) -> ProbingRateExceeded:
