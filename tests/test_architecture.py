@@ -49,6 +49,12 @@ INSIDE_FUNCTIONS = {
     ("txcoap.cli.links", "rich.text.Text"): "likewise",
     ("txcoap.cli.notation", "cbor2"): "an extra, for bodies in CBOR",
     ("txcoap.cli.completion", "shtab"): "an extra, for one subcommand",
+    ("txcoap.cli.prompting", "prompt_toolkit.PromptSession"): "an extra, for lines typed at a terminal",
+    ("txcoap.cli.prompting", "prompt_toolkit.completion"): "likewise",
+    ("txcoap.cli.prompting", "prompt_toolkit.application.current"): "likewise",
+    ("txcoap.cli.prompting", "prompt_toolkit.application.run_in_terminal"): "likewise",
+    ("txcoap.cli.prompting", "asyncio"): "for prompt_toolkit",
+    ("txcoap.cli.prompting", "twisted.internet.asyncioreactor"): "for prompt_toolkit, which needs it",
 }
 
 

@@ -23,6 +23,7 @@ from .completion import completionScript
 from .console import Console, OutputError
 from .failures import Exit
 from .preparing import Prepared, prepare
+from .prompting import chooseReactor
 
 __all__ = ["main"]
 
@@ -43,6 +44,8 @@ def _run(arguments: Arguments, console: Console) -> NoReturn:
     if arguments.command == "completion":
         sys.exit(_complete(arguments, console))
     prepared = prepare(arguments, console)
+    if arguments.command == "shell":
+        chooseReactor(console)
     try:
         react(partial(_start, arguments, prepared, console))
     finally:

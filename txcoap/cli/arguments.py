@@ -15,7 +15,7 @@ from ..parameters import Parameters
 from ..uri import URI
 from .display import printable
 from .failures import EXITS, Exit
-from .flags import COMMANDS, addFlags
+from .flags import COMMANDS, addArguments
 
 __all__ = ["METHODS", "Arguments", "Parser", "newParser", "parse"]
 
@@ -111,6 +111,7 @@ EXAMPLES = """examples:
   txcoap discover -B 6 224.0.1.187
   txcoap observe --timestamps localhost/temperature
   txcoap get --save messages.pcap localhost/hello
+  txcoap shell localhost
   txcoap serve .
 """
 
@@ -133,5 +134,5 @@ def newParser() -> Parser:
             epilog=f"{exits}\n",
         )
         added.set_defaults(refuse=added.refuse)
-        addFlags(added, command)
+        addArguments(added, command)
     return parser

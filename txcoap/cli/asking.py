@@ -31,20 +31,25 @@ __all__ = [
     "addGroup",
     "addLoudness",
     "addRequest",
+    "addURI",
 ]
 
 PING_TIMEOUT = 10.0
 """Seconds that C{ping} waits for each answer by default; lost messages are repeated meanwhile."""
 
 
-def addCommon(parser: argparse.ArgumentParser) -> None:
-    """Whom to ask, and how messages travel."""
+def addURI(parser: argparse.ArgumentParser) -> None:
+    """Whom to ask for what."""
     parser.add_argument(
         "uri",
         metavar="URI",
         type=argument(readURI),
         help="coap://HOST[:PORT]/PATH?QUERY; coap:// may be left out, :PORT alone is at localhost",
     )
+
+
+def addCommon(parser: argparse.ArgumentParser) -> None:
+    """How messages travel, and what is told of them."""
     parser.add_argument(
         "-B",
         "--timeout",

@@ -39,6 +39,7 @@ from .preparing import Prepared
 from .pretty import layOut
 from .progress import Progress
 from .serving import serve
+from .shell import shell
 
 __all__ = ["perform"]
 
@@ -52,6 +53,8 @@ async def perform(reactor: Any, arguments: Arguments, prepared: Prepared, consol
     console = console.colored(arguments.color)
     if arguments.command == "serve":
         return await serve(reactor, arguments, console)
+    if arguments.command == "shell":
+        return await shell(reactor, arguments, console, perform)
     log = MessageLog(console.note, reactor.seconds, console.paint) if arguments.verbose else None
     stopwatch = Stopwatch(reactor)
     traces = [trace for trace in (stopwatch, log, prepared.capture) if trace is not None]

@@ -46,6 +46,7 @@ class Console:
     @ivar encoding: How text is written to C{stdout}.
     @ivar paint: Colours what is written to C{stderr}.
     @ivar outputPaint: Colours what is written to C{stdout} for people.
+    @ivar isLined: Whether a body ends with a newline also where C{stdout} is no terminal.
     """
 
     stdin: BinaryIO | None
@@ -54,6 +55,7 @@ class Console:
     encoding: str = "utf-8"
     paint: Paint = PLAIN
     outputPaint: Paint = PLAIN
+    isLined: bool = False
 
     @staticmethod
     def standard() -> Console:
@@ -79,15 +81,18 @@ class Console:
 
     def writeBody(self, body: bytes) -> None:
         """
-        Write a body as it is; on a terminal, a line of its own.
+        Write a body as it is; on a terminal, or where C{isLined}, a line of its own.
 
         @raise BrokenPipeError: if nobody reads it.
         @raise OutputError: if that fails for another reason.
         """
-        if body and not body.endswith(b"\n") and self.stdout.isatty():
+        if body and not body.endswith(b"\n") and (self.isLined or self.stdout.isatty()):
             body += b"\n"
+        self._write(body)
+
+    def _write(self, data: bytes) -> None:
         try:
-            self.stdout.write(body)
+            self.stdout.write(data)
             self.stdout.flush()
         except BrokenPipeError:
             raise
@@ -97,6 +102,10 @@ class Console:
     def writeLine(self, line: str) -> None:
         """Write a line of text to the standard output; see L{writeBody}."""
         self.writeBody((line + os.linesep).encode(self.encoding, "backslashreplace"))
+
+    def writePrompt(self, text: str) -> None:
+        """Write to the standard output what a line is to be typed after; see L{writeBody}."""
+        self._write(text.encode(self.encoding, "backslashreplace"))
 
     def note(self, text: str) -> None:
         """Write to the standard error; that it cannot be written is no reason to stop."""

@@ -15,11 +15,12 @@ from .asking import (
     addCommon,
     addGroup,
     addRequest,
+    addURI,
 )
 from .completion import SHELLS
 from .typed import argument, count, listenPlace, seconds
 
-__all__ = ["COMMANDS", "METHODS_WITH_BODY", "addFlags"]
+__all__ = ["COMMANDS", "METHODS_WITH_BODY", "addArguments", "addFlags"]
 
 METHODS_WITH_BODY = frozenset({"put", "post", "fetch", "patch", "ipatch"})
 
@@ -34,6 +35,7 @@ COMMANDS = {
     "ping": "ask whether a CoAP endpoint is there",
     "discover": "list a server's resources (RFC 6690)",
     "observe": "watch a resource: each state as it comes (RFC 7641)",
+    "shell": "look about in a server's resources, line by line",
     "serve": "serve a directory of files until it is interrupted",
     "completion": "write the script by which a shell completes txcoap's flags",
 }
@@ -47,10 +49,22 @@ OBSERVING = (
     "Watch a resource (RFC 7641): write each state as it comes, a line each, until it is interrupted or "
     "the server ends it. If states come faster than they are written, the newest counts."
 )
+BROWSING = (
+    "Look about in a server's resources. Lines are read from the standard input; on a terminal they are "
+    "completed by TAB (needs txcoap[cli]). The commands are those of txcoap, with their flags, and paths "
+    "for URIs: ls, cd sensors, get temperature, put ../light on, observe temperature &. help tells them all."
+)
 SERVING = (
     "Serve a directory of files until it is interrupted, and write where. What is a file below it is a "
     "resource. This is twistd coap --path in the foreground; twistd coap can more."
 )
+
+
+def addArguments(parser: argparse.ArgumentParser, command: str) -> None:
+    """Give a subcommand its arguments, flags among them."""
+    if command not in _ALONE:
+        addURI(parser)
+    addFlags(parser, command)
 
 
 def addFlags(parser: argparse.ArgumentParser, command: str) -> None:
@@ -161,7 +175,13 @@ def _addServe(parser: argparse.ArgumentParser) -> None:
     addColor(parser)
 
 
-_ALONE = {"completion": _addCompletion, "serve": _addServe}
+def _addShell(parser: argparse.ArgumentParser) -> None:
+    parser.description = BROWSING
+    addURI(parser)
+    addColor(parser)
+
+
+_ALONE = {"completion": _addCompletion, "serve": _addServe, "shell": _addShell}
 
 _ADDITIONS = {
     "ping": _addPing,
