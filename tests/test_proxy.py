@@ -329,13 +329,60 @@ class PassingTests(ProxyCase):
         self.assertEqual(self.ask(f"{PROXY}/own", options=odd, confirmable=True).code, Code.BAD_OPTION)
 
     def test_hopByHop(self) -> None:
-        """Blocks, their tags and sizes, and Echo, are of each leg (RFC 7959 2.11, RFC 9175)."""
+        """Blocks, their tags and sizes, are of each leg (RFC 7959 2.11, RFC 9175 3.4)."""
         self.serve()
-        how: dict[str, Any] = {"block2": (0, False, 0), "size2": 0, "requestTag": (b"t",), "echo": b"e"}
+        how: dict[str, Any] = {"block2": (0, False, 0), "size2": 0, "requestTag": (b"t",)}
         self.origin.responses = [Response(Code.CONTENT, bytes(100))]
         response = self.ask(**how)
         self.assertEqual(self.origin.options, Options(hopLimit=16))
         self.assertEqual(len(response.payload), 100)
+
+
+class Lock(Echoing):
+    """Opens for fresh requests alone."""
+
+    def render(self, request: Any) -> Any:
+        request.requireFresh()
+        return super().render(request)
+
+
+class EchoTests(ProxyCase):
+    """
+    That a request is fresh its client alone can show: an Echo of the server is answered by the client, not by the
+    proxy (RFC 9175 2.3).
+    """
+
+    def test_client(self) -> None:
+        """A client that knows Echo does not notice; the request is made anew by the client, each time."""
+        self.network.listen(Site(Lock()), PEER)
+        self.serve()
+        for _ in range(2):
+            self.assertAnswer(self.ask(f"coap://{PEER}/x", "POST", b"open"), "2.04", "POST /x")
+            self.network.advance(100)
+        self.assertEqual(self.upstreamPort.protocol.sizes()["echoes"], 0)
+        lock = [each for each in self.network.passages if each.target == (PEER, 5683)]
+        self.assertEqual(len(lock), 4)
+
+    def test_others(self) -> None:
+        """One that gives another gets the 4.01, and nothing is done, though one before had an Echo."""
+        lock = Lock()
+        self.network.listen(Site(lock), PEER)
+        self.serve()
+        self.ask(f"coap://{PEER}/x", "POST")
+        answer = self.ask(f"coap://{PEER}/x", "POST", echo=b"e")
+        self.assertEqual(answer.code, Code.UNAUTHORIZED)
+        self.assertIsNotNone(answer.options.echo)
+        self.assertEqual(len(lock.requests), 1)
+
+    def test_own(self) -> None:
+        """One that the proxy gave stays with it; it shows nothing to others."""
+        self.own.putChild("lock", Lock())
+        self.serve()
+        self.assertAnswer(self.ask(f"{PROXY}/lock", "POST", proxy=None), "2.04")
+        self.assertAnswer(self.ask(method="POST"), "2.04")
+        self.assertIsNone(self.origin.options.echo)
+        self.ask(echo=b"e")
+        self.assertEqual(self.origin.options.echo, b"e")
 
 
 class HopLimitTests(ProxyCase):

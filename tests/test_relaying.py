@@ -22,8 +22,8 @@ PAIRS = st.lists(
     max_size=8,
 )
 
-# Of each leg: URI, Observe, blocks and their sizes, Echo, Request-Tag.
-LEG = {3, 6, 7, 11, 15, 23, 27, 28, 35, 39, 252, 292}
+# Of each leg: URI, Observe, blocks and their sizes, Request-Tag.
+LEG = {3, 6, 7, 11, 15, 23, 27, 28, 35, 39, 292}
 
 
 class OnwardTests(SynchronousTestCase):

@@ -95,7 +95,11 @@ class Relay:
         """Ask the other server; see L{IResource}."""
         if self.underWay >= self.maximumRequests:
             raise ServiceUnavailable("the proxy is busy", maxAge=1)
-        options = onward(request.options, self.hopLimit, self.name)
+        options = request.options
+        if not options.isPlain and request.protocol.freshness(request.exchange) is not None:
+            # RFC 9175 2.3: it is an Echo of our own.
+            options = options.without(Options.echo.number)
+        options = onward(options, self.hopLimit, self.name)
         return Deferred.fromCoroutine(self._render(request, options))
 
     async def _render(self, request: Request, options: Options) -> Any:

@@ -361,7 +361,7 @@ class Exchanges:
         exchange.renewing = renewing
         exchange.began = now
         exchange.relaying = relaying
-        if self._echoes:
+        if self._echoes and not relaying:
             self._addEcho(exchange, now)
         self._transmissions.submit(exchange, now)
         self._open[peer, token] = exchange
@@ -403,13 +403,15 @@ class Exchanges:
     def _proveTo(self, exchange: OutgoingRequest, datagram: Datagram, now: float) -> bool:
         """
         A peer gave us an Echo: keep it, and if its request was refused for want of one, repeat that with
-        it, once (RFC 9175 2.3). An Echo that the user gave is the user's matter.
+        it, once (RFC 9175 2.3). An Echo that the user gave is the user's matter, and one for a request that is
+        relayed its client's, who alone can make the request anew.
 
         @return: Whether the request goes out again.
         """
         echo = datagram.options.echo
         request = exchange.request
-        if echo is None or (request.options.echo is not None and exchange.echo is None):
+        isForOthers = exchange.relaying or (request.options.echo is not None and exchange.echo is None)
+        if echo is None or isForOthers:
             return False
         self._echoes.set(exchange.peer, echo, now)
         if datagram.code != Code.UNAUTHORIZED or exchange.hasProven:

@@ -51,8 +51,8 @@ _URI = frozenset(
     )
 )
 
-# RFC 7641 5, RFC 7959 2.11, RFC 9175: observing and blocks are matters of each leg, and so is the proof that
-# an address is whose it says.
+# RFC 7641 5, RFC 7959 2.11, RFC 9175 3.4: observing and blocks are matters of each leg. Echo is not: only the
+# client can make its request anew (RFC 9175 2.3).
 _TRANSFER = frozenset(
     each.number
     for each in (
@@ -60,7 +60,6 @@ _TRANSFER = frozenset(
         Options.block1,
         Options.block2,
         Options.size2,
-        Options.echo,
         Options.requestTag,
     )
 )
