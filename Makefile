@@ -5,12 +5,21 @@ PYTHON ?= $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
 # More for either: OPTIONS="--rounds 5", OPTIONS=--quick, OPTIONS="--only servers,codec".
 OPTIONS ?=
 
-.PHONY: bench figures
+.PHONY: bench coverage figures
 
 # Measures all in about five minutes, and prints it. Tables and plots go to benchmarks/.build/figures.
 bench:
 	$(PYTHON) -m benchmarks $(OPTIONS)
 
-# The same; tables and plots are those of docs/performance.rst.
+# What the tests reach, those against other implementations too, in about six minutes. The least that
+# will do is in pyproject.toml. Only some tests: TESTS="tests.test_uri tests.test_codes".
+TESTS ?= tests
+coverage:
+	$(PYTHON) -m coverage erase
+	$(PYTHON) -m coverage run -m twisted.trial -j2 $(TESTS)
+	$(PYTHON) -m coverage combine --quiet
+	$(PYTHON) -m coverage report
+
+# As bench; tables and plots are those of docs/performance.rst.
 figures:
 	$(PYTHON) -m benchmarks --into docs/figures $(OPTIONS)
