@@ -101,6 +101,12 @@ class CutTests(SynchronousTestCase):
         whole = body(256)
         self.assertEqual(cut(whole, Block(1, False, 3), 1), (Block(4, True, 1), whole[128:160]))
 
+    def test_more(self) -> None:
+        """What a request for a block says of whether there are more is ignored (RFC 7959 2.4)."""
+        for more in (False, True):
+            self.assertEqual(cut(bytes(32), Block(0, more, 0), 6), (Block(0, True, 0), bytes(16)))
+            self.assertEqual(cut(bytes(32), Block(1, more, 0), 6), (Block(1, False, 0), bytes(16)))
+
     def test_beyond(self) -> None:
         """There is no block beyond the end: 4.00; the first is there even of nothing."""
         self.assertRaises(errors.BadRequest, cut, bytes(32), Block(2, False, 0), 6)

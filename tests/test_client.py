@@ -65,6 +65,15 @@ class RequestTests(AgentTestCase):
             self.assertEqual(asked.options, expected)
             self.successResultOf(waiting)
 
+    def test_notAgain(self) -> None:
+        """What was refused is not asked again (RFC 7252 5.9.2), nor what may be asked later (RFC 8516 4)."""
+        for code in (Code.BAD_OPTION, Code.FORBIDDEN, Code.TOO_MANY_REQUESTS, Code.SERVICE_UNAVAILABLE):
+            waiting = self.agent.post(TEXT, b"x")
+            self.reply(code, b"", Options(maxAge=1))
+            self.reactor.advance(30)
+            self.assertEqual(self.peer.take(), [])
+            self.assertEqual(self.successResultOf(waiting).code, code)
+
     def test_response(self) -> None:
         """The response has code, body and options; who sent it, and how."""
         waiting = self.agent.get(TEXT)

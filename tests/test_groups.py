@@ -39,6 +39,8 @@ class GroupTests(SynchronousTestCase):
         groups = readGroups("all-coap-nodes%lo")
         self.assertEqual([each.address for each in groups], list(ALL_COAP_NODES))
         self.assertEqual({each.interface for each in groups}, {"lo"})
+        # RFC 7252 12.8
+        self.assertEqual(ALL_COAP_NODES, ("224.0.1.187", "ff02::fd", "ff05::fd"))
 
     def test_wrong(self) -> None:
         """What is no group is refused, and the error says what is one."""

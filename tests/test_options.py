@@ -160,6 +160,9 @@ class ValueTests(SynchronousTestCase):
             ("uriPath", (b"a",), "text"),
             ("uriPath", ("x" * 256,), "Uri-Path"),
             ("uriPath", 3, "sequence"),
+            # RFC 7252 5.10.7
+            ("locationPath", ("a", ".."), "no segment can be '..'"),
+            ("locationPath", (".",), "Location-Path"),
             ("uriHost", "", "Uri-Host"),
             ("uriHost", b"a", "text"),
             ("ifNoneMatch", 1, "True"),

@@ -348,8 +348,8 @@ class Lock(Echoing):
 
 class EchoTests(ProxyCase):
     """
-    That a request is fresh its client alone can show: an Echo of the server is answered by the client, not by the
-    proxy (RFC 9175 2.3).
+    That a request is fresh its client alone can show: an Echo of the server is answered by the client, not by
+    the proxy (RFC 9175 2.3).
     """
 
     def test_client(self) -> None:

@@ -20,6 +20,7 @@ __all__ = [
     "EMPTY",
     "FORMAT",
     "OPAQUE",
+    "SEGMENT",
     "STRING",
     "UINT",
     "Flag",
@@ -64,6 +65,12 @@ def _encodeString(value: Any) -> bytes:
     return value.encode("utf-8")
 
 
+def _encodeSegment(value: Any) -> bytes:
+    if value in (".", ".."):
+        raise ValueError(f"no segment can be {value!r}")
+    return _encodeString(value)
+
+
 def _decodeString(data: bytes) -> str:
     return data.decode("utf-8")
 
@@ -98,6 +105,7 @@ EMPTY = ValueFormat("empty", _encodeEmpty, lambda data: True)
 OPAQUE = ValueFormat("opaque", _encodeOpaque, bytes)
 UINT = ValueFormat("uint", _encodeUint, _decodeUint)
 STRING = ValueFormat("string", _encodeString, _decodeString)
+SEGMENT = ValueFormat("string", _encodeSegment, _decodeString)
 FORMAT = ValueFormat("uint", _encodeFormat, _decodeUint)
 BLOCK = ValueFormat("uint", _encodeBlock, _decodeBlock)
 

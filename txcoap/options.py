@@ -27,6 +27,7 @@ from .definitions import (
     FORMAT,
     NOTHING_READ,
     OPAQUE,
+    SEGMENT,
     STRING,
     UINT,
     Flag,
@@ -86,7 +87,7 @@ class Options:
     ifNoneMatch = Flag(5, "If-None-Match", EMPTY, 0, 0)
     observe = Single[int](6, "Observe", UINT, 0, 3)
     uriPort = Single[int](7, "Uri-Port", UINT, 0, 2)
-    locationPath = Repeated[str](8, "Location-Path", STRING, 0, 255)
+    locationPath = Repeated[str](8, "Location-Path", SEGMENT, 0, 255)
     oscore = Single[bytes](9, "OSCORE", OPAQUE, 0, 255, recognized=False)
     uriPath = Repeated[str](11, "Uri-Path", STRING, 0, 255)
     contentFormat = Single[int](12, "Content-Format", FORMAT, 0, 2)

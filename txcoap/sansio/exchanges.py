@@ -403,8 +403,8 @@ class Exchanges:
     def _proveTo(self, exchange: OutgoingRequest, datagram: Datagram, now: float) -> bool:
         """
         A peer gave us an Echo: keep it, and if its request was refused for want of one, repeat that with
-        it, once (RFC 9175 2.3). An Echo that the user gave is the user's matter, and one for a request that is
-        relayed its client's, who alone can make the request anew.
+        it, once (RFC 9175 2.3). An Echo that the user gave is the user's matter, and one for a request that
+        is relayed its client's, who alone can make the request anew.
 
         @return: Whether the request goes out again.
         """
