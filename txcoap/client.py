@@ -177,8 +177,8 @@ class Agent(Verbs):
         @return: A Deferred of a L{ReceivedResponse} of whatever code, or of None where the option
             No-Response asked for none. It fails with a L{RequestError<txcoap.errors.RequestError>},
             L{InvalidURI<txcoap.errors.InvalidURI>}, C{ValueError} for a value that an option cannot
-            have, C{TypeError} for one of another kind, or C{CannotListenError} if C{bindAddress} cannot be bound.
-            Cancelling it takes the request back: nothing more is sent.
+            have, C{TypeError} for one of another kind, or C{CannotListenError} if C{bindAddress} cannot be
+            bound. Cancelling it takes the request back: nothing more is sent.
         """
         try:
             target = uriOf(located(uri, host, port, path, query))

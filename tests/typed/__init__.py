@@ -1,0 +1,1 @@
+"""What users write, for mypy: L{tests.test_typing} has it look."""
