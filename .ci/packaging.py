@@ -2,9 +2,10 @@
 Prove the packaging: what the wheel and the sdist hold, and that installing and uninstalling them
 gives and takes C{twistd coap} without touching Twisted.
 
-    python .ci/packaging.py          from a checkout, with `build` installed
+    python .ci/packaging.py          from a checkout, with `build` and `docutils` installed
 """
 
+import re
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,12 @@ import tempfile
 import venv
 import zipfile
 from collections.abc import Iterable
+from configparser import ConfigParser
+from email import message_from_bytes
+from io import StringIO
 from pathlib import Path
+
+from docutils.core import publish_string
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -29,8 +35,20 @@ IN_SDIST = IN_WHEEL | {
     ".ci/run",
     "tests/test_architecture.py",
     "examples/demo.py",
+    "examples/live.html",
+    "examples/systemd/coap.service",
     "docs/index.rst",
+    "newsfragments/README.rst",
 }
+# What a wheel says of itself, beside its version.
+METADATA = {
+    "Name": "txcoap",
+    "Requires-Python": ">=3.10",
+    "Description-Content-Type": "text/x-rst",
+    "License-File": "LICENSE",
+}
+# A program in completion's script that shows it was written whole.
+COMPLETES = "_shtab_txcoap"
 # Where a wheel of this project may put files.
 TOP_LEVEL = {"txcoap", "twisted"}
 
@@ -89,12 +107,43 @@ def checkContents(wheel: Path, sdist: Path) -> None:
     demand(inTwisted == {PLUGIN}, f"the wheel puts into Twisted {sorted(inTwisted - {PLUGIN})}")
     tops = {name.split("/")[0] for name in inWheel if ".dist-info/" not in name}
     demand(tops == TOP_LEVEL, f"the wheel installs at top level {sorted(tops - TOP_LEVEL)}")
+    checkMetadata(wheel)
 
     with tarfile.open(sdist) as archive:
         inSdist = {name.partition("/")[2] for name in archive.getnames()}
     demand(inSdist >= IN_SDIST, f"the sdist lacks {sorted(IN_SDIST - inSdist)}")
     for name in inWheel | inSdist:
         demand("dropin.cache" not in name and "_trial_temp" not in name, f"{name} is packed")
+
+
+def version() -> str:
+    """The version, from the one place that has it."""
+    found = re.search(r'^__version__ = "(.+)"', (ROOT / "txcoap/__init__.py").read_text(), re.MULTILINE)
+    demand(found, "txcoap/__init__.py has no __version__")
+    assert found is not None
+    return found[1]
+
+
+def checkMetadata(wheel: Path) -> None:
+    """The wheel says of itself what it should, in a description that an index can show."""
+    with zipfile.ZipFile(wheel) as archive:
+        [name] = [each for each in archive.namelist() if each.endswith(".dist-info/METADATA")]
+        metadata = message_from_bytes(archive.read(name))
+    for field, value in {**METADATA, "Version": version()}.items():
+        demand(metadata[field] == value, f"the wheel's {field} is {metadata[field]!r}, not {value!r}")
+    license = metadata["License-Expression"] or metadata["License"]
+    demand(license == "MIT", f"the wheel's licence is {license!r}, not 'MIT'")
+    extras = set(metadata.get_all("Provides-Extra", []))
+    meant = ConfigParser()
+    meant.read(ROOT / "setup.cfg")
+    named = set(meant["options.extras_require"])
+    demand(extras == named, f"the wheel's extras are {sorted(extras)}, not {sorted(named)}")
+    for word in ("Framework :: Twisted", "Typing :: Typed", "Programming Language :: Python :: 3.10"):
+        demand(word in metadata.get_all("Classifier", []), f"the wheel is not classified as {word}")
+    complaints = StringIO()
+    settings = {"warning_stream": complaints, "report_level": 1}
+    publish_string(metadata.get_payload(), writer_name="null", settings_overrides=settings)
+    demand(not complaints.getvalue(), f"the README is not in order:\n{complaints.getvalue()}")
 
 
 def fingerprint(python: Path) -> str:
@@ -124,11 +173,24 @@ def tryInstall(place: Path, what: Iterable[object], kind: str) -> None:
     demand("--listen" in usage, f"{kind}: twistd coap --help says nothing of --listen:\n{usage}")
     call(place / "bin" / "twist", "coap", "--help")
     call(place / "bin" / "txcoap", "--help")
+    for command in ((place / "bin" / "txcoap",), (twistd, "coap"), (python, "-m", "txcoap")):
+        told = call(*command, "--version").strip()
+        demand(told == f"txcoap {version()}", f"{kind}: {command[-1]} --version says {told!r}")
     call(*pip, "check")
     call(*pip, "uninstall", "--yes", "txcoap")
     demand(fingerprint(python) == before, f"{kind}: uninstalling it changed Twisted")
     listing = call(twistd, "--help")
     demand("A CoAP server." not in listing, f"{kind}: uninstalled, it is still listed")
+
+
+def tryExtra(place: Path, wheel: Path) -> None:
+    """The extra of the command line brings all that the command line wants."""
+    venv.create(place, with_pip=True)
+    python, txcoap = place / "bin" / "python", place / "bin" / "txcoap"
+    call(python, "-m", "pip", "-qq", "--disable-pip-version-check", "install", f"{wheel}[cli]")
+    call(python, "-W", "error", "-c", "import cbor2, prompt_toolkit, rich, shtab, sparklines, txcoap.cli")
+    script = call(txcoap, "completion", "bash")
+    demand(COMPLETES in script, f"with [cli], completion gives no script:\n{script}")
 
 
 def main() -> None:
@@ -139,6 +201,7 @@ def main() -> None:
             wheel, sdist = build(scratch)
             checkContents(wheel, sdist)
             tryInstall(scratch / "wheel", [wheel], "wheel")
+            tryExtra(scratch / "extra", wheel)
             tryInstall(scratch / "editable", ["--editable", scratch / "source"], "editable install")
         except Wrong as problem:
             sys.exit(f"packaging: {problem}")
