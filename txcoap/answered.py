@@ -146,24 +146,28 @@ class AnsweredRequest(AskedRequest):
 
     def answersAtOnce(self, result: Any) -> bool:
         """
-        Answer a plain request with a small body, if that is all there is to it: nothing was set for the
-        response. What most requests come to goes this short way; it must give what L{Site.rendered} gives.
+        Answer a plain request with a small body, if that is all there is to it. What most requests come to
+        goes this short way; it must give what L{Site.rendered} gives.
 
         @return: Whether it did.
         """
-        if result.__class__ is str:
-            body, options = result.encode("utf-8"), _TEXT
-        elif result.__class__ is bytes:
+        kind = result.__class__
+        if kind is Response:
+            code, body, options = result.code, result.payload, result.options
+        elif self._options is not NO_OPTIONS or self._code is not None:
+            return False
+        elif kind is str:
+            code, body, options = DEFAULT_CODES[self.code], result.encode("utf-8"), _TEXT
+        elif kind is bytes:
             form = getattr(self.resource, "contentFormat", None) if result else None
-            body, options = result, NO_OPTIONS if form is None else _formatOptions(form)
+            options = NO_OPTIONS if form is None else _formatOptions(form)
+            code, body = DEFAULT_CODES[self.code], result
         else:
             return False
         site = self.site
-        isBare = self._options is NO_OPTIONS and self._code is None
-        isQuiet = not self._notifications and site.accessLog is None
-        if not (isBare and isQuiet) or len(body) > site.blockwise.size:
+        if self._notifications or site.accessLog is not None or len(body) > site.blockwise.size:
             return False
-        self.protocol.respond(self.exchange, DEFAULT_CODES[self.code], options, body)
+        self.protocol.respond(self.exchange, code, options, body)
         self.finished = True
         return True
 

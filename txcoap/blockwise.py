@@ -90,8 +90,9 @@ class Blockwise:
         @raise ResponseError: if it cannot be taken.
         """
         options = request.options
-        block1 = options.block1
         opensBody = getattr(resource, "openBody", None) is not None
+        isPlain = options.isPlain
+        block1 = None if isPlain else options.block1
         if block1 is not None:
             return self._receive(request, resource, block1, opensBody)
         if opensBody and request.code not in _SAFE and request.code != Code.DELETE:
@@ -99,7 +100,7 @@ class Blockwise:
         limit = _limitOf(resource, request)
         if len(request.payload) > limit:
             raise RequestEntityTooLarge(f"at most {limit} bytes", size1=limit)
-        block2 = options.block2
+        block2 = None if isPlain else options.block2
         if block2 is not None and block2.number:
             return self._continue(request, block2)
         return True
@@ -196,7 +197,7 @@ class Blockwise:
         @return: Whether it is answered.
         """
         options = exchange.options
-        block = options.block2
+        block = options.read.get(_BLOCK2) or options.block2
         if block is None or not block.number:
             return False
         # Of most requests it is the last option; through a proxy the URI comes after it.

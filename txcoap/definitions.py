@@ -205,12 +205,12 @@ class OptionDefinition:
 
     def valueIn(self, options: Options) -> Any:
         """The value that a message's options give this one."""
-        value = options._values.get(self.number, _UNREAD)
+        value = options.read.get(self.number, _UNREAD)
         if value is _UNREAD:
             value = self._read(options)
-            if options._values is NOTHING_READ:
-                options._values = {}
-            options._values[self.number] = value
+            if options.read is NOTHING_READ:
+                options.read = {}
+            options.read[self.number] = value
         return value
 
     def _read(self, options: Options) -> Any:
@@ -236,7 +236,7 @@ class Single(OptionDefinition, Generic[T]):
     def __get__(self, options: Options | None, owner: type) -> Single[T] | T | None:
         if options is None:
             return self
-        value: T | None = options._values.get(self.number, _UNREAD)
+        value: T | None = options.read.get(self.number, _UNREAD)
         return self.valueIn(options) if value is _UNREAD else value
 
 
@@ -267,7 +267,7 @@ class Repeated(OptionDefinition, Generic[T]):
     def __get__(self, options: Options | None, owner: type) -> Repeated[T] | tuple[T, ...]:
         if options is None:
             return self
-        value: tuple[T, ...] | None = options._values.get(self.number)
+        value: tuple[T, ...] | None = options.read.get(self.number)
         return self.valueIn(options) if value is None else value
 
     def _read(self, options: Options) -> tuple[T, ...]:

@@ -46,6 +46,7 @@ from .sansio.shares import HostOf, hostOf
 
 __all__ = ["NOT_DONE_YET", "Request", "Site"]
 
+_URI_PATH = 11
 _REGISTER, _DEREGISTER = 0, 1
 # All classes of response (RFC 7967 2.1).
 _NO_RESPONSE = 2 | 8 | 16
@@ -175,7 +176,10 @@ class Site:
                 if request.options.observe == _DEREGISTER:
                     protocol.deregister(request.peer, request.token)
             request.resource = resource = self.getResourceFor(request)
-            isWhole = isPlain and not exchange.payload and getattr(resource, "openBody", None) is None
+            isWhole = isPlain and getattr(resource, "openBody", None) is None
+            if isWhole and exchange.payload:
+                limit = getattr(resource, "maximumBody", None)
+                isWhole = len(exchange.payload) <= (self.limits.bodyBytes if limit is None else limit)
             if isWhole or self.blockwise.admit(request, resource):
                 result = resource.render(request)
                 if not (isPlain and request.answersAtOnce(result)):
@@ -240,7 +244,9 @@ class Site:
             if own is None:
                 return self.proxy
             request.options = options = own
-        path = options.uriPath
+        path = options.read.get(_URI_PATH)
+        if path is None:
+            path = options.uriPath
         request.postpath = list(path)
         resource = getChildForRequest(self.resource, request)
         if path == WELL_KNOWN_CORE and not getattr(resource, "allowedMethods", True):

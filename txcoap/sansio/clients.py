@@ -18,7 +18,6 @@ from ..limits import Limits
 from ..options import Options
 from ..parameters import Parameters
 from .datagrams import CON, NON, decode
-from .duplicates import Duplicates
 from .events import GroupInquiry, IncomingRequest
 from .messaging import Messaging, Report
 from .shares import HostOf
@@ -48,15 +47,6 @@ class _NamedPeer(tuple[Any, ...]):  # noqa: SLOT001
         return isinstance(other, _NamedPeer) and other.client == self.client
 
 
-class _NamedDuplicates(Duplicates):
-    """The memory of messages, where a client's share is by its name too."""
-
-    @staticmethod
-    def keyOf(peer: Hashable, host: Hashable, data: bytes) -> int:
-        """See L{Duplicates.keyOf}."""
-        return Duplicates.keyOf(peer, peer.client if isinstance(peer, _NamedPeer) else host, data)
-
-
 class NamingMessaging(Messaging):
     """
     A message layer that knows clients by name; those whose address is host and port, as of UDP.
@@ -64,13 +54,12 @@ class NamingMessaging(Messaging):
     @param clientOf: Tells the names.
     """
 
-    memory = _NamedDuplicates
-
     def __init__(
         self, parameters: Parameters, limits: Limits, chance: Chance, hostOf: HostOf, clientOf: ClientOf
     ) -> None:
         super().__init__(parameters, limits, chance, hostOf)
         self._clientOf = clientOf
+        self._hostOf = self._hostOfClient
         self._send = self._sendToAddress
 
     def receiveDatagram(self, data: bytes, peer: Hashable, local: Hashable, now: float) -> Report | None:
@@ -90,6 +79,11 @@ class NamingMessaging(Messaging):
         if named is not peer and inquiry is not None:
             inquiry.peer = peer
         return inquiry
+
+    def _hostOfClient(self, peer: Hashable) -> Hashable:
+        """Whose share of the memory of messages a peer uses: a client's by its name."""
+        host = self.transmissions.hostOf(peer)
+        return host if host is None or not isinstance(peer, _NamedPeer) else peer.client
 
     def _sendToAddress(self, outgoing: Outgoing) -> None:
         data, peer, local = outgoing

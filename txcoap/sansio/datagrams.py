@@ -34,6 +34,7 @@ MAX_TOKEN_LENGTH = 8
 _header = Struct("!BBH")
 _readHeader = _header.unpack_from
 _packHeader = _header.pack
+_new = object.__new__
 
 
 class Type(IntEnum):
@@ -91,7 +92,7 @@ class Datagram:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Datagram):
             return NotImplemented
-        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+        return all(getattr(self, name) == getattr(other, name) for name in Datagram.__slots__)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -102,16 +103,23 @@ class Datagram:
         return f"<{self.type.name} {self.code} ID {self.messageID}{token}{options}{payload}>"
 
 
-def decode(data: bytes) -> Datagram:
+_KINDS: tuple[type[Datagram], ...] = 256 * (Datagram,)
+
+
+def decode(data: bytes, kinds: tuple[type[Datagram], ...] = _KINDS) -> Datagram:
     """
     Read a datagram.
 
+    @param kinds: What to make of it, for each code.
     @raise FormatError: if it is no message of version 1. The error carries type and message ID if its
         sender can be told so (RFC 7252 4.2); both are None if the version is unknown or the header
         incomplete, which is to be ignored in silence (RFC 7252 3).
     """
     if len(data) < 4:
         raise FormatError("shorter than the header of 4 bytes")
+    first: int
+    code: int
+    messageID: int
     first, code, messageID = _readHeader(data)
     known = _FIRST[first]
     if known is None or (not code and len(data) > 4) or known[1] > len(data):
@@ -121,7 +129,15 @@ def decode(data: bytes) -> Datagram:
         options, payload = optionlist.decode(data[body:])
     except FormatError as e:
         raise FormatError(e.reason, type, messageID) from None
-    return Datagram(type, _CODES[code], messageID, data[4:body], options, payload)
+    # As Datagram.__init__ does; to be called from the outside takes it longer than all of this.
+    datagram = _new(kinds[code])
+    datagram.type = type
+    datagram.code = _CODES[code]
+    datagram.messageID = messageID
+    datagram.token = data[4:body]
+    datagram.options = options
+    datagram.payload = payload
+    return datagram
 
 
 def _refuse(data: bytes, first: int, messageID: int) -> FormatError:

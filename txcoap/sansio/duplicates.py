@@ -22,7 +22,7 @@ from ..codes import Code
 from .counters import Counters
 from .deadlines import NEVER, Ages, Deadline, Deadlines
 
-__all__ = ["SHARDS", "Duplicates", "Rank"]
+__all__ = ["SHARD", "Duplicates", "Rank"]
 
 
 class Rank(IntEnum):
@@ -49,15 +49,15 @@ ENTRY_SIZE = 176
 # What stays of an entry until its time is over if it was removed before that: key and place.
 TRACE_SIZE = 48
 
-SHARDS = 16
-"""How many tables there are; a key belongs to that of its lowest bits."""
+SHARD = 15
+"""The bits of a key that say which table it belongs to."""
 
-_SHARD = SHARDS - 1
 # The next bits of the key of a message that must not run twice say which host sent it. Hosts that have
 # them alike have one share together.
 _HOST_SHIFT = 8
-_HOSTS = 1024
-_HOST = _HOSTS - 1
+_HOST = 1023
+_HOST_BITS = _HOST << _HOST_SHIFT
+_OTHER_BITS = ~_HOST_BITS
 
 
 class Duplicates:
@@ -79,10 +79,11 @@ class Duplicates:
         deadlines: Deadlines,
         counters: Counters,
     ) -> None:
-        self.shards: list[dict[int, bytes]] = [{} for _ in range(SHARDS)]
+        self.shards: list[dict[int, bytes]] = [{} for _ in range(SHARD + 1)]
         self.size = 0
         self.counters = counters
         self._maximum = maximum
+        self._half = maximum >> 1
         self._maximumSafeReply = maximumSafeReply
         self._deadlines = deadlines
         self._sweep: Deadline | None = None
@@ -95,7 +96,7 @@ class Duplicates:
         self._agesOf = [[ages[rank] for rank in RANKS] for ages in self._ages]
         # Bytes of the messages that never make room, of all hosts and of each.
         self._kept = 0
-        self._keptOf = [0] * _HOSTS
+        self._keptOf = [0] * (_HOST + 1)
 
     @staticmethod
     def keyOf(peer: Hashable, host: Hashable, data: bytes) -> int:
@@ -103,22 +104,14 @@ class Duplicates:
         The key of a message that must not run twice: it tells the host. Any other key is
         C{hash((peer, data))}.
         """
-        mask = _HOST << _HOST_SHIFT
-        return hash((peer, data)) & ~mask | hash(host) << _HOST_SHIFT & mask
+        return hash((peer, data)) & _OTHER_BITS | (hash(host) & _HOST) << _HOST_SHIFT
 
     def find(self, key: int) -> bytes | None:
         """The reply to a message that came before, or None."""
-        return self.shards[key & _SHARD].get(key)
+        return self.shards[key & SHARD].get(key)
 
     def __len__(self) -> int:
         return sum(map(len, self.shards))
-
-    def allows(self, key: int) -> bool:
-        """Whether the host of such a key may have one more message that must not run twice."""
-        if self._kept + ENTRY_SIZE <= self._maximum >> 1:
-            return True
-        held = self._keptOf[key >> _HOST_SHIFT & _HOST]
-        return not held or held + ENTRY_SIZE <= self._maximum - self._kept
 
     def add(self, key: int, code: int, type: int, now: float) -> bool:
         """
@@ -130,7 +123,7 @@ class Duplicates:
         """
         if self.size + ENTRY_SIZE > self._maximum and not self._makeRoom():
             return False
-        self.shards[key & _SHARD][key] = b""
+        self.shards[key & SHARD][key] = b""
         self.size += ENTRY_SIZE
         # As ages.add does; this is done for every message.
         ages = self._agesOf[type][code]
@@ -141,22 +134,30 @@ class Duplicates:
             self._sweep = self._deadlines.set(now + self._shorterLifetime, self._forgetOld, None)
         return True
 
-    def keep(self, key: int, code: int, type: int, now: float) -> bool:
-        """As L{add}, for a message that must not run twice: what it takes is on its host's account."""
-        added = self.add(key, code, type, now)
-        if added:
-            self._account(key, ENTRY_SIZE)
-        return added
+    def keep(self, key: int, host: Hashable, code: int, type: int, now: float) -> Code | None:
+        """
+        As L{add}, for a message that must not run twice: what it takes is on its host's account.
 
-    def _account(self, key: int, amount: int) -> None:
-        self._kept += amount
-        self._keptOf[key >> _HOST_SHIFT & _HOST] += amount
+        @param host: None for one that may take what it likes.
+        @return: The code to refuse it with if there is no room, or none for this host.
+        """
+        kept = self._kept + ENTRY_SIZE
+        account = key >> _HOST_SHIFT & _HOST
+        if kept > self._half and host is not None:
+            held = self._keptOf[account]
+            if held and held + kept > self._maximum:
+                return Code.TOO_MANY_REQUESTS
+        if not self.add(key, code, type, now):
+            return Code.SERVICE_UNAVAILABLE
+        self._kept = kept
+        self._keptOf[account] += ENTRY_SIZE
+        return None
 
     def settle(self, key: int | None, code: int, reply: bytes) -> None:
         """From now on repeat this reply to a message. A large one to a safe request is made again."""
         if key is None:
             return
-        replies = self.shards[key & _SHARD]
+        replies = self.shards[key & SHARD]
         old = replies.get(key)
         if old is None:
             return
@@ -169,7 +170,8 @@ class Duplicates:
         self.size += growth
         # To compare two members takes less time than to look one up by the other.
         if code is POST or code is PATCH:
-            self._account(key, growth)
+            self._kept += growth
+            self._keptOf[key >> _HOST_SHIFT & _HOST] += growth
 
     def _forgetOld(self, _: None, now: float) -> None:
         self.expire(now)
@@ -185,14 +187,15 @@ class Duplicates:
                 for key in ages[rank].expire(now):
                     size = self._remove(key)
                     if rank is OTHER:
-                        self._account(key, -size)
+                        self._kept -= size
+                        self._keptOf[key >> _HOST_SHIFT & _HOST] -= size
 
     def next(self) -> float:
         """When L{expire} has something to do."""
         return min(rank.next() for ages in self._ages for rank in ages)
 
     def _remove(self, key: int) -> int:
-        reply = self.shards[key & _SHARD].pop(key, None)
+        reply = self.shards[key & SHARD].pop(key, None)
         size = TRACE_SIZE if reply is None else ENTRY_SIZE + len(reply)
         self.size -= size
         return size

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ..errors import RequestError
 from ..message import Request
 from ..parameters import Parameters
-from .datagrams import Datagram
+from .datagrams import CON, Datagram
 
 if TYPE_CHECKING:
     from .deadlines import Deadline
@@ -54,51 +54,43 @@ class Reception(Enum):
 UNANSWERED, ACKNOWLEDGED, ANSWERED, FORGOTTEN = Reception
 
 
-class IncomingRequest:
+class IncomingRequest(Datagram):
     """
-    A request that a peer sent, to be answered once.
+    A request that a peer sent, to be answered once: its message, and what belongs to that.
 
     @ivar peer: Who asks.
     @ivar client: The peer, or its name (L{txcoap.sansio.clients}): by this its bodies in blocks are known.
     @ivar local: Through which of our addresses; the transport's own matter.
-    @ivar confirmable: Whether it came in a confirmable message.
-    @ivar messageID: Its message ID.
-    @ivar token: Its token.
-    @ivar code: The method.
-    @ivar options: Its options.
-    @ivar payload: Its body.
     @ivar state: A L{Reception}.
     @ivar key: By which its repetitions are known; None if they need not be.
     @ivar room: Bytes that the answer may have; None for as many as it has.
     """
 
-    __slots__ = (
-        "client",
-        "code",
-        "confirmable",
-        "key",
-        "local",
-        "messageID",
-        "options",
-        "payload",
-        "peer",
-        "room",
-        "state",
-        "token",
-    )
+    __slots__ = ("client", "key", "local", "peer", "room", "state")
 
-    def __init__(self, datagram: Datagram, peer: Hashable, local: Hashable, key: int | None) -> None:
+    # Two messages with the same bytes are two requests.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__  # type: ignore[assignment]
+
+    peer: Hashable
+    client: Hashable
+    local: Hashable
+    key: int | None
+    room: int | None
+    state: Reception
+
+    def begin(self, peer: Hashable, local: Hashable, key: int | None) -> None:
+        """It came in and is to be answered."""
         self.peer = self.client = peer
         self.local = local
-        self.confirmable = datagram.type == 0
-        self.messageID = datagram.messageID
-        self.token = datagram.token
-        self.code = datagram.code
-        self.options = datagram.options
-        self.payload = datagram.payload
         self.key = key
-        self.room: int | None = None
+        self.room = None
         self.state = UNANSWERED
+
+    @property
+    def confirmable(self) -> bool:
+        """Whether it came in a confirmable message."""
+        return self.type is CON
 
 
 class GroupInquiry(IncomingRequest):
@@ -110,11 +102,17 @@ class GroupInquiry(IncomingRequest):
 
     __slots__ = ("notBefore",)
 
-    def __init__(
-        self, datagram: Datagram, peer: Hashable, local: Hashable, key: int | None, notBefore: float
-    ) -> None:
-        super().__init__(datagram, peer, local, key)
-        self.notBefore = notBefore
+    notBefore: float
+
+    @classmethod
+    def of(cls, request: IncomingRequest, notBefore: float) -> GroupInquiry:
+        """A request that came to a group."""
+        inquiry = cls(
+            request.type, request.code, request.messageID, request.token, request.options, request.payload
+        )
+        inquiry.begin(request.peer, request.local, request.key)
+        inquiry.notBefore = notBefore
+        return inquiry
 
 
 class Progress(Enum):

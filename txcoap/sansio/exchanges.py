@@ -71,7 +71,6 @@ _WHY_NO_RESPONSE = {
 }
 
 # RFC 7967 2.1: the classes of response that a client does not care for, as bits of No-Response.
-_NO_RESPONSE = 258
 _ALL_CLASSES = 2 | 8 | 16
 
 
@@ -124,6 +123,7 @@ class Exchanges:
         self.datagramsToSend = self._transmissions.datagramsToSend
         self.next = self._messaging.next
         self.defer = self._messaging.defer
+        self.respond = self._messaging.respond
         self.acknowledge = self._messaging.acknowledge
         self.resetRequest = self._messaging.resetRequest
         self.silence = self._messaging.silence
@@ -173,7 +173,12 @@ class Exchanges:
         if report is None:
             return None
         if type(report) is IncomingRequest:
-            if report.options.unrecognized and not (self._forwards and _isToBeForwarded(report.options)):
+            options = report.options
+            if (
+                not options.isUnderstood
+                and options.unrecognized
+                and not (self._forwards and _isToBeForwarded(options))
+            ):
                 self._refuse(report, now)
                 return None
             return report
@@ -284,29 +289,6 @@ class Exchanges:
         return self._acknowledged(owner, now)
 
     # What peers asked
-
-    def respond(
-        self,
-        request: IncomingRequest,
-        code: int,
-        options: Options,
-        payload: bytes,
-        now: float,
-        confirmable: bool | None = None,
-    ) -> bool:
-        """
-        Answer a peer's request, unless its No-Response option asks for silence (RFC 7967).
-
-        @param confirmable: Whether a response sent apart is confirmable; by default as the request was.
-        @return: Whether the request took the answer: one that is answered or forgotten does not.
-        @raise MessageTooLarge: if it does not fit a datagram.
-        """
-        asked = request.options
-        if not asked.isPlain and asked.pairs[-1][0] >= _NO_RESPONSE:
-            unwanted = request.options.noResponse
-            if unwanted is not None and unwanted >> (code >> 5) - 1 & 1:
-                return self._messaging.silence(request)
-        return self._messaging.respond(request, code, options, payload, now, confirmable)
 
     def newEcho(self, peer: Hashable, now: float) -> bytes:
         """An Echo for a peer to return (RFC 9175 2)."""

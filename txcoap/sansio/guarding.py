@@ -52,6 +52,7 @@ class GuardedExchanges(Exchanges):
     def __init__(self, amplification: float, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._amplification = amplification
+        self._respond, self.respond = self.respond, self._respondWithin
         self._room = 0
         self._lifetime = self.parameters.EXCHANGE_LIFETIME
         self._proven: ForAWhile[bool] = ForAWhile(
@@ -133,9 +134,9 @@ class GuardedExchanges(Exchanges):
         self.counters.echoesDemanded += 1
         request.room = None
         echo = self.newEcho(request.peer, now)
-        return super().respond(request, Code.UNAUTHORIZED, Options(echo=echo), b"", now, confirmable=False)
+        return self._respond(request, Code.UNAUTHORIZED, Options(echo=echo), b"", now, confirmable=False)
 
-    def respond(
+    def _respondWithin(
         self,
         request: IncomingRequest,
         code: int,
@@ -144,10 +145,10 @@ class GuardedExchanges(Exchanges):
         now: float,
         confirmable: bool | None = None,
     ) -> bool:
-        """Answer a peer's request; see L{Exchanges.respond}."""
+        """Answer a peer's request; see L{Messaging.respond<txcoap.sansio.messaging.Messaging.respond>}."""
         room = request.room
         if room is None:
-            return super().respond(request, code, options, payload, now, confirmable)
+            return self._respond(request, code, options, payload, now, confirmable)
         if request.state is ACKNOWLEDGED:
             confirmable = False
             room -= _ACKNOWLEDGEMENT
@@ -161,4 +162,4 @@ class GuardedExchanges(Exchanges):
             payload = b""
             if around + len(optionlist.encode(options)) > room:
                 options = NO_OPTIONS
-        return super().respond(request, code, options, payload, now, confirmable)
+        return self._respond(request, code, options, payload, now, confirmable)

@@ -31,6 +31,7 @@ call C{expire}, and may change after every other call.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from typing import Any
 
 from ..codes import Code
 from ..errors import (
@@ -45,7 +46,7 @@ from . import optionlist
 from .blocks import isContinuation
 from .counters import Counters
 from .datagrams import ACK, CON, NON, RST, Datagram, Type, decode, empty, encode
-from .duplicates import SHARDS, Duplicates
+from .duplicates import SHARD, Duplicates
 from .events import (
     ACKNOWLEDGED,
     ANSWERED,
@@ -65,8 +66,7 @@ __all__ = ["Arrival", "Messaging"]
 
 # For how long a peer is asked to wait when a limit is reached, in seconds.
 _BUSY = Options(maxAge=5)
-_SHARD = SHARDS - 1
-_MANY = 1024
+_NO_RESPONSE = 258
 
 # The first bytes of what acknowledges a message and says no more: it needs no decoding.
 _EMPTY_ACKNOWLEDGEMENT = empty(ACK, 0)[:2]
@@ -112,10 +112,7 @@ class Messaging:
     @param limits: See L{Limits}.
     @param chance: For message IDs and time-outs.
     @param hostOf: Whose share of a limit a peer uses.
-    @cvar memory: The class of the memory of messages.
     """
-
-    memory = Duplicates
 
     def __init__(
         self, parameters: Parameters, limits: Limits, chance: Chance, hostOf: HostOf = hostOf
@@ -127,7 +124,7 @@ class Messaging:
         self._deadlines = self.transmissions.deadlines
         self._send = self.transmissions.send
         self._chance = chance
-        self._duplicates = self.memory(
+        self._duplicates = Duplicates(
             parameters.EXCHANGE_LIFETIME,
             parameters.NON_LIFETIME,
             limits.rememberedBytes,
@@ -153,14 +150,15 @@ class Messaging:
             self._incoming[data[0]][data[1]] += 1
             return self.transmissions.receiveAcknowledgement(int.from_bytes(data[2:], "big"), peer, now)
         try:
-            datagram = decode(data)
+            datagram = decode(data, _KINDS)
         except FormatError as e:
             self.counters.formatErrors += 1
             if e.messageType == CON and e.messageID is not None:
                 self._reset(e.messageID, peer, local)
             return None
-        self._incoming[data[0]][data[1]] += 1
-        return _RULES[datagram.type][datagram.code](self, datagram, data, peer, local, now)
+        head, code = data[0], data[1]
+        self._incoming[head][code] += 1
+        return _RULES[head >> 4 & 3][code](self, datagram, data, peer, local, now)
 
     def receiveGroupDatagram(
         self, data: bytes, peer: Hashable, local: Hashable, now: float
@@ -170,7 +168,7 @@ class Messaging:
         means nothing, and nothing is said to that.
         """
         try:
-            datagram = decode(data)
+            datagram = decode(data, _KINDS)
         except FormatError:
             self.counters.formatErrors += 1
             return None
@@ -183,52 +181,52 @@ class Messaging:
             return None
         # RFC 7252 8.2: a random moment within the leisure, so that not everybody answers at once.
         notBefore = now + self.parameters.DEFAULT_LEISURE * self._chance.random()
-        return GroupInquiry(datagram, peer, local, request.key, notBefore)
+        return GroupInquiry.of(request, notBefore)
 
     def _request(
-        self, datagram: Datagram, data: bytes, peer: Hashable, local: Hashable, now: float
+        self, request: IncomingRequest, data: bytes, peer: Hashable, local: Hashable, now: float
     ) -> IncomingRequest | None:
-        options = datagram.options
+        options = request.options
         key = None if not options.isPlain and isContinuation(options) else hash((peer, data))
-        duplicates = self._duplicates
         if key is not None:
-            if key in duplicates.shards[key & _SHARD]:
-                self._repeat(key, datagram.type, peer, local)
+            duplicates = self._duplicates
+            if key in duplicates.shards[key & SHARD]:
+                self._repeat(key, request.type, peer, local)
                 return None
-            if not duplicates.add(key, datagram.code, datagram.type, now):
-                self._refuse(datagram, key, Code.SERVICE_UNAVAILABLE, peer, local)
+            if not duplicates.add(key, request.code, request.type, now):
+                self._refuse(request, key, Code.SERVICE_UNAVAILABLE, peer, local)
                 return None
         waiting = self._waiting
         if waiting.count + self.transmissions.separate >= waiting.crowd and not self._mayWait(
-            datagram, key, peer, local, now
+            request, key, peer, local, now
         ):
             return None
-        return IncomingRequest(datagram, peer, local, key)
+        request.begin(peer, local, key)
+        return request
 
     def _requestOnce(
-        self, datagram: Datagram, data: bytes, peer: Hashable, local: Hashable, now: float
+        self, request: IncomingRequest, data: bytes, peer: Hashable, local: Hashable, now: float
     ) -> IncomingRequest | None:
         """A request that must not run twice: as L{_request}, with a share of the memory for each host."""
-        if not datagram.options.isPlain and isContinuation(datagram.options):
-            return self._request(datagram, data, peer, local, now)
+        if not request.options.isPlain and isContinuation(request.options):
+            return self._request(request, data, peer, local, now)
         duplicates = self._duplicates
         host = self._hostOf(peer)
         key = duplicates.keyOf(peer, host, data)
-        if duplicates.find(key) is not None:
-            self._repeat(key, datagram.type, peer, local)
+        if key in duplicates.shards[key & SHARD]:
+            self._repeat(key, request.type, peer, local)
             return None
-        if not duplicates.allows(key) and host is not None:
-            self._refuse(datagram, key, Code.TOO_MANY_REQUESTS, peer, local)
-            return None
-        if not duplicates.keep(key, datagram.code, datagram.type, now):
-            self._refuse(datagram, key, Code.SERVICE_UNAVAILABLE, peer, local)
+        refusal = duplicates.keep(key, host, request.code, request.type, now)
+        if refusal is not None:
+            self._refuse(request, key, refusal, peer, local)
             return None
         waiting = self._waiting
         if waiting.count + self.transmissions.separate >= waiting.crowd and not self._mayWait(
-            datagram, key, peer, local, now
+            request, key, peer, local, now
         ):
             return None
-        return IncomingRequest(datagram, peer, local, key)
+        request.begin(peer, local, key)
+        return request
 
     def _mayWait(
         self, datagram: Datagram, key: int | None, peer: Hashable, local: Hashable, now: float
@@ -246,7 +244,7 @@ class Messaging:
         self, datagram: Datagram, data: bytes, peer: Hashable, local: Hashable, now: float
     ) -> Arrival | None:
         key = hash((peer, data))
-        if key in self._duplicates.shards[key & _SHARD]:
+        if key in self._duplicates.shards[key & SHARD]:
             self._repeat(key, datagram.type, peer, local)
             return None
         if not self._duplicates.add(key, datagram.code, datagram.type, now):
@@ -335,14 +333,19 @@ class Messaging:
         confirmable: bool | None = None,
     ) -> bool:
         """
-        Answer a request: in the acknowledgement if that is still due, else in a message of its own.
+        Answer a request: in the acknowledgement if that is still due, else in a message of its own; not at
+        all if its No-Response option asks for silence (RFC 7967).
 
         @param confirmable: Whether a message of its own is confirmable; by default as the request was.
-        @return: Whether it was sent: a request that was answered or forgotten takes no answer.
+        @return: Whether it took the answer: a request that was answered or forgotten does not.
         @raise MessageTooLarge: if it does not fit a datagram.
         """
-        state = request.state
-        if state is not UNANSWERED or not request.confirmable:
+        asked = request.options
+        if not asked.isPlain and asked.pairs[-1][0] >= _NO_RESPONSE:
+            unwanted = asked.noResponse
+            if unwanted is not None and unwanted >> (code >> 5) - 1 & 1:
+                return self.silence(request)
+        if request.state is not UNANSWERED or request.type is not CON:
             return self._respondApart(request, code, options, payload, now, confirmable)
         data = encode(ACK, code, request.messageID, request.token, options, payload)
         if len(data) > MAX_DATAGRAM:
@@ -476,7 +479,9 @@ class Messaging:
         self._send((empty(RST, messageID), peer, local))
 
 
-Rule = Callable[[Messaging, Datagram, bytes, Hashable, Hashable, float], Report | None]
+# What decode makes of each code, and what is done with that, for each type.
+_KINDS = (Datagram,) + 0x1F * (IncomingRequest,) + 0xE0 * (Datagram,)
+Rule = Callable[[Messaging, Any, bytes, Hashable, Hashable, float], Report | None]
 
 
 def _rulesFor(empty: Rule, request: Rule, once: Rule, response: Rule, reserved: Rule) -> tuple[Rule, ...]:
