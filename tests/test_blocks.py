@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from hashlib import sha256
 from itertools import permutations
 from random import Random
 from typing import Any
@@ -19,7 +20,7 @@ from txcoap.block import Block
 from txcoap.codes import Code
 from txcoap.limits import Limits
 from txcoap.options import NO_OPTIONS, Options
-from txcoap.sansio.blocks import Download, Stored, Upload, cut, isContinuation, transferKey
+from txcoap.sansio.blocks import Download, Stored, Upload, cut, etagOf, isContinuation, transferKey
 from txcoap.sansio.counters import Counters
 from txcoap.sansio.deadlines import Deadlines
 from txcoap.sansio.transfers import Transfers
@@ -135,6 +136,23 @@ class CutTests(SynchronousTestCase):
             if asked and chance.random() < 0.1:
                 asked -= 1
         self.assertEqual(b"".join(parts), whole)
+
+
+class EntityTagTests(SynchronousTestCase):
+    """What tells one body from another."""
+
+    def test_sameWhereverAskedFor(self) -> None:
+        """A tag depends on the body alone: another process, and another start of this one, give the same."""
+        whole = body(3000)
+        self.assertEqual(etagOf(whole), sha256(whole).digest()[:8])
+        self.assertEqual(etagOf(bytes(bytearray(whole))), etagOf(whole))
+
+    def test_manyBodies(self) -> None:
+        """Whatever was asked for meanwhile, two bodies have two tags, and one body has one."""
+        bodies = [body(20, seed) for seed in range(1000)]
+        first = [etagOf(each) for each in bodies]
+        self.assertEqual(len(set(first)), len(bodies))
+        self.assertEqual([etagOf(each) for each in bodies], first)
 
 
 class AssemblyTests(SynchronousTestCase):

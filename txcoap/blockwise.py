@@ -9,7 +9,6 @@ blocks come from the same representation as the first. The rules are in L{txcoap
 from __future__ import annotations
 
 from collections.abc import Callable
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
@@ -33,7 +32,7 @@ from .interfaces import IRange
 from .logs import Sparing
 from .message import Response
 from .options import NO_OPTIONS, Options
-from .sansio.blocks import Stored, Upload, cut, transferKey
+from .sansio.blocks import Stored, Upload, cut, etagOf, transferKey
 
 if TYPE_CHECKING:
     from .protocol import CoAPProtocol
@@ -235,7 +234,7 @@ class Blockwise:
         options = response.options
         if block.more or block.number:
             if response.etag is None and response.code.isSuccess:
-                options = options.evolve(etag=sha256(payload).digest()[:8])
+                options = options.evolve(etag=etagOf(payload))
             if block.more:
                 client = request.exchange.client
                 self.keep(request.protocol, client, request.token, request, response.code, options, payload)
@@ -254,7 +253,7 @@ class Blockwise:
         if len(payload) <= 16 << exponent:
             return response
         if response.etag is None:
-            options = options.evolve(etag=sha256(payload).digest()[:8])
+            options = options.evolve(etag=etagOf(payload))
         self.keep(protocol, client, token, request, response.code, options, payload)
         part = payload[: 16 << exponent]
         return Response(response.code, part, options.evolve(block2=Block(0, True, exponent)))

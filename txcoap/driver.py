@@ -64,8 +64,10 @@ class Driver(DatagramProtocol):
 
     @ivar now: Gives the time by which the machines go, in seconds.
     @ivar isOpen: Whether the socket is open.
+    @ivar transfers: The bodies that peers send and fetch in blocks.
     """
 
+    transfers: Transfers
     noisy = False
 
     def __init__(
@@ -101,8 +103,7 @@ class Driver(DatagramProtocol):
             forwards=bool(getattr(site, "forwards", False)),
             clientOf=clientOf,
         )
-        self._exchanges = self._newExchanges()
-        self._counted = self._exchanges.counters
+        self._begin()
         self._wasOpen = False
         self._send: Callable[[bytes, Any, Any], int | None] = self._write
         self._endsTurns = False
@@ -110,7 +111,6 @@ class Driver(DatagramProtocol):
         self._callAt = NEVER
         self._notedAt = -NEVER
         self._unwatch: Callable[[], None] = lambda: None
-        self._formatErrors = 0
         self._log = Sparing(Logger(), seconds=self.now)
         self._rare = Sparing(Logger(), burst=1, seconds=self.now)
 
@@ -122,18 +122,18 @@ class Driver(DatagramProtocol):
         """
         return self._parameters or getDefault()
 
-    def _newExchanges(self) -> Exchanges:
-        return self._makeExchanges(parameters=self.parameters)
+    def _begin(self) -> None:
+        """Nothing is known of any peer."""
+        self._exchanges = self._makeExchanges(parameters=self.parameters)
+        # What is looked at with each datagram.
+        self._counted = self._exchanges.counters
+        self.transfers = self._exchanges.transfers
+        self._formatErrors = 0
 
     @property
     def counters(self) -> Counters:
         """What was counted since the socket was opened."""
         return self._exchanges.counters
-
-    @property
-    def transfers(self) -> Transfers:
-        """The bodies that peers send and fetch in blocks."""
-        return self._exchanges.transfers
 
     def freeTag(self) -> bytes:
         """A Request-Tag that no request under way is likely to have (RFC 9175 3)."""
@@ -194,9 +194,7 @@ class Driver(DatagramProtocol):
         if self.site is not None:
             self.site.socketOpened(self)
         if self._wasOpen or self._exchanges.parameters is not self.parameters:
-            self._exchanges = self._newExchanges()
-            self._counted = self._exchanges.counters
-            self._formatErrors = 0
+            self._begin()
         self._wasOpen = True
         self._unwatch = watchSteps(self.reactor, self.clockStepped)
         transport: Any = self.transport

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from enum import Enum
+from hashlib import sha256
 from typing import Any
 
 from ..block import MAX_BLOCKS, MAX_EXPONENT, Block
@@ -14,7 +15,7 @@ from ..errors import BadRequest
 from ..options import Options
 from . import optionlist
 
-__all__ = ["Download", "Stored", "Upload", "cut", "isContinuation", "transferKey"]
+__all__ = ["Download", "Stored", "Upload", "cut", "etagOf", "isContinuation", "transferKey"]
 
 _OBSERVE, _BLOCK2, _BLOCK1 = 6, 23, 27
 # If-None-Match, which the first block alone may have (RFC 7959 2.10), Observe, Block2, Block1, Size2, Size1,
@@ -33,7 +34,7 @@ def isContinuation(options: Options) -> bool:
         block1 = options.block1
         if block1 is not None:
             return block1.more and block1.number > 0
-    block2 = options.block2
+    block2 = options.read.get(_BLOCK2) or options.block2
     return block2 is not None and block2.number > 0
 
 
@@ -66,6 +67,27 @@ def cut(body: bytes, asked: Block | None, exponent: int) -> tuple[Block, bytes]:
         raise BadRequest("a body has at most 2 ** 20 blocks")
     end = start + (16 << exponent)
     return Block(number, end < len(body), exponent), body[start:end]
+
+
+# The entity tags of bodies that were served before, by hash and length.
+_etags: dict[tuple[int, int], bytes] = {}
+_KEPT_ETAGS = 256
+
+
+def etagOf(body: bytes) -> bytes:
+    """
+    An entity tag for a body (RFC 7252 5.10.6), the same whenever and wherever it is asked for.
+
+    A body that is served again is mostly the same object, and that knows its hash: it is not read again.
+    Others with hash and length in common are as unlikely as others with one tag of 8 bytes.
+    """
+    key = hash(body), len(body)
+    etag = _etags.get(key)
+    if etag is None:
+        if len(_etags) >= _KEPT_ETAGS:
+            _etags.clear()
+        etag = _etags[key] = sha256(body).digest()[:8]
+    return etag
 
 
 class Stored(Enum):

@@ -19,6 +19,7 @@ and of responses that it relays, are left to it.
 from __future__ import annotations
 
 from collections.abc import Hashable
+from typing import Any
 
 from ..codes import Code
 from ..errors import (
@@ -182,8 +183,8 @@ class Exchanges:
                 self._refuse(report, now)
                 return None
             return report
-        if type(report) is Ended:
-            return self._ended(report, now)
+        if type(report) is Transmission:
+            return self._ended(report.owner, report, None, now)
         return self._translate(report, now)
 
     def receiveGroupDatagram(
@@ -208,7 +209,7 @@ class Exchanges:
         @param error: The system's error number.
         """
         ended = self._transmissions.receiveUnreachable(data, peer, error, now)
-        return None if ended is None else self._ended(ended, now)
+        return None if ended is None else self._translate(ended, now)
 
     def expire(self, now: float) -> list[Event]:
         """Do what is due at this time; what happened by that."""
@@ -217,7 +218,7 @@ class Exchanges:
 
     def _translate(self, report: Report | Event, now: float) -> Event | None:
         if isinstance(report, Ended):
-            return self._ended(report, now)
+            return self._ended(report.owner, report.transmission, report.error, now)
         if isinstance(report, Arrival):
             return self._arrived(report, now)
         assert isinstance(report, Event)
@@ -272,16 +273,17 @@ class Exchanges:
             self._open[exchange.peer, exchange.token] = exchange
         return ResponseReceived(exchange, datagram)
 
-    def _ended(self, ended: Ended, now: float) -> Event | None:
-        """A message of ours came to its end: the owner decides what that means."""
-        owner, error = ended.owner, ended.error
-        if owner is None and ended.transmission is not None:
+    def _ended(
+        self, owner: Any, transmission: Transmission | None, error: RequestError | None, now: float
+    ) -> Event | None:
+        """A message of ours was acknowledged, or ended otherwise: its owner knows what that means."""
+        if type(owner) is Relation:
+            return self.notifier.ended(owner, transmission, error, now)
+        if owner is None and transmission is not None:
             # An empty message is answered with a Reset; some peers acknowledge it instead.
             if error is None or isinstance(error, ResetReceived):
-                return PingAnswered(ended.transmission)
-            return PingFailed(ended.transmission, error)
-        if type(owner) is Relation:
-            return self.notifier.ended(owner, ended.transmission, error, now)
+                return PingAnswered(transmission)
+            return PingFailed(transmission, error)
         if isinstance(owner, IncomingRequest):
             return None if error is None else ResponseFailed(owner, error)
         if error is not None:

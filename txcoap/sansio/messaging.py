@@ -101,7 +101,8 @@ class Arrival:
         self.transmission = transmission
 
 
-Report = IncomingRequest | Arrival | Ended | RequestForgotten
+Report = IncomingRequest | Arrival | Transmission | Ended | RequestForgotten
+"""What happened; a L{Transmission} was acknowledged."""
 
 
 class Messaging:
@@ -267,7 +268,7 @@ class Messaging:
 
     def _acknowledged(
         self, datagram: Datagram, data: bytes, peer: Hashable, local: Hashable, now: float
-    ) -> Ended | None:
+    ) -> Transmission | None:
         return self.transmissions.receiveAcknowledgement(datagram.messageID, peer, now)
 
     def _rejected(

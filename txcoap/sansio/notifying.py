@@ -208,7 +208,7 @@ class Notifier:
 
     def _send(self, relation: Relation, now: float, isInTurn: bool = False) -> None:
         transmissions = self._transmissions
-        confirmable = relation.needsConfirmation(now)
+        confirmable = relation.confirmable or relation.needsConfirmation(now)
         peer = transmissions.use(relation.peer, now)
         if not confirmable and peer is not None and not self._mayProbe(relation, peer, now):
             # RFC 7252 4.7: whether it is still there is to be known before more is sent.

@@ -72,6 +72,7 @@ class Transmission:
     @ivar messageID: Its ID.
     @ivar data: Its bytes.
     @ivar confirmable: Whether it is to be acknowledged, and repeated until then.
+    @ivar isUnderWay: Whether it may still be acknowledged or rejected.
     @ivar remaining: How often it can be repeated.
     @ivar attempts: How often it could be repeated at first.
     @ivar renew: Called before it is repeated; it may L{Transmissions.reissue} it.
@@ -84,6 +85,7 @@ class Transmission:
         "data",
         "deadline",
         "expiry",
+        "isUnderWay",
         "local",
         "messageID",
         "owner",
@@ -100,6 +102,7 @@ class Transmission:
         self.messageID = messageID
         self.data = data
         self.confirmable = data[0] >> 4 & 3 == CON
+        self.isUnderWay = True
         self.remaining = self.attempts = 0
         self.timeout = 0.0
         self.renew: Callable[[Transmission, float], None] | None = None
@@ -109,18 +112,16 @@ class Transmission:
 
 class Ended:
     """
-    A message of ours came to its end without a response.
+    A message of ours came to its end, neither acknowledged nor answered.
 
     @ivar owner: What it belonged to.
-    @ivar error: Why, or None if it was acknowledged.
+    @ivar error: Why.
     @ivar transmission: The message; None if it was never sent.
     """
 
     __slots__ = ("error", "owner", "transmission")
 
-    def __init__(
-        self, owner: Any, error: RequestError | None, transmission: Transmission | None = None
-    ) -> None:
+    def __init__(self, owner: Any, error: RequestError, transmission: Transmission | None = None) -> None:
         self.owner = owner
         self.transmission = transmission
         self.error = error
@@ -428,11 +429,11 @@ class Transmissions:
 
     def finish(self, transmission: Transmission, now: float) -> None:
         """Repeat a message no more, nor heed what the peer says about it; let the next request go."""
-        peer = transmission.peer
-        key = (peer.address, transmission.messageID)
-        if self._underWay.get(key) is not transmission:
+        if not transmission.isUnderWay:
             return
-        del self._underWay[key]
+        transmission.isUnderWay = False
+        peer = transmission.peer
+        del self._underWay[peer.address, transmission.messageID]
         self.deadlines.cancel(transmission.deadline)
         if transmission.expiry is not None:
             self.deadlines.cancel(transmission.expiry)
@@ -461,15 +462,19 @@ class Transmissions:
             if peer.untold:
                 self._tell(peer, peer.active - peer.overdue, now)
 
-    def receiveAcknowledgement(self, messageID: int, peer: Hashable, now: float) -> Ended | None:
-        """A peer acknowledged a message by its ID; its response, if that was a request, comes apart."""
+    def receiveAcknowledgement(self, messageID: int, peer: Hashable, now: float) -> Transmission | None:
+        """
+        A peer acknowledged a message by its ID; its response, if that was a request, comes apart.
+
+        @return: What was acknowledged.
+        """
         transmission = self._underWay.get((peer, messageID))
         if transmission is None or not transmission.confirmable:
             self.counters.ignored += 1
             return None
         transmission.peer.heard(self.parameters)
         self.finish(transmission, now)
-        return Ended(transmission.owner, None, transmission)
+        return transmission
 
     def receiveUnreachable(self, data: bytes, peer: Hashable, error: int, now: float) -> Ended | None:
         """
