@@ -256,7 +256,7 @@ class Messaging:
 
     def _piggybacked(
         self, datagram: Datagram, data: bytes, peer: Hashable, local: Hashable, now: float
-    ) -> Arrival | Ended | None:
+    ) -> Arrival | Transmission | None:
         transmission = self.transmissions.find(peer, datagram.messageID)
         if transmission is None:
             self.counters.ignored += 1
