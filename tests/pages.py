@@ -21,6 +21,7 @@ from txcoap.testing import MemoryNetwork, StubAgent
 ROOT = Path(__file__).absolute().parent.parent
 
 _BLOCK = re.compile(r"^\.\. code-block:: python\n\n((?:    .*\n|\n)+)", re.MULTILINE)
+_FILE = re.compile(r"^\.\. code-block:: python\n   :caption: (\S+)\n\n((?:    .*\n|\n)+)", re.MULTILINE)
 
 
 def pages() -> list[Path]:
@@ -36,6 +37,12 @@ def blocksOf(page: Path) -> Iterator[tuple[int, str]]:
     for found in _BLOCK.finditer(text):
         lines = found[1].splitlines(keepends=True)
         yield text.count("\n", 0, found.start(1)), "".join(line[4:] or "\n" for line in lines)
+
+
+def filesOf(page: Path) -> dict[str, str]:
+    """The files that a page has a reader save, by their names; they are not among the blocks."""
+    found = _FILE.findall(page.read_text("utf-8"))
+    return {name: re.sub("^    ", "", text, flags=re.MULTILINE).rstrip() + "\n" for name, text in found}
 
 
 def runPage(page: Path) -> dict[str, Any]:

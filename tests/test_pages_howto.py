@@ -1,0 +1,239 @@
+"""
+What the pages of how-tos, and on devices that do not answer, claim of their examples holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionLost
+from twisted.internet.task import Cooperator
+from twisted.python.failure import Failure
+from twisted.web.test.requesthelper import DummyRequest
+
+from tests.pages import ROOT, PageCase, blocksOf
+from txcoap import ObservableResource, Resource, Site
+from txcoap.static import File
+from txcoap.testing import ScriptedPeer
+
+CODE = """
+import asyncio
+from twisted.internet.address import IPv4Address
+from txcoap import Site
+from txcoap.endpoints import serverFromString
+
+class Warm(Resource):
+    isLeaf = True
+    def render_GET(self, request):
+        return "21.5"
+
+loop, agent = start()
+from twisted.internet import reactor
+
+async def main():
+    listening = serverFromString(reactor, "udp:0:interface=127.0.0.1").listen(Site(Warm()))
+    port = await listening.asFuture(loop)
+    print(await temperature(agent, f"coap://127.0.0.1:{port.getHost().port}/"))
+
+loop.run_until_complete(main())
+"""
+
+
+class HowtoTests(PageCase):
+    """The page of how-tos."""
+
+    page = "docs/howto.rst"
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.network.names["hall"] = "192.0.2.1"
+        self.directory = Path(self.mktemp())
+        self.directory.mkdir()
+        self.image = bytes(range(256)) * 40
+
+    def test_radiator(self) -> None:
+        """A device is asked, set and observed by what is written of it."""
+
+        class Temperature(ObservableResource):
+            contentFormat = "application/json"
+            value = 20
+
+            def render_GET(self, request: Any) -> bytes:
+                return b'{"v": %d}' % self.value
+
+        class Valve(Resource):
+            opened = ""
+
+            def render_PUT(self, request: Any) -> None:
+                self.opened = request.text()
+
+        root, temperature, valve = Resource(), Temperature(), Valve()
+        root.putChild("temp", temperature)
+        root.putChild("valve", valve)
+        self.network.listen(Site(root), "192.0.2.1")
+        radiator = self.space["Radiator"](self.network.reactor, "192.0.2.1")
+        self.assertEqual(radiator.agent.parameters.ACK_TIMEOUT, 12)
+        radiator.agent = self.network.agent()
+        self.assertEqual(self.ask(radiator.temperature()), 20)
+        self.ask(radiator.open(40))
+        self.assertEqual(valve.opened, "40")
+        told: list[int] = []
+        following = Deferred.fromCoroutine(radiator.follow(told.append))
+        self.network.advance(1)
+        temperature.value = 21
+        temperature.notifyObservers()
+        self.network.advance(1)
+        temperature.dismissObservers()
+        self.network.advance(1)
+        self.assertEqual(told, [20, 21])
+        self.assertIn("4.04", self.successResultOf(following))
+
+    def test_fetch(self) -> None:
+        """An image is fetched from where the last try ended, and is there as a whole."""
+        source = self.directory / "image.bin"
+        source.write_bytes(self.image)
+        target = self.directory / "here.bin"
+        (self.directory / "here.bin.part").write_bytes(self.image[:3000])
+        agent = self.serve(File(str(source)))
+        received: list[int] = []
+        fetching = self.space["fetch"](
+            agent, "coap://test/", str(target), lambda way, done, total: received.append(done)
+        )
+        self.ask(fetching, 5)
+        self.assertEqual(target.read_bytes(), self.image)
+        self.assertFalse((self.directory / "here.bin.part").exists())
+        self.assertLess(len(received), 11)
+
+    def test_push(self) -> None:
+        """An image goes to a device, which installs it if it is what its hash says."""
+        source = self.directory / "image.bin"
+        source.write_bytes(self.image)
+        target = self.directory / "installed.bin"
+        agent = self.serve(self.space["Firmware"](str(target)))
+        right = sha256(self.image).hexdigest()
+        for digest, installed in (("0" * 64, False), (right, True)):
+            cooperator = Cooperator(scheduler=lambda work: self.network.clock.callLater(0, work))
+            pushing = Deferred.fromCoroutine(
+                self.space["push"](agent, f"coap://test/?sha256={digest}", str(source), cooperator)
+            )
+            for _ in range(100):
+                self.network.advance(0.1)
+            if installed:
+                self.successResultOf(pushing)
+            else:
+                self.assertIn("SHA-256", self.failureResultOf(pushing).getErrorMessage())
+            self.assertEqual(target.exists(), installed)
+        self.assertEqual(target.read_bytes(), self.image)
+
+    def test_pushBroken(self) -> None:
+        """An image that stays incomplete goes away, and leaves room for the next."""
+        firmware = self.space["Firmware"](str(self.directory / "installed.bin"))
+        firmware.isBusy = True
+        image = self.space["Image"](str(self.directory / "part"), firmware.left)
+        image.dataReceived(b"x")
+        image.connectionLost(Failure(ConnectionLost()))
+        self.assertFalse(firmware.isBusy)
+        self.assertFalse((self.directory / "part").exists())
+
+    def bridge(self, *path: bytes) -> Any:
+        """What a browser gets."""
+
+        class Lamp(Resource):
+            def render_GET(self, request: Any) -> str:
+                return "off"
+
+        root = Resource()
+        root.putChild("lamp", Lamp())
+        self.network.listen(Site(root), "192.0.2.1")
+        self.network.names["attic"] = "192.0.2.99"
+        bridge = self.space["Bridge"](self.network.agent(), {"hall", "attic"})
+        request = DummyRequest(list(path))
+        bridge.render_GET(request)
+        return request
+
+    def test_bridge(self) -> None:
+        """A page is what the device says, or says what is wrong."""
+        for path, status, body in (
+            ((b"hall", b"lamp"), 200, b"off"),
+            ((b"hall", b"none"), 404, b""),
+            ((b"cellar", b"lamp"), 404, b"no such host"),
+            ((b"attic", b"lamp"), 504, b"it does not answer"),
+        ):
+            self.network = type(self.network)()
+            self.network.names["hall"] = "192.0.2.1"
+            request = self.bridge(*path)
+            self.network.advance(21)
+            self.assertEqual((request.responseCode, b"".join(request.written)), (status, body))
+
+    def test_bridgeLeft(self) -> None:
+        """Who closes the page takes the request back."""
+        request = self.bridge(b"attic", b"lamp")
+        self.network.advance(1)
+        request.processingFailed(Failure(ConnectionLost()))
+        sent = len(self.network.passages)
+        self.network.advance(100)
+        self.assertEqual(len(self.network.passages), sent)
+        self.assertEqual(request.written, [])
+
+    def test_asyncio(self) -> None:
+        """A task of asyncio asks; by a reactor of its own, in a process of its own."""
+        self.assertTrue(asyncio.iscoroutinefunction(self.space["temperature"]))
+        text = "".join(block for _, block in blocksOf(ROOT / self.page))
+        done = subprocess.run(
+            [sys.executable, "-c", text + CODE],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        self.assertEqual((done.stdout, done.returncode), ("21.5\n", 0), done.stderr)
+
+
+class TroubleshootingTests(PageCase):
+    """The page on devices that do not answer."""
+
+    page = "docs/troubleshooting.rst"
+
+    def diagnose(self) -> Any:
+        """What the page's function says."""
+        return self.ask(self.space["diagnose"](self.network.agent(), "coap://192.0.2.3/"), 300)
+
+    def test_silent(self) -> None:
+        """Nobody is there, by the word of the network or for lack of any."""
+        self.assertEqual(self.diagnose(), "nothing comes back, not even to a ping")
+
+    def test_answers(self) -> None:
+        """A server that answers, whatever it says."""
+        self.network.listen(Site(Resource()), "192.0.2.3")
+        self.assertEqual(self.diagnose(), "it answers 4.04 Not Found")
+
+    def test_acknowledged(self) -> None:
+        """Who acknowledges only; who rejects pings only."""
+        peer = ScriptedPeer(self.network)
+        peer.expect(code="0.00").reset()
+        peer.expect(code="GET").acknowledge()
+        self.assertEqual(self.diagnose(), "acknowledged, but never answered")
+        peer.expect(code="0.00").reset()
+        peer.expect(code="GET", times=5)
+        self.assertEqual(self.diagnose(), "pings come back, requests do not: too large for the path?")
+
+    def test_watched(self) -> None:
+        """Each datagram is shown."""
+        shown: list[Any] = []
+        self.network.listen(Site(Resource()), "192.0.2.1")
+        self.space["Agent"] = lambda reactor, trace: self.network.agent(trace=trace)
+        agent = self.space["watched"](None, lambda *what: shown.append(what))
+        agent.ping("coap://192.0.2.1/")
+        self.network.flush()
+        self.assertEqual(
+            [(way, peer) for way, peer, _ in shown],
+            [(way, ("192.0.2.1", 5683)) for way in ("sent", "received")],
+        )
+        self.assertEqual([data[:4] for _, _, data in shown], ["4000", "7000"])
