@@ -61,7 +61,8 @@ _NEVER = Options(uriPath=("never",))
 
 #: For each table of L{CoAPProtocol.sizes} the n-th datagram that adds to it.
 FILLS: dict[str, Callable[[int], bytes]] = {
-    "remembered": lambda n: _request(CON, Code.GET, n, _HELLO),
+    # Each tenth observes.
+    "remembered": lambda n: _request(CON, Code.GET, n, _HELLO if n % 10 else _OBSERVE),
     "peers": lambda n: _request(NON, Code.GET, n, _HELLO),
     "observers": lambda n: _request(CON, Code.GET, n, _OBSERVE),
     "pendingRequests": lambda n: _request(CON, Code.GET, n, _NEVER),

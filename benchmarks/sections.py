@@ -63,7 +63,7 @@ def _scaling(rounds: int) -> dict[str, Any]:
 
 
 def _streams(rounds: int) -> list[dict[str, Any]]:
-    made = stream.measure(long=16 if rounds > 1 else 1, short=1)
+    made = stream.measure(long=8 if rounds > 1 else 1, short=1)
     return [stream.summary(each) for each in made if not isinstance(each, str)]
 
 
@@ -91,7 +91,7 @@ SECTIONS = {
     ),
     "shares": Section(
         "where the time goes",
-        lambda rounds: shares.measure(seconds=4.0 if rounds > 1 else 1.0),
+        lambda rounds: shares.measure(seconds=3.0 if rounds > 1 else 1.0),
         lambda measured: (),
         shares.lines,
     ),

@@ -132,7 +132,7 @@ class PeersTests(SynchronousTestCase):
         peers = self.peers()
         active, waiting = self.used(peers, "a", 0.0), self.used(peers, "b", 0.0)
         active.active = 1
-        waiting.waiting.append("request")
+        waiting.askLater("request")
         peers.expire(LIFETIME)
         self.assertEqual(len(peers), 2)
         active.active = 0

@@ -72,7 +72,7 @@ class Peer:
     @ivar active: How many confirmable messages to it are neither acknowledged nor answered, pings aside.
     @ivar told: How many of them are responses and notifications.
     @ivar overdue: How many of them are requests that were repeated already.
-    @ivar waiting: Our requests that wait until fewer are active.
+    @ivar waiting: Our requests that wait until fewer are active; None if none ever did.
     @ivar untold: Whose responses and notifications wait for the same, each with who sends them; None if none
         ever did.
     @ivar pings: How many pings are under way.
@@ -99,8 +99,8 @@ class Peer:
         self.address = address
         self.messageIDs = messageIDs
         self.active = self.told = self.overdue = self.pings = 0
-        # A deque would take 600 bytes of every peer, for the few that have a queue.
-        self.waiting: list[Any] = []
+        # Most peers never have these: they would take memory, and the garbage collector's time.
+        self.waiting: list[Any] | None = None
         self.untold: OrderedDict[Any, Teller] | None = None
         self.resumption: Deadline | None = None
         self.usedAt = now
@@ -123,6 +123,12 @@ class Peer:
         nothing up: it may be that the peer acknowledges it only when it has our answer.
         """
         return self.active - self.overdue < NSTART
+
+    def askLater(self, request: Any) -> None:
+        """Ask it when it is its turn."""
+        if self.waiting is None:
+            self.waiting = []
+        self.waiting.append(request)
 
     def tellLater(self, owner: Any, teller: Teller) -> None:
         """Tell it something when it is its turn."""

@@ -233,11 +233,12 @@ class Transmissions:
         peer = self.use(request.peer, now)
         if peer is None:
             raise TooManyPeers(f"{len(self._peers)} peers are remembered, and all of them are busy")
-        if len(peer.waiting) >= self._limits.queuedRequests:
-            raise RequestQueueFull(f"{len(peer.waiting)} requests to {request.peer} wait for their turn")
-        queued = request.confirmable and peer.waiting
+        waiting = peer.waiting
+        if len(waiting or ()) >= self._limits.queuedRequests:
+            raise RequestQueueFull(f"{len(waiting or ())} requests to {request.peer} wait for their turn")
+        queued = request.confirmable and waiting
         if queued or not self._dispatch(request, peer, peer.active, now):
-            peer.waiting.append(request)
+            peer.askLater(request)
 
     def withdraw(self, request: OutgoingRequest, now: float) -> None:
         """Send a request no more: it is answered, failed or cancelled."""
@@ -246,7 +247,7 @@ class Transmissions:
             self.finish(transmission, now)
         elif request.progress is Progress.WAITING:
             peer = self._peers.get(request.peer)
-            if peer is not None and request in peer.waiting:
+            if peer is not None and peer.waiting and request in peer.waiting:
                 peer.waiting.remove(request)
                 if not peer.waiting:
                     self.deadlines.cancel(peer.resumption)
