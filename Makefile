@@ -1,6 +1,9 @@
-# What script/ does not do: figures. The environment that script/test or script/serve made is used if
-# there is one; PYTHON=... names another.
-PYTHON ?= $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
+# What script/ does not do: figures. They are taken in .venv, which is made if it is not there; PYTHON=... names
+# another Python, which has txcoap installed.
+ifeq ($(origin PYTHON), undefined)
+PYTHON := .venv/bin/python
+SETUP := script/setup bench
+endif
 
 # More for either: OPTIONS="--rounds 5", OPTIONS=--quick, OPTIONS="--only servers,codec".
 OPTIONS ?=
@@ -9,6 +12,7 @@ OPTIONS ?=
 
 # Measures all in about five minutes, and prints it. Tables and plots go to benchmarks/.build/figures.
 bench:
+	@$(SETUP)
 	$(PYTHON) -m benchmarks $(OPTIONS)
 
 # What the tests reach, those against other implementations too, in about six minutes. The least that
@@ -22,4 +26,5 @@ coverage:
 
 # As bench; tables and plots are those of docs/performance.rst.
 figures:
+	@$(SETUP)
 	$(PYTHON) -m benchmarks --into docs/figures $(OPTIONS)

@@ -27,6 +27,10 @@ from benchmarks.sections import ROUNDS, SECTIONS, machine
 __all__ = ["main"]
 
 
+#: All that is in C.
+PROGRAMS = ("load.c", "crowd.c", "servers/bare.c", "servers/echoing.c")
+
+
 def parser() -> argparse.ArgumentParser:
     """
     The command line.
@@ -49,7 +53,8 @@ def obstacle() -> str | None:
     if platform.system() != "Linux":
         return "The benchmarks read CPU times from /proc, and need Linux."
     try:
-        compiled("load.c")
+        for source in PROGRAMS:
+            compiled(source)
     except NoCompiler as e:
         return str(e)
     return None
@@ -64,7 +69,7 @@ def measure(names: list[str], rounds: int, into: Path) -> dict[str, Any]:
     file = into / "measured.json"
     measured: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
     measured["machine"] = machine()
-    for name in set(SERVERS).difference(installed()):
+    for name in sorted(set(SERVERS).difference(installed())):
         print(f"({name} is not installed: left out)")
     for name in names:
         section = SECTIONS[name]
