@@ -10,7 +10,6 @@ each request must end exactly once, and with an error of ours if with any::
 from __future__ import annotations
 
 import sys
-from collections import deque
 from functools import partial
 from random import Random
 from typing import Any
@@ -19,21 +18,18 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 
-from txcoap.block import Block
 from txcoap.client import Agent
 from txcoap.codes import Code
 from txcoap.errors import CoAPError
-from txcoap.options import NO_OPTIONS, Options
+from txcoap.options import Options
 from txcoap.protocol import CoAPProtocol
-from txcoap.sansio.datagrams import ACK, CON, NON, RST, Datagram, empty, encode
 
 from . import running
-from .soundness import LIMITS, PARAMETERS, Subject, Unsound
+from .origins import PEERS, Origins
+from .soundness import PARAMETERS, Subject, Unsound
 from .spoiling import Spoiler, corpus, written
 
 __all__ = ["Client", "Fuzzer"]
-
-PEERS = [("192.0.2.9", port) for port in range(5683, 5689)]
 
 # Requests, pings and observations under way at a time.
 OURS = 20
@@ -48,25 +44,29 @@ class Client(Subject):
 
     BEGINS = frozenset({-1, 0})
 
+    # How a request of each kind is made, and how often each is made.
+    beginnings: dict[str, Any]
+    kinds: tuple[str, ...]
+
     def newProtocol(self) -> CoAPProtocol:
         """With the agent on it, and nothing that serves."""
         protocol = CoAPProtocol(
-            None, self.clock, parameters=PARAMETERS, limits=LIMITS, chance=Random(self.chance.random())
+            None, self.clock, parameters=PARAMETERS, limits=self.limits, chance=Random(self.chance.random())
         )
         self.open: dict[int, tuple[str, Deferred[Any]]] = {}
         self._begun = 0
         self._observations: list[Any] = []
-        self._agent = Agent(self.clock, protocol=protocol, blockSize=256, maximumBody=20_000)
+        self.agent = Agent(self.clock, protocol=protocol, blockSize=256, maximumBody=20_000)
         return protocol
 
     def stir(self) -> None:
         """A request begins, or one is cancelled."""
         if len(self.open) >= OURS:
             self._drop()
-        kind = self.chance.choice(KINDS)
+        kind = self.chance.choice(self.kinds)
         _, port = self.chance.choice(PEERS)
         uri = f"coap://192.0.2.9:{port}/a/b"
-        self._begin(kind, _BEGINNINGS[kind](self, uri))
+        self._begin(kind, self.beginnings[kind](self, uri))
         self._look(None)
 
     def _begin(self, kind: str, asking: Deferred[Any]) -> None:
@@ -155,10 +155,10 @@ class _Taker(Protocol):
 
 
 def _ask(client: Client, uri: str, code: Code = Code.GET, payload: Any = b"", **how: Any) -> Deferred[Any]:
-    return client._agent.request(code, uri, payload, **how)
+    return client.agent.request(code, uri, payload, **how)
 
 
-_BEGINNINGS: dict[str, Any] = {
+Client.beginnings = {
     "get": _ask,
     "unconfirmed": partial(_ask, confirmable=False),
     "timed": partial(_ask, timeout=5.0),
@@ -166,10 +166,10 @@ _BEGINNINGS: dict[str, Any] = {
     "large": partial(_ask, code=Code.PUT, payload=b"l" * 1500),
     "silent": partial(_ask, code=Code.PUT, options=Options(noResponse=26)),
     "stream": partial(_ask, stream=True),
-    "observe": lambda client, uri: client._agent.observe(uri),
-    "ping": lambda client, uri: client._agent.ping(uri),
+    "observe": lambda client, uri: client.agent.observe(uri),
+    "ping": lambda client, uri: client.agent.ping(uri),
 }
-KINDS = (*_BEGINNINGS, "get", "large", "stream", "observe")
+Client.kinds = (*Client.beginnings, "get", "large", "stream", "observe")
 
 
 class Fuzzer:
@@ -180,14 +180,14 @@ class Fuzzer:
     @ivar subject: The client.
     """
 
+    makes: type[Client] = Client
+
     def __init__(self, seed: int) -> None:
         self.chance = chance = Random(seed)
-        self.subject = Client(seed + 1)
+        self.subject = self.makes(seed + 1)
         self._spoiler = Spoiler(chance, corpus(chance))
-        self._observed: deque[tuple[Any, bytes]] = deque(maxlen=10)
+        self._origins = Origins(chance)
         self._last: tuple[bytes, Any] = (b"", PEERS[0])
-        self._sequence = 0
-        self._messageID = 0
 
     def step(self) -> None:
         """One datagram, or what else may happen."""
@@ -199,13 +199,14 @@ class Fuzzer:
             sent, peer = chance.choice(subject.recent)
             subject.returned(written(sent), peer)
         else:
-            data, peer = self._next()
+            data, peer = self.next()
             subject.receive(data, peer)
         subject.elapse(chance.random() * chance.choice((0.0, 0.01, 0.1, 0.1, 1.0)))
         if what > 0.999:
             subject.elapse(chance.choice((10.0, 100.0, 300.0)))
 
-    def _next(self) -> tuple[bytes, Any]:
+    def next(self) -> tuple[bytes, Any]:
+        """A datagram, and whom it comes from."""
         chance = self.chance
         what = chance.random()
         times = chance.choice((0, 0, 0, 0, 0, 0, 1, 2))
@@ -215,84 +216,13 @@ class Fuzzer:
             # What was asked last is the likeliest to be answered.
             at = min(len(self.subject.recent), 1 + int(chance.expovariate(0.3)))
             sent, peer = self.subject.recent[-at]
-            data = self.reply(sent, peer)
-        elif what < 0.9 and self._observed:
-            peer, token = chance.choice(self._observed)
-            data = self._notification(token)
+            data = self._origins.reply(sent, peer)
+        elif what < 0.9 and self._origins.observed:
+            data, peer = self._origins.notification()
         else:
             peer, data, times = chance.choice(PEERS), chance.choice(self._spoiler.corpus), chance.randrange(3)
         self._last = (self._spoiler.spoil(data, times), peer)
         return self._last
-
-    def reply(self, sent: Datagram, peer: Any) -> bytes:
-        """What a server says to what it was sent."""
-        chance = self.chance
-        if not sent.code or chance.random() < 0.02:
-            return empty(RST, sent.messageID)
-        if sent.type == CON and chance.random() < 0.1:
-            return empty(ACK, sent.messageID)
-        if sent.type == CON and chance.random() < 0.8:
-            type, messageID = ACK, sent.messageID
-        else:
-            type, messageID = chance.choice((CON, NON)), self._newID()
-        code, options, payload = self._answerTo(sent)
-        if sent.options.observe == 0 and chance.random() < 0.7:
-            self._sequence = (self._sequence + 1) & 0xFFFFFF
-            options = options.evolve(observe=self._sequence)
-            self._observed.append((peer, sent.token))
-        return encode(type, code, messageID, sent.token, options, payload)
-
-    def _answerTo(self, sent: Datagram) -> tuple[Code, Options, bytes]:
-        chance = self.chance
-        what = chance.random()
-        if what < 0.1:
-            errors = (
-                Code.NOT_FOUND,
-                Code.UNAUTHORIZED,
-                Code.REQUEST_ENTITY_INCOMPLETE,
-                Code.TOO_MANY_REQUESTS,
-            )
-            echo = chance.randbytes(8) if chance.random() < 0.5 else None
-            return chance.choice(errors), Options(maxAge=chance.choice((None, 1)), echo=echo), b"no"
-        block1 = sent.options.block1
-        exponent = chance.choice((0, 2, 4, 4, 4, 6))
-        if block1 is not None and block1.more:
-            if what < 0.15:
-                return Code.REQUEST_ENTITY_TOO_LARGE, Options(block1=Block(0, False, exponent), size1=64), b""
-            number = block1.number if what < 0.95 else chance.randrange(4)
-            smaller = min(exponent, block1.exponent) if what < 0.5 else block1.exponent
-            return Code.CONTINUE, Options(block1=Block(number, True, smaller)), b""
-        options = NO_OPTIONS if block1 is None else Options(block1=block1)
-        block2 = sent.options.block2
-        code = Code.CONTENT if sent.code == Code.GET else Code.CHANGED
-        if block2 is None and what < 0.4:
-            return code, options, b"small"
-        number = 0 if block2 is None or what > 0.95 else block2.number
-        exponent = exponent if block2 is None else min(block2.exponent, 6)
-        more = chance.random() < 0.8
-        options = options.evolve(
-            block2=Block(number, more, exponent),
-            etag=(b"same",) if what < 0.9 else (chance.randbytes(2),),
-            size2=chance.choice((None, None, 700)),
-        )
-        return code, options, bytes((16 << exponent) if more else chance.randint(0, 16 << exponent))
-
-    def _notification(self, token: bytes) -> bytes:
-        chance = self.chance
-        self._sequence = (self._sequence + chance.choice((1, 1, 1, -1, 5, 2**23))) & 0xFFFFFF
-        options = Options(
-            observe=self._sequence if chance.random() < 0.95 else None,
-            maxAge=chance.choice((None, 0, 5, 60)),
-        )
-        if chance.random() < 0.3:
-            options = options.evolve(block2=Block(0, True, 2), etag=(chance.randbytes(2),))
-        code = Code.CONTENT if chance.random() < 0.95 else Code.NOT_FOUND
-        payload = bytes(64 if options.block2 else 5)
-        return encode(chance.choice((CON, NON)), code, self._newID(), token, options, payload)
-
-    def _newID(self) -> int:
-        self._messageID = (self._messageID + 1) & 0xFFFF
-        return self._messageID
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -3,7 +3,7 @@ The same invariants under a fuzzer that is guided by coverage, U{atheris<https:/
 (C{pip install txcoap[fuzz]}; Linux and macOS)::
 
     python -m fuzz.guided server -max_total_time=600
-    python -m fuzz.guided decoder|client|server [options of libFuzzer]
+    python -m fuzz.guided decoder|client|server|proxy|group|guarded [options of libFuzzer]
 
 It begins with C{fuzz/corpus/TARGET}. What it finds new goes to a directory of its own, C{fuzz/.found/TARGET};
 what breaks an invariant to a file C{crash-…} beside it. Once the defect is mended that file goes to the
@@ -23,7 +23,7 @@ from typing import Any
 
 __all__ = ["CORPUS", "TARGETS", "main", "play"]
 
-TARGETS = ("decoder", "server", "client")
+TARGETS = ("decoder", "server", "client", "proxy", "group", "guarded")
 CORPUS = Path(__file__).with_name("corpus")
 FOUND = Path(__file__).with_name(".found")
 
@@ -33,11 +33,17 @@ LONGEST = 1500
 
 def _targetOf(name: str) -> Callable[[bytes], object]:
     """What tries an input: imported when it is needed, for the guide to see how it is."""
-    from . import client, decoder, script, server
+    from . import client, decoder, group, guarded, proxy, script, server
 
     if name == "decoder":
         return decoder.try_
-    make: Callable[[int], Any] = server.Server if name == "server" else client.Client
+    make: Callable[[int], Any] = {
+        "client": client.Client,
+        "group": group.GroupClient,
+        "guarded": guarded.Guarded,
+        "proxy": proxy.Proxy,
+        "server": server.Server,
+    }[name]
 
     def play(data: bytes) -> None:
         subject = make(1)

@@ -25,7 +25,7 @@ from txcoap.server import Site
 
 from . import running
 from .served import PATHS, Tree
-from .soundness import GROUP, LIMITS, PARAMETERS, Subject, letPass
+from .soundness import GROUP, PARAMETERS, Subject, letPass
 from .spoiling import Spoiler, corpus, written
 
 __all__ = ["Fuzzer", "Server", "conversations"]
@@ -53,7 +53,7 @@ class Server(Subject):
         self.tree = Tree(self.clock, self._directory.name)
         site = Site(self.tree.root, blockSize=256, accessLog=_log)
         return CoAPProtocol(
-            site, self.clock, parameters=PARAMETERS, limits=LIMITS, chance=Random(self.chance.random())
+            site, self.clock, parameters=PARAMETERS, limits=self.limits, chance=Random(self.chance.random())
         )
 
     def stir(self) -> None:
@@ -163,9 +163,11 @@ class Fuzzer:
     @ivar subject: The server.
     """
 
+    makes: type[Server] = Server
+
     def __init__(self, seed: int) -> None:
         self.chance = chance = Random(seed)
-        self.subject = Server(seed + 1)
+        self.subject = self.makes(seed + 1)
         self._spoiler = Spoiler(chance, corpus(chance))
         self._busy = [(chance.choice(PEERS), conversations(chance)) for _ in range(BUSY)]
 

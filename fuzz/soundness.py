@@ -119,6 +119,8 @@ class Subject:
 
     # Which classes of code it sends of its own accord, empty messages being -1.
     BEGINS: frozenset[int] = frozenset({0, 2, 4, 5})
+    # Those of its protocol.
+    limits = LIMITS
 
     def __init__(self, seed: int) -> None:
         self.chance = Random(seed)
@@ -259,13 +261,17 @@ class Subject:
         if codeClass > 0 and (peer, datagram.token) not in self._tokens:
             raise Unsound(f"a response that nobody asked for: {datagram}")
 
+    def require(self, holds: bool, what: str) -> None:
+        """
+        Something must hold.
+
+        @raise Unsound: if it does not.
+        """
+        if not holds:
+            raise Unsound(f"not so: {what}")
+
     def _checkSizes(self) -> None:
         for name, size in self.protocol.sizes().items():
-            bound = self.bounds.get(name)
-            if bound is not None and size > bound:
+            bound: int | None = getattr(self.limits, name, None)
+            if bound is not None and size > bound + LARGEST_REPLY * (name == "rememberedBytes"):
                 raise Unsound(f"{name} is {size}, beyond {bound}")
-
-    bounds: dict[str, int] = {
-        **{name: getattr(LIMITS, name) for name in Limits.__slots__},
-        "rememberedBytes": LIMITS.rememberedBytes + LARGEST_REPLY,
-    }

@@ -11,7 +11,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from fuzz import client, datagrams, decoder, guided, running, script, server
+from fuzz import client, datagrams, decoder, group, guarded, guided, proxy, running, script, server
 from fuzz.datagrams import Fuzzer
 from fuzz.soundness import Subject, Unsound
 from txcoap.options import Options
@@ -96,15 +96,44 @@ class SubjectTests(SynchronousTestCase):
         self.assertTrue(subject.counts["large failed"] > 3, subject.counts)
         self.assertTrue(subject.counts["states"] > 30, subject.counts)
 
+    def test_proxy(self) -> None:
+        """Likewise a proxy: it asks for its clients, observes for them, and gives what it keeps."""
+        fuzzer = proxy.Fuzzer(7)
+        self.addCleanup(fuzzer.subject.close)
+        most = hits = 0
+        for _ in range(4000):
+            fuzzer.step()
+            most = max(most, sum(each.observations for each in fuzzer.subject.proxies))
+        hits = fuzzer.subject.caching.counters.hits
+        fuzzer.subject.end()
+        self.assertTrue(most > 3, most)
+        self.assertTrue(hits > 10, hits)
+        for type in ("CON", "NON", "ACK", "RST"):
+            self.assertTrue(fuzzer.subject.counts[type] > 100, fuzzer.subject.counts)
+
+    def test_group(self) -> None:
+        """Likewise a client that asks groups; more answer than are heard."""
+        subject = running.run(group.Fuzzer, 7, 6000)
+        for name in ("gather", "stop", "discover"):
+            self.assertTrue(subject.counts[f"{name} ended"] > 30, subject.counts)
+        self.assertTrue(subject.protocol.counters.groupResponsesIgnored > 3)
+
+    def test_guarded(self) -> None:
+        """Likewise a server that does not amplify; some of its clients prove who they are."""
+        subject = running.run(guarded.Fuzzer, 7, 6000)
+        assert isinstance(subject, guarded.Guarded)
+        self.assertTrue(subject.protocol.counters.echoesDemanded > 100)
+        self.assertTrue(3 < len(subject.proven) < 12, subject.proven)
+
     def test_repeatable(self) -> None:
         """The same seed gives the same run."""
-        for module in (server, client):
+        for module in (server, client, proxy, group, guarded):
             first, second = (running.run(module.Fuzzer, 5, 300) for _ in range(2))
             self.assertEqual((first.counts, first.clock.seconds()), (second.counts, second.clock.seconds()))
 
     def test_commandLine(self) -> None:
         """The command lines tell what came, and exit with 0 if all was sound, else with 1."""
-        for module in (server, client, decoder):
+        for module in (server, client, decoder, proxy, group, guarded):
             out, err = io.StringIO(), io.StringIO()
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
                 self.assertEqual(module.main(["--count", "200", "--seed", "5"]), 0)
@@ -138,6 +167,17 @@ class Saying(Subject):
 
 class SoundnessTests(SynchronousTestCase):
     """L{fuzz.soundness}: what it is to notice, it notices."""
+
+    def test_amplification(self) -> None:
+        """L{fuzz.guarded} notices a byte too many to an address that has not proven itself."""
+        subject = guarded.Guarded(1)
+        self.addCleanup(subject.close)
+        self.patch(guarded, "FACTOR", 1)
+        options = Options(uriPath=("large",))
+        error = self.assertRaises(
+            Unsound, subject.receive, encode(CON, 1, 7, b"t" * 8, options, bytes(30)), ("192.0.2.9", 5683)
+        )
+        self.assertIn("bytes too many", str(error))
 
     def assertUnsound(self, came: bytes, said: bytes) -> None:
         """When the one comes, the other must not be said."""

@@ -749,6 +749,27 @@ class ObserveTests(ProxyCase):
         self.assertEqual([state.code for state in self.states], [Code.GATEWAY_TIMEOUT])
         self.assertEqual((proxy.observations, proxy.underWay), (0, 0))
 
+    def test_serverSilent(self) -> None:
+        """
+        When the server no longer answers the client is told 5.04, and is noticed if it has gone as well: then
+        nothing is left. A client that is still there asks again, and goes on when the server is back.
+        """
+        proxy = self.serve()
+        here = self.observe()
+        leaving = self.network.agent("192.0.2.99")
+        self.wait(leaving.observe(self.uri, proxy=PROXY))
+        self.assertEqual(proxy.observations, 2)
+        silence = self.network.drop(lambda passage: "192.0.2.2" in _hostsOf(passage))
+        self.network.drop(lambda passage: "192.0.2.99" in _hostsOf(passage))
+        self.network.advance(1000)
+        self.assertEqual(proxy.observations, 0)
+        self.assertEqual(self.port.protocol.sizes()["observers"], 0)
+        self.assertIsNone(here.reason)
+        silence()
+        self.clock.tick("1")
+        self.network.advance(200)
+        self.assertEqual((proxy.observations, self.texts()[-1]), (1, "1"))
+
     def test_agentLeaves(self) -> None:
         """Where the proxy's agent ends an observation, as when it closes, the client is told to come back."""
         proxy = self.serve()
@@ -786,6 +807,10 @@ class ObserveTests(ProxyCase):
         self.network.listen(Site(Resource(), proxy=proxy), PROXY_HOST)
         self.assertFalse(self.observe().isEstablished)
         self.assertEqual(self.texts(), ["0"])
+
+
+def _hostsOf(passage: Any) -> tuple[str, str]:
+    return passage.source[0], passage.target[0]
 
 
 class Noting:

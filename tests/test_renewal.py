@@ -126,8 +126,16 @@ class AskingAgainTests(TellerTestCase):
 
     def test_serviceUnavailable(self) -> None:
         """5.03 is not the end: it asks again after its Max-Age."""
+        self.comeBack(Code.SERVICE_UNAVAILABLE)
+
+    def test_gatewayTimeout(self) -> None:
+        """Nor is the 5.04 of a proxy whose server is silent."""
+        self.comeBack(Code.GATEWAY_TIMEOUT)
+
+    def comeBack(self, code: Code) -> None:
+        """A server is not available, and then it is there again."""
         observation = self.observe()
-        self.server.tell(TOKEN, b"busy", Code.SERVICE_UNAVAILABLE, maxAge=100)
+        self.server.tell(TOKEN, b"busy", code, maxAge=100)
         self.assertIsNone(observation.reason)
         self.network.advance(100.0)
         self.assertEqual([], self.server.news())

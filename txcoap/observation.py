@@ -26,13 +26,17 @@ __all__ = ["Observation"]
 # RFC 7641 3.3.1: a random time after Max-Age, so that observers do not all ask again at once.
 _PATIENCE = (5.0, 15.0)
 
+# The server may be there again when Max-Age is over, or the one behind a proxy.
+_BACK_LATER = frozenset({Code.SERVICE_UNAVAILABLE, Code.GATEWAY_TIMEOUT})
+
 
 class Observation(States):
     """
     The states of a resource as they come; how to take them is said in L{States}.
 
     An observation lasts until it is cancelled, or the server ends it. If nothing is heard for longer than
-    the last state is fresh, it asks again by itself, and goes on asking while the server is silent.
+    the last state is fresh, it asks again by itself, and goes on asking while the server is silent; that of a
+    proxy, which asks in the name of others, ends then.
 
     @ivar whenOver: A Deferred that fires with None when it needs its socket no more.
     """
@@ -183,15 +187,16 @@ class Observation(States):
         self._exchange = None
         if self._hasEnded:
             return
-        if self._hasBegun and self._protocol.isOpen:
-            # The server may be back later.
+        if self._hasBegun and self._protocol.isOpen and not self._manner.relaying:
+            # The server may be back later. Who observes by a proxy is told, and asks again if still there:
+            # else what a client left behind would go on for as long as the server is silent.
             self._registerLater(0)
         else:
             self._end(error)
 
     def _last(self, response: ReceivedResponse) -> None:
         """The server does not take the observation, or not any longer."""
-        if response.code == Code.SERVICE_UNAVAILABLE and self.isEstablished:
+        if response.code in _BACK_LATER and self.isEstablished:
             self._registerLater(response.maxAge)
             return
         reason = ObservationEnded(f"the server answered {response.code} without Observe", response)
