@@ -142,6 +142,19 @@ class ReverseProxyTests(ReverseCase):
         self.network.advance(1)
         self.assertEqual((clock.observerCount, proxy.observations), (0, 0))
 
+    def test_observeMalformed(self) -> None:
+        """A state with an option that cannot be read is told as 5.02, which is the last."""
+        clock: Any = Clock()
+        self.network.listen(Site(clock), "192.0.2.2")
+        proxy = self.reverse("coap://192.0.2.2")
+        observation = self.wait(self.client.observe(f"{PROXY}/out/in"))
+        pairs = [(Options.locationPath.number, b"\xcc"), (Options.contentFormat.number, b"")]
+        clock.body = Response(Code.CONTENT, b"x", Options.fromPairs(pairs))
+        clock.tick("1")
+        self.network.advance(1)
+        self.assertEqual(self.successResultOf(observation.notifyEnd()).response.code, Code.BAD_GATEWAY)
+        self.assertEqual((clock.observerCount, proxy.observations), (0, 0))
+
     def test_ownAgent(self) -> None:
         """Without an agent it makes its own with the first request, to be closed with it."""
         proxy = ReverseProxy("coap://nobody.example")

@@ -17,7 +17,6 @@ from .errors import (
     NoResponse,
     ObservationEnded,
     RequestError,
-    ResponseError,
     ServiceUnavailable,
     SocketClosed,
     Unreachable,
@@ -206,8 +205,8 @@ class _Relayed:
             return
         try:
             response = self._relay.adapt(request, state)
-        except ResponseError as e:
-            response = Response.fromError(e)
+        except CoAPError as e:
+            response = Response.fromError(gatewayError(e))
         if not observation.isEstablished:
             request.respond(response)
             return
