@@ -19,6 +19,9 @@ from .options import NO_OPTIONS, Options
 __all__ = ["Request", "Response"]
 
 
+_RESPONSES = frozenset(code for code in Code if code.isResponse)
+
+
 class Message:
     """
     What requests and responses share.
@@ -112,8 +115,8 @@ class Response(Message):
         self, code: Code | str | int, payload: bytes = b"", options: Options = NO_OPTIONS, **values: object
     ) -> None:
         # Most are right; what is wrong has to show where it was written, not when it is sent.
-        isCode = code.__class__ is Code and 0x40 <= code < 0xC0
-        self.code = code if isCode and payload.__class__ is bytes else _checked(code, payload)  # type: ignore[assignment]
+        isRight = code.__class__ is Code and code in _RESPONSES and payload.__class__ is bytes
+        self.code = code if isRight else _checked(code, payload)  # type: ignore[assignment]
         self.payload = payload
         self.options = options.evolve(**values) if values else options
 
