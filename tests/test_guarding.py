@@ -9,11 +9,14 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
+from twisted.internet.protocol import DatagramProtocol
 from twisted.trial.unittest import SynchronousTestCase
 
-from txcoap.block import Block
+from txcoap.block import MAX_BLOCKS, Block
 from txcoap.codes import Code
 from txcoap.errors import BadRequest
+from txcoap.groups import Answering as GroupAnswers
+from txcoap.groups import readGroups
 from txcoap.limits import Limits
 from txcoap.message import Response
 from txcoap.observe import ObservableResource
@@ -169,6 +172,48 @@ class UnprovenTests(GuardTestCase):
         self.assertEqual(
             [(each.type, each.code) for each in self.peer.take()][1:], [(NON, Code.UNAUTHORIZED)]
         )
+
+    def test_wholeNumberOfBlocks(self) -> None:
+        """A block so far into a body that smaller ones have no number for it: 4.01 with Echo."""
+        self.guard(Answering(giving(BODY)))
+        answer = self.answerTo(Code.GET, "x" * 60, block2=Block(MAX_BLOCKS - 1, False, 6))
+        self.assertEqual(answer.code, Code.UNAUTHORIZED)
+
+    def test_group(self) -> None:
+        """It holds for who asks a group too (RFC 7252 11.3); what does not fit is left unsaid."""
+        network = MemoryNetwork()
+        self.addCleanup(network.close)
+        done: list[bytes] = []
+
+        def store(request: Any) -> bytes:
+            done.append(request.payload)
+            return bytes(request.payload[:2])
+
+        root = Resource()
+        root.putChild("large", Answering(giving(BODY)))
+        root.putChild("error", Answering(giving(Response(Code.NOT_FOUND, bytes(500)))))
+        for each in ("large", "error"):
+            root.children[each].multicastAnswers = GroupAnswers.ALWAYS
+        root.putChild("store", Answering(store))
+        network.listen(Site(root, amplification=3)).joinGroup(*readGroups("224.0.1.187"))
+        peer = network.listen(DatagramProtocol(), "192.0.2.3")
+        group = ("224.0.1.187", 5683)
+
+        def ask(code: Code, payload: bytes = b"", **options: Any) -> list[Any]:
+            number = len(network.passages)
+            peer.send(encode(NON, code, number, b"t", Options(**options), payload), group)
+            network.advance(10)
+            asked, *answers = list(network.passages)[number:]
+            self.assertTrue(all(len(each.data) <= 3 * len(asked.data) for each in answers))
+            return [each.datagram for each in answers]
+
+        (answer,) = ask(Code.GET, uriPath=("large",), uriQuery=("a" * 20,))
+        block = Options.fromPairs(answer.options.pairs).block2
+        self.assertTrue(block.more and block.size < 256)
+        self.assertEqual(ask(Code.GET, uriPath=("error",)), [])
+        # Before it is done, for nobody would learn of it.
+        self.assertEqual((ask(Code.POST, b"1", uriPath=("store",)), done), ([], []))
+        self.assertEqual(len(ask(Code.POST, bytes(60), uriPath=("store",))), 1)
 
     def test_observe(self) -> None:
         """Who wants to observe proves itself first; then it does, and gets all."""

@@ -4,25 +4,46 @@ Tests for L{txcoap.workers} with processes that are none; see L{tests.test_worke
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
+from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.error import CannotListenError, ProcessDone, ProcessExitedAlready, ProcessTerminated
-from twisted.internet.task import Clock
+import treq
+from twisted.internet import reactor as _reactor
+from twisted.internet.address import IPv6Address
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError, ConnectionRefusedError, ProcessDone, ProcessExitedAlready, ProcessTerminated
+from twisted.internet.task import Clock, deferLater
+from twisted.logger import LogLevel, globalLogPublisher
 from twisted.python.failure import Failure
 from twisted.python.usage import UsageError
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from txcoap import workers
+from txcoap import endpoints, workers
 from txcoap.sansio.health import Health
 from txcoap.tap import Options, makeService
 from txcoap.transports import sockets
+from txcoap.worker import Records
+from txcoap.workerprocess import LONGEST_LINE
 from txcoap.workers import Supervisor, sharedEndpoint
 
 ROOT = Path(__file__).absolute().parent.parent
+
+
+def withoutIPv6(openUDP: Callable[..., Any]) -> Callable[..., Any]:
+    """As on a host that has no IPv6."""
+
+    def opened(family: int, *args: Any, **how: Any) -> Any:
+        if family == socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, "no IPv6")
+        return openUDP(family, *args, **how)
+
+    return opened
 
 
 class Process:
@@ -295,6 +316,104 @@ class SupervisorTests(SynchronousTestCase):
         self.assertEqual(self.ends, [])
 
 
+    def test_failureOfWorker(self) -> None:
+        """The text of an error that a worker logged is logged with it here."""
+        lines = StringIO()
+        try:
+            raise RuntimeError("scripted")
+        except RuntimeError:
+            Records(lines)(
+                {
+                    "log_level": LogLevel.critical,
+                    "log_namespace": "x",
+                    "log_format": "it failed",
+                    "log_failure": Failure(),
+                    "log_time": 1.0,
+                }
+            )
+        events: list[Any] = []
+        globalLogPublisher.addObserver(events.append)
+        self.addCleanup(globalLogPublisher.removeObserver, events.append)
+        self.one.protocol.childDataReceived(1, lines.getvalue().encode())
+        (event,) = events
+        self.assertEqual((event["worker"], event["log_failure"].getErrorMessage()), (1, "scripted"))
+        self.assertEqual(len(self.flushLoggedErrors()), 1)
+
+    def test_longLine(self) -> None:
+        """A line without end is not kept, but logged in pieces."""
+        events: list[Any] = []
+        globalLogPublisher.addObserver(events.append)
+        self.addCleanup(globalLogPublisher.removeObserver, events.append)
+        self.one.protocol.childDataReceived(1, b"x" * (LONGEST_LINE + 1))
+        self.assertEqual([len(each["line"]) for each in events], [LONGEST_LINE + 1])
+
+    def test_manyQuestions(self) -> None:
+        """A worker that does not answer is not asked without end; it is left out of the figures."""
+        self.serve()
+        for _ in range(1000):
+            answer = self.service.health()
+        self.assertTrue(len(self.one.told) < 1000)
+        self.assertEqual(self.successResultOf(answer), {})
+        self.reactor.advance(2)
+
+    def test_signalTooLate(self) -> None:
+        """A worker that has just ended takes no signal, and that is no error."""
+        self.serve()
+        self.one.hasEnded = True
+        stopped = self.service.stopService()
+        self.one.protocol.processEnded(Failure(ProcessDone(0)))
+        self.two.end(0)
+        self.successResultOf(stopped)
+
+    def test_ipv6(self) -> None:
+        """The address is told as what it is."""
+        service = Supervisor(1, [], ["udp:0:interface=\\:\\:1"], self.reactor)
+        service.privilegedStartService()
+        (host,) = service.getHosts()
+        self.assertIsInstance(host, IPv6Address)
+        self.successResultOf(service.stopService())
+
+
+class SupervisedFiguresTests(TestCase):
+    """The figures of all workers for Prometheus, by the supervisor."""
+
+    def supervise(self, where: str) -> Supervisor:
+        """A supervisor whose processes are none."""
+        listen, processes = ["udp:0:interface=127.0.0.1"], Processes()
+        # TCP needs the reactor that runs.
+        endpoint = serverFromString(_reactor, where)
+        return Supervisor(1, ["--path", "."], listen, processes, prometheus=endpoint)
+
+    async def test_served(self) -> None:
+        """They can be had as soon as it has started, and no more when it has stopped."""
+        service = self.supervise("tcp:0:interface=127.0.0.1")
+        service.startService()
+        (process,) = service.reactor.spawned
+        process.report("serving")
+        assert service._webPort is not None
+        uri = f"http://127.0.0.1:{service._webPort.getHost().port}/metrics"
+        asking = treq.get(uri, persistent=False)
+        while not process.told:
+            await deferLater(_reactor, 0.01)
+        process.report("health", Health(sockets=3).toDict())
+        text = await (await asking).text()
+        self.assertIn('worker="1"', text)
+        stopped = service.stopService()
+        process.end(0)
+        await stopped
+        with self.assertRaises(ConnectionRefusedError):
+            await treq.get(uri, persistent=False)
+
+    def test_refused(self) -> None:
+        """Where their port is taken the service does not start, and keeps no port."""
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", 0))
+            other.listen()
+            service = self.supervise(f"tcp:{other.getsockname()[1]}:interface=127.0.0.1")
+            self.assertRaises(CannotListenError, service.privilegedStartService)
+        self.assertEqual(service.getHosts(), [])
+
+
 class EndpointTests(SynchronousTestCase):
     """Where workers can listen."""
 
@@ -314,6 +433,22 @@ class EndpointTests(SynchronousTestCase):
             self.assertEqual({each.getsockname() for each in opened}, {other.getsockname()})
             for each in opened:
                 each.close()
+
+    def test_allAddresses(self) -> None:
+        """Without an address it is all of IPv6 and IPv4; or of IPv4, where there is no IPv6."""
+        for noIPv6, host in ((False, "::"), (True, "0.0.0.0")):
+            if noIPv6:
+                self.patch(endpoints.sockets, "openUDP", withoutIPv6(sockets.openUDP))
+            for each in sharedEndpoint(None, "udp:0").openShared(2):
+                self.assertEqual(each.getsockname()[0], host)
+                each.close()
+
+    def test_portOfAnother(self) -> None:
+        """A port that is taken is not looked for among the addresses of IPv4."""
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as other:
+            other.bind(("::", 0))
+            endpoint = sharedEndpoint(None, f"udp:{other.getsockname()[1]}")
+            self.assertEqual(self.assertRaises(CannotListenError, endpoint.openShared, 2).interface, "::")
 
     def test_staysNonBlocking(self) -> None:
         """Who adopts a socket does not make it blocking, not for a moment: another may be reading it."""

@@ -7,7 +7,7 @@ transport's, see L{txcoap.transports.membership}.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .codes import Code
 from .errors import BadRequest, ProxyingNotSupported
@@ -70,10 +70,6 @@ class GroupRequest(Request):
             return True
         isEmpty = response.code == Code.CONTENT and not response.payload
         return response.code.isSuccess and not (isEmpty and answering is Answering.USEFUL)
-
-    def answersAtOnce(self, result: Any) -> bool:
-        """See L{Request}: there is something to judge."""
-        return False
 
     def respond(self, response: Response) -> None:
         """Answer, for good."""
