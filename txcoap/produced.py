@@ -135,8 +135,6 @@ class ProducedBody:
         return len(self._buffer) > 16 << self._exponent
 
     def _pull(self) -> None:
-        if self._isPulling:
-            return
         self._isPulling = True
         self._forgetPulling()
         try:
