@@ -6,16 +6,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionLost
 from twisted.internet.protocol import Protocol
 
 from tests.wire import SERVER, Answering, Peer, ServerTestCase
+from txcoap.closing import windDown
 from txcoap.codes import Code
 from txcoap.errors import RequestError, SocketClosed
 from txcoap.message import Response
 from txcoap.observe import ObservableResource
 from txcoap.options import Options
+from txcoap.protocol import CoAPProtocol
 from txcoap.request import NOT_DONE_YET, Request
 from txcoap.resource import Resource
 from txcoap.sansio.datagrams import ACK, CON, NON, Datagram
@@ -316,3 +318,42 @@ class StoppingTests(ServerTestCase):
         self.assertEqual(told, 200)
         self.reactor.elapse(5)
         self.assertStopped(stopped)
+
+    def test_oneSocket(self) -> None:
+        """
+        C{windDown} brings one socket to its end. Cancelled, it leaves the site as it was; without a site
+        there is nothing to do.
+        """
+        protocol = self.protocolHere()
+        self.keepOne()
+        failures: list[Any] = []
+        ending = windDown(protocol, 10)
+        ending.addErrback(failures.append)
+        self.assertEqual(self.codeFor(b"2"), Code.SERVICE_UNAVAILABLE)
+        ending.cancel()
+        self.assertIsNotNone(failures[0].check(CancelledError))
+        self.assertEqual(self.codeFor(b"3"), Code.CONTENT)
+        self.assertIsNone(self.successResultOf(windDown(CoAPProtocol(None, self.reactor), 10)))
+        self.finish(self.stop())
+
+    def keepOne(self) -> None:
+        """One request is not answered yet."""
+        self.peer.send(CON, Code.GET, None, b"1", Options(uriPath=("slow",)))
+        self.peer.take()
+
+    def codeFor(self, token: bytes) -> Code:
+        """The code that answers a request for something else."""
+        self.peer.send(CON, Code.GET, None, token, Options(uriPath=("large",)))
+        return next(each.code for each in self.peer.take() if each.token == token)
+
+    def protocolHere(self) -> CoAPProtocol:
+        """What the service serves by."""
+        protocol: CoAPProtocol = self.service.ports[0].protocol  # type: ignore[attr-defined]
+        return protocol
+
+    def finish(self, stopped: Deferred[None]) -> None:
+        """Answer what was kept."""
+        self.requests[0].finish()
+        self.peer.take()
+        self.reactor.elapse(1)
+        self.successResultOf(stopped)

@@ -78,7 +78,8 @@ class UserTests(ServerTestCase):
                     raise ValueError("scripted")
                 protocol.respond(exchange, Code.CONTENT, exchange.options, b"good")
 
-            def groupRequestReceived(self, protocol: Any, exchange: Any) -> None: ...
+            def groupRequestReceived(self, protocol: Any, exchange: Any) -> None:
+                raise ValueError("scripted")
 
             def socketOpened(self, protocol: Any) -> None: ...
 

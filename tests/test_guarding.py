@@ -209,6 +209,7 @@ class UnprovenTests(GuardTestCase):
 
         (answer,) = ask(Code.GET, uriPath=("large",), uriQuery=("a" * 20,))
         block = Options.fromPairs(answer.options.pairs).block2
+        assert block is not None
         self.assertTrue(block.more and block.size < 256)
         self.assertEqual(ask(Code.GET, uriPath=("error",)), [])
         # Before it is done, for nobody would learn of it.

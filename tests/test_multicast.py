@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from txcoap import NOT_DONE_YET, Agent, Code, ObservableResource, Request, Resource, Response, Site
 from txcoap.addresses import describeAddress
+from txcoap.closing import windDown
 from txcoap.errors import (
     BodyTooLarge,
     InvalidURI,
@@ -288,6 +289,39 @@ class ServingTests(GroupCase):
         port.joinGroup(*readGroups(GROUP))
         self.assertEqual(len(self.gather()), 3)
         self.assertEqual(self.sentBy("192.0.2.30"), [])
+
+    def test_brokenSite(self) -> None:
+        """A site that raises says nothing, and keeps the socket from nothing."""
+
+        class Failing(Site):
+            def groupRequestReceived(self, protocol: Any, exchange: Any) -> None:
+                raise ValueError("scripted")
+
+        port = self.network.listen(Failing(tree()), "192.0.2.20")
+        port.joinGroup(*readGroups(GROUP))
+        self.assertEqual(len(self.gather()), 3)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        self.assertEqual(self.sentBy("192.0.2.20"), [])
+        asking = self.agent.get("coap://192.0.2.20/lamp")
+        self.network.advance(1)
+        self.assertEqual(self.successResultOf(asking).payload, b"on")
+        self.network.advance(300)
+        self.assertEqual({name: size for name, size in port.protocol.sizes().items() if size}, {})
+
+    def test_leaving(self) -> None:
+        """Who asks a group is not told that a server is about to leave it (RFC 7252 8.2)."""
+        later = self.agent.get("coap://192.0.2.10/later")
+        self.network.advance(1)
+        ending = windDown(self.servers[0].protocol, 60)
+        self.assertEqual(len(self.gather()), 2)
+        self.roots[0].children["later"].waiting[0].callback(b"")
+        self.network.advance(1)
+        self.successResultOf(ending)
+        self.successResultOf(later)
+
+    def test_otherFamily(self) -> None:
+        """A socket of IPv4 joins no group of IPv6."""
+        self.assertRaises(ValueError, self.servers[0].joinGroup, *readGroups("ff02::fd"))
 
     def test_closed(self) -> None:
         """A server that closes within its leisure leaves nothing behind."""

@@ -248,7 +248,7 @@ class AskedTests(SynchronousTestCase):
         root.putChild("x", Produced(self.source, isPush=True))
         self.network.listen(Site(root)).joinGroup(*readGroups(GROUP))
         self.port = self.network.listen(DatagramProtocol(), PEER[0])
-        self.number = 0
+        self.number = self.seen = 0
 
     def ask(self, number: int, to: Any = (SERVER_HOST, 5683)) -> list[Datagram]:
         """The messages that come when a block of 1024 bytes is asked for."""
@@ -257,19 +257,17 @@ class AskedTests(SynchronousTestCase):
         self.port.send(encode(CON if to[0] == SERVER_HOST else NON, Code.GET, self.number, b"t", options), to)
         return self.heard()
 
-    def heard(self) -> list[Datagram]:
-        """What came since."""
-        before = len(self.network.passages)
-        self.network.flush()
-        return [each.datagram for each in list(self.network.passages)[before:] if each.target == PEER]
-
     def produce(self, times: int) -> list[Datagram]:
         """What comes when so much more is written."""
-        before = len(self.network.passages)
         for _ in range(times):
             self.source.produce()
+        return self.heard()
+
+    def heard(self) -> list[Datagram]:
+        """What came since it was asked last."""
         self.network.flush()
-        return [each.datagram for each in list(self.network.passages)[before:] if each.target == PEER]
+        passages, self.seen = list(self.network.passages)[self.seen :], len(self.network.passages)
+        return [each.datagram for each in passages if each.target == PEER and each.datagram is not None]
 
     def test_again(self) -> None:
         """The block that was sent last can be asked for again (RFC 7959 2.4); one before it cannot."""

@@ -19,12 +19,13 @@ from txcoap.memory import SERVER_HOST
 from txcoap.message import Response
 from txcoap.observation import Observation
 from txcoap.observe import ObservableResource
-from txcoap.options import Options
+from txcoap.options import NO_OPTIONS, Options
 from txcoap.parameters import Parameters
 from txcoap.proxy import AllowList, ForwardProxy, Target
+from txcoap.relay import Relay
 from txcoap.request import NOT_DONE_YET, Request
 from txcoap.resource import Resource
-from txcoap.sansio.datagrams import NON, decode
+from txcoap.sansio.datagrams import ACK, CON, NON, decode
 from txcoap.server import Site
 from txcoap.testing import MemoryNetwork, ScriptedPeer
 from txcoap.uri import URI
@@ -62,7 +63,7 @@ class Clock(ObservableResource):
     """A state to observe."""
 
     state = "0"
-    body = b""
+    body: Any = b""
 
     def render_GET(self, request: Any) -> Any:
         return self.body or self.state
@@ -529,6 +530,43 @@ class GatewayTests(ProxyCase):
         self.successResultOf(ForwardProxy(Looping(self.upstream, PROXY)).close())
 
 
+class Several(Relay):
+    """Asks one server after the other."""
+
+    def __init__(self, agent: Any, *uris: str) -> None:
+        super().__init__(agent)
+        self.uris = uris
+
+    async def findHops(self, request: Request) -> list[tuple[URI, Options]]:
+        return [(URI.fromText(each), NO_OPTIONS) for each in self.uris]
+
+
+class SeveralTests(ProxyCase):
+    """A relay that knows several servers."""
+
+    def get(self, *uris: str) -> Response:
+        """What it answers, below its own path."""
+        root = Resource()
+        root.putChild("any", Several(self.upstream, *uris))
+        self.network.listen(Site(root), PROXY_HOST)
+        return self.ask(f"{PROXY}/any/below", proxy=None)
+
+    def test_next(self) -> None:
+        """One that cannot be reached is passed over."""
+        self.assertAnswer(self.get("coap://192.0.2.1:9/", ORIGIN + "/x", ORIGIN + "/y"), "2.05", "GET /x")
+        self.assertEqual(len(self.origin.requests), 1)
+
+    def test_none(self) -> None:
+        """When none can be it is 5.02."""
+        self.assertAnswer(self.get("coap://192.0.2.1:9/", "coap://192.0.2.1:10/"), "5.02")
+
+    def test_notListed(self) -> None:
+        """What is behind it is not listed."""
+        self.get(ORIGIN)
+        links = self.wait(self.client.get(f"{PROXY}/.well-known/core"))
+        self.assertNotIn("any", links.text())
+
+
 class PolicyTests(ProxyCase):
     """Whom the proxy asks."""
 
@@ -769,6 +807,33 @@ class ObserveTests(ProxyCase):
         self.clock.tick("1")
         self.network.advance(200)
         self.assertEqual((proxy.observations, self.texts()[-1]), (1, "1"))
+
+    def test_lastState(self) -> None:
+        """A state that comes without Observe is passed on as the last (RFC 7641 3.2)."""
+        proxy = self.serve()
+        peer = ScriptedPeer(self.network, PEER)
+        peer.expect(code="GET").reply("2.05", b"0", observe=1)
+        observation = self.observe(f"coap://{PEER}/")
+        ((asked, _),) = peer.heard
+        peer.expect(type=ACK)
+        peer.send(self.upstreamPort.address, CON, Code.CONTENT, asked.token, b"1")
+        self.network.advance(1)
+        # It comes once more when it is known to be the last.
+        self.assertEqual(self.texts()[:2], ["0", "1"])
+        self.assertEqual(set(self.texts()[2:]), {"1"})
+        self.assertIsNotNone(self.successResultOf(observation.notifyEnd()))
+        self.assertEqual((proxy.observations, self.port.protocol.sizes()["observers"]), (0, 0))
+
+    def test_notForClients(self) -> None:
+        """A state with an unknown option that is unsafe to forward is an error (RFC 7252 5.7.1)."""
+        proxy = self.serve()
+        observation = self.observe()
+        self.clock.body = Response(Code.CONTENT, b"2", Options.fromPairs([(12, b""), (UNSAFE, b"")]))
+        self.clock.tick("2")
+        self.network.advance(1)
+        reason = self.successResultOf(observation.notifyEnd())
+        self.assertEqual(reason.response.code, Code.BAD_GATEWAY)
+        self.assertEqual((proxy.observations, self.clock.observerCount), (0, 0))
 
     def test_agentLeaves(self) -> None:
         """Where the proxy's agent ends an observation, as when it closes, the client is told to come back."""

@@ -175,9 +175,14 @@ class MemoryTests(ServerTestCase):
     def test_deferredRoot(self) -> None:
         """A Deferred of the root delays listening."""
         root: Deferred[Any] = Deferred()
-        self.service(lambda reactor: root).startService()
+        service = self.service(lambda reactor: root)
+        service.startService()
         self.assertSilent()
+        listening = service.whenListening()
+        self.assertNoResult(listening)
         root.callback(Hello())
+        self.successResultOf(listening)
+        self.successResultOf(service.whenListening())
         self.assertServes()
 
     def test_stoppedBefore(self) -> None:

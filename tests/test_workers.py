@@ -17,14 +17,20 @@ import treq
 from twisted.internet import reactor as _reactor
 from twisted.internet.address import IPv6Address
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.error import CannotListenError, ConnectionRefusedError, ProcessDone, ProcessExitedAlready, ProcessTerminated
+from twisted.internet.error import (
+    CannotListenError,
+    ConnectionRefusedError,
+    ProcessDone,
+    ProcessExitedAlready,
+    ProcessTerminated,
+)
 from twisted.internet.task import Clock, deferLater
 from twisted.logger import LogLevel, globalLogPublisher
 from twisted.python.failure import Failure
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from txcoap import endpoints, workers
+from txcoap import workers
 from txcoap.sansio.health import Health
 from txcoap.tap import Options, makeService
 from txcoap.transports import sockets
@@ -315,6 +321,13 @@ class SupervisorTests(SynchronousTestCase):
         self.one.end()
         self.assertEqual(self.ends, [])
 
+    def logged(self) -> list[Any]:
+        """What is logged from now on."""
+        events: list[Any] = []
+        observer: Any = events.append
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        return events
 
     def test_failureOfWorker(self) -> None:
         """The text of an error that a worker logged is logged with it here."""
@@ -331,9 +344,7 @@ class SupervisorTests(SynchronousTestCase):
                     "log_time": 1.0,
                 }
             )
-        events: list[Any] = []
-        globalLogPublisher.addObserver(events.append)
-        self.addCleanup(globalLogPublisher.removeObserver, events.append)
+        events = self.logged()
         self.one.protocol.childDataReceived(1, lines.getvalue().encode())
         (event,) = events
         self.assertEqual((event["worker"], event["log_failure"].getErrorMessage()), (1, "scripted"))
@@ -341,9 +352,7 @@ class SupervisorTests(SynchronousTestCase):
 
     def test_longLine(self) -> None:
         """A line without end is not kept, but logged in pieces."""
-        events: list[Any] = []
-        globalLogPublisher.addObserver(events.append)
-        self.addCleanup(globalLogPublisher.removeObserver, events.append)
+        events = self.logged()
         self.one.protocol.childDataReceived(1, b"x" * (LONGEST_LINE + 1))
         self.assertEqual([len(each["line"]) for each in events], [LONGEST_LINE + 1])
 
@@ -390,8 +399,8 @@ class SupervisedFiguresTests(TestCase):
         service.startService()
         (process,) = service.reactor.spawned
         process.report("serving")
-        assert service._webPort is not None
-        uri = f"http://127.0.0.1:{service._webPort.getHost().port}/metrics"
+        web: Any = service._webPort
+        uri = f"http://127.0.0.1:{web.getHost().port}/metrics"
         asking = treq.get(uri, persistent=False)
         while not process.told:
             await deferLater(_reactor, 0.01)
@@ -438,7 +447,7 @@ class EndpointTests(SynchronousTestCase):
         """Without an address it is all of IPv6 and IPv4; or of IPv4, where there is no IPv6."""
         for noIPv6, host in ((False, "::"), (True, "0.0.0.0")):
             if noIPv6:
-                self.patch(endpoints.sockets, "openUDP", withoutIPv6(sockets.openUDP))
+                self.patch(sockets, "openUDP", withoutIPv6(sockets.openUDP))
             for each in sharedEndpoint(None, "udp:0").openShared(2):
                 self.assertEqual(each.getsockname()[0], host)
                 each.close()

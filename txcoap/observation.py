@@ -69,7 +69,8 @@ class Observation(States):
         @return: A Deferred that fires with None once the server has heard of it, or cannot be reached.
         """
         told: Deferred[None] = Deferred()
-        if self._hasEnded or lazily or not self.isEstablished:
+        if self._hasEnded or lazily or not self.isEstablished or self.reason is not None:
+            # With a reason already, the server has ended it, and the last state is being shown.
             self._end(None)
             told.callback(None)
             return told
