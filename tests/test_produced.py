@@ -222,7 +222,7 @@ class ProducedTests(SynchronousTestCase):
         self.failureResultOf(self.resource.notified[0])
 
     def test_closed(self) -> None:
-        """A socket that closes stops the producer, also before the first block; it cannot begin thereafter."""
+        """A socket that closes stops the producer, also before the first block; it cannot begin after."""
         self.serve(Source(body(3000)), isPush=True)
         getting = self.agent.get(URI)
         self.agent.flush()

@@ -30,12 +30,11 @@ from twisted.python.failure import Failure
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from txcoap import workers
+from txcoap import workerprocess, workers
 from txcoap.sansio.health import Health
 from txcoap.tap import Options, makeService
 from txcoap.transports import sockets
 from txcoap.worker import Records
-from txcoap.workerprocess import LONGEST_LINE
 from txcoap.workers import Supervisor, sharedEndpoint
 
 ROOT = Path(__file__).absolute().parent.parent
@@ -353,8 +352,9 @@ class SupervisorTests(SynchronousTestCase):
     def test_longLine(self) -> None:
         """A line without end is not kept, but logged in pieces."""
         events = self.logged()
-        self.one.protocol.childDataReceived(1, b"x" * (LONGEST_LINE + 1))
-        self.assertEqual([len(each["line"]) for each in events], [LONGEST_LINE + 1])
+        self.patch(workerprocess, "LONGEST_LINE", 100)
+        self.one.protocol.childDataReceived(1, b"x" * 101)
+        self.assertEqual([len(each["line"]) for each in events], [101])
 
     def test_manyQuestions(self) -> None:
         """A worker that does not answer is not asked without end; it is left out of the figures."""
