@@ -38,6 +38,7 @@ IN_SDIST = IN_WHEEL | {
     "examples/live.html",
     "examples/systemd/coap.service",
     "docs/index.rst",
+    "docs/txcoap.1",
     "newsfragments/README.rst",
 }
 # What a wheel says of itself, beside its version.
@@ -49,6 +50,7 @@ METADATA = {
 }
 # A program in completion's script that shows it was written whole.
 COMPLETES = "_shtab_txcoap"
+MANUAL = ".data/data/share/man/man1/txcoap.1"
 # Where a wheel of this project may put files.
 TOP_LEVEL = {"txcoap", "twisted"}
 
@@ -105,7 +107,8 @@ def checkContents(wheel: Path, sdist: Path) -> None:
     demand(inWheel >= IN_WHEEL, f"the wheel lacks {sorted(IN_WHEEL - inWheel)}")
     inTwisted = {name for name in inWheel if name.startswith("twisted/")}
     demand(inTwisted == {PLUGIN}, f"the wheel puts into Twisted {sorted(inTwisted - {PLUGIN})}")
-    tops = {name.split("/")[0] for name in inWheel if ".dist-info/" not in name}
+    demand(any(name.endswith(MANUAL) for name in inWheel), "the wheel lacks the manual page")
+    tops = {name.split("/")[0] for name in inWheel if ".dist-info/" not in name and ".data/" not in name}
     demand(tops == TOP_LEVEL, f"the wheel installs at top level {sorted(tops - TOP_LEVEL)}")
     checkMetadata(wheel)
 

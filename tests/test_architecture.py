@@ -4,9 +4,12 @@ shell stands on. Imports point inwards only.
 """
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
+from importlib import import_module
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -53,6 +56,10 @@ INSIDE_FUNCTIONS = {
     ("txcoap.cli.prompting", "prompt_toolkit.completion"): "likewise",
     ("txcoap.cli.prompting", "prompt_toolkit.application.current"): "likewise",
     ("txcoap.cli.prompting", "prompt_toolkit.application.run_in_terminal"): "likewise",
+    ("txcoap.cli", "txcoap.cli.running.run"): "slow to import, and not needed for help",
+    ("txcoap.cli.running", "txcoap.cli.prompting.chooseReactor"): "slow to import, and needed by one command",
+    ("txcoap.cli.running", "txcoap.cli.serving.serve"): "likewise",
+    ("txcoap.cli.running", "txcoap.cli.shell.shell"): "likewise",
     ("txcoap.cli.prompting", "asyncio"): "for prompt_toolkit",
     ("txcoap.cli.prompting", "twisted.internet.asyncioreactor"): "for prompt_toolkit, which needs it",
 }
@@ -237,6 +244,22 @@ class RingTests(SynchronousTestCase):
     def test_reactor(self) -> None:
         """Importing txcoap does not choose the reactor."""
         self.assertEqual(self.package.earlyReactors(), [])
+
+    def test_lazily(self) -> None:
+        """What the package offers is imported when it is used; the command line is read without Twisted."""
+        homes = {
+            each.name.split(".")[2]: each.name.split(".")[1]
+            for each in self.package.imports
+            if each.module == "txcoap" and each.forTyping
+        }
+        self.assertEqual(sorted(homes), sorted(txcoap.__all__))
+        for name, module in homes.items():
+            self.assertIs(getattr(txcoap, name), vars(import_module(f"txcoap.{module}"))[name])
+        self.assertLessEqual(set(txcoap.__all__), set(dir(txcoap)))
+        self.assertRaises(AttributeError, getattr, txcoap, "nothing")
+        code = "import sys, txcoap.cli as cli; cli.parse(['get', 'h']); sys.exit('twisted' in sys.modules)"
+        found = subprocess.run([sys.executable, "-c", code], cwd=PACKAGE.parent, check=False)
+        self.assertEqual(found.returncode, 0)
 
     def test_cycles(self) -> None:
         """No module imports itself by way of others."""

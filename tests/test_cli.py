@@ -25,11 +25,12 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from txcoap import Code, Request, Resource, Response, Site, __version__
 from txcoap.cli.arguments import Arguments, parse
+from txcoap.cli.colors import printable
 from txcoap.cli.commands import perform
-from txcoap.cli.console import Console, OutputError, OutputFile, readBody
-from txcoap.cli.display import MessageLog, describeMessage, describeOption, printable, table
+from txcoap.cli.console import Console, OutputError, OutputFile
+from txcoap.cli.display import MessageLog, describeMessage, describeOption, table
 from txcoap.cli.failures import EXITS, Exit, exitFor, explain
-from txcoap.cli.preparing import Prepared
+from txcoap.cli.preparing import Prepared, readBody
 from txcoap.cli.typed import readOption, readURI
 from txcoap.endpoints import serverFromString
 from txcoap.errors import (
@@ -565,6 +566,14 @@ class CommandTests(ServedTests):
         self.assertEqual(code, 0)
         for part in (f"-> {self.base}: CON GET /echo?x=1", "token 616263", "<-", "ACK 2.05 Content"):
             self.assertIn(part, stderr)
+
+    async def test_uriHost(self) -> None:
+        """A server is told by which name it is asked, unless that is not wanted."""
+        uri = self.base.replace("127.0.0.1", "localhost")
+        for flags, isThere in (([], True), (["-U"], False), (["--no-uri-host"], False)):
+            self.console = console()
+            code, _, stderr = await self.run_("get", "-v", *flags, f"{uri}/echo")
+            self.assertEqual((code, "Uri-Host: localhost" in stderr), (0, isThere))
 
     async def test_noResponse(self) -> None:
         """Where none is asked for, none is success (RFC 7967)."""

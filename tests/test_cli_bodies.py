@@ -16,14 +16,14 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.web.client import FileBodyProducer
 
 from txcoap import Code, Request, Resource, Response, Site
-from txcoap.cli import console as console_
+from txcoap.cli import preparing as preparing_
 from txcoap.cli import progress as progress_
 from txcoap.cli.arguments import parse
 from txcoap.cli.commands import perform
-from txcoap.cli.console import Console, OutputError, OutputFile, readBody
+from txcoap.cli.console import Console, OutputError, OutputFile
 from txcoap.cli.delivery import Delivery
 from txcoap.cli.failures import Exit
-from txcoap.cli.preparing import Prepared
+from txcoap.cli.preparing import Prepared, readBody
 from txcoap.cli.progress import Progress
 from txcoap.endpoints import serverFromString
 from txcoap.writable import WritableFile
@@ -135,7 +135,7 @@ class BodyFileTests(TestCase):
         """C{-f}: a small file at once, a large one as it goes."""
         self.target.write_bytes(BODY)
         for kept, size in ((2**20, "1024"), (1000, "1024"), (1000, "256")):
-            self.patch(console_, "LARGEST_KEPT", kept)
+            self.patch(preparing_, "LARGEST_KEPT", kept)
             name = f"new{kept}-{size}"
             found = await self.run_("put", f"{self.base}/f/{name}", "-f", str(self.target), "-b", size)
             self.assertEqual(found, (0, b"", ""))
@@ -154,7 +154,7 @@ class BodyFileTests(TestCase):
         self.patch(OutputFile, "add", adding)
         await self.run_("get", f"{self.base}/f/large", "-o", str(self.target))
         self.assertEqual(set(sizes), {1024, len(BODY) % 1024})
-        self.patch(console_, "LARGEST_KEPT", len(BODY) - 1)
+        self.patch(preparing_, "LARGEST_KEPT", len(BODY) - 1)
         body = readBody(None, str(self.target), True, Console(None, BytesIO(), StringIO()))
         self.assertIsInstance(body, FileBodyProducer)
         self.assertEqual(body.length, len(BODY))
@@ -163,7 +163,7 @@ class BodyFileTests(TestCase):
     def test_tooLarge(self) -> None:
         """A file that is larger than any body is refused before anything is sent."""
         self.target.write_bytes(BODY)
-        self.patch(console_, "LARGEST_KEPT", 1000)
+        self.patch(preparing_, "LARGEST_KEPT", 1000)
         nothing = Console(None, BytesIO(), StringIO())
         self.assertRaises(OSError, readBody, None, str(self.target), True, nothing, len(BODY) - 1)
 

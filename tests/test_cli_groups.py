@@ -18,9 +18,9 @@ from tests.test_membership import GROUP, QUICK, Name, loopback
 from txcoap import Agent, Resource, Site, tap
 from txcoap.cli.arguments import parse
 from txcoap.cli.commands import perform
-from txcoap.cli.console import Console, OutputFile, readBody
+from txcoap.cli.console import Console, OutputFile
 from txcoap.cli.failures import Exit
-from txcoap.cli.preparing import Prepared
+from txcoap.cli.preparing import Prepared, readBody
 from txcoap.endpoints import serverFromString
 from txcoap.groups import Answering, Group
 

@@ -20,11 +20,9 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from txcoap import Agent, Code
 from txcoap.cli.arguments import parse
-from txcoap.cli.commands import perform
 from txcoap.cli.console import Console
 from txcoap.cli.failures import Exit
-from txcoap.cli.preparing import Prepared
-from txcoap.cli.serving import uriOf
+from txcoap.cli.serving import serve, uriOf
 from txcoap.cli.typed import listenPlace
 
 reactor: Any = _reactor
@@ -83,9 +81,7 @@ class ServeTests(TestCase):
 
     def serve(self, *arguments: str) -> Deferred[Exit]:
         """Begin."""
-        return Deferred.fromCoroutine(
-            perform(reactor, parse(["serve", *arguments]), Prepared(), self.console)
-        )
+        return Deferred.fromCoroutine(serve(reactor, parse(["serve", *arguments]), self.console))
 
     def written(self) -> tuple[str, str]:
         """Standard output and error."""

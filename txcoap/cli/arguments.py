@@ -13,7 +13,7 @@ from ..codes import Code
 from ..definitions import Pair
 from ..parameters import Parameters
 from ..uri import URI
-from .display import printable
+from .colors import printable
 from .failures import EXITS, Exit
 from .flags import COMMANDS, addArguments
 
@@ -52,6 +52,7 @@ class Arguments(argparse.Namespace):
     proxy: URI | None = None
     output: str | None = None
     save: str | None = None
+    namesHost: bool = True
     showCode: bool = False
     showTime: bool = False
     blockSize: int = 1024
@@ -76,6 +77,11 @@ class Arguments(argparse.Namespace):
     writable: bool = False
     listen: Sequence[str] = ()
     shell: str = ""
+
+    @property
+    def valuesBesides(self) -> dict[str, Any]:
+        """Values of options, by accessor name, that are not as the URI would make them."""
+        return {} if self.namesHost else {"uriHost": None}
 
 
 def parse(arguments: Sequence[str]) -> Arguments:

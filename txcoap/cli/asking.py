@@ -144,6 +144,13 @@ def addAsking(parser: argparse.ArgumentParser) -> None:
         help="ask through this forward proxy, HOST[:PORT]",
     )
     parser.add_argument(
+        "-U",
+        "--no-uri-host",
+        dest="namesHost",
+        action="store_false",
+        help="do not tell the server by which name it is asked (no Uri-Host)",
+    )
+    parser.add_argument(
         "--code", dest="showCode", action="store_true", help="write the code also of a 2.xx to standard error"
     )
 

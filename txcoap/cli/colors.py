@@ -1,5 +1,6 @@
 """
-Colours for people: on terminals only, unless they are asked for or refused (https://no-color.org).
+What text does to a terminal: colours for people, unless they are refused (https://no-color.org), and
+nothing else.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["PLAIN", "Paint", "colorOfCode", "newPaint"]
+__all__ = ["PLAIN", "Paint", "colorOfCode", "newPaint", "printable"]
 
 # Select Graphic Rendition, ECMA-48 8.3.117.
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36"}
@@ -59,3 +60,10 @@ def _isTerminal(stream: Any) -> bool:
 def colorOfCode(codeClass: int) -> str | None:
     """The colour of a response code: green for 2.xx, yellow for 4.xx, red for 5.xx."""
     return _BY_CLASS.get(codeClass)
+
+
+def printable(text: str) -> str:
+    r"""
+    Text that does nothing to a terminal: what is not printable is escaped, as in C{"\x1b"}.
+    """
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)

@@ -38,8 +38,6 @@ from .pinging import Stopwatch, ping
 from .preparing import Prepared
 from .pretty import layOut
 from .progress import Progress
-from .serving import serve
-from .shell import shell
 
 __all__ = ["perform"]
 
@@ -51,10 +49,6 @@ async def perform(reactor: Any, arguments: Arguments, prepared: Prepared, consol
     @return: The exit code. What failed has been told.
     """
     console = console.colored(arguments.color)
-    if arguments.command == "serve":
-        return await serve(reactor, arguments, console)
-    if arguments.command == "shell":
-        return await shell(reactor, arguments, console, perform)
     log = MessageLog(console.note, reactor.seconds, console.paint) if arguments.verbose else None
     stopwatch = Stopwatch(reactor)
     traces = [trace for trace in (stopwatch, log, prepared.capture) if trace is not None]
@@ -189,6 +183,7 @@ def _how(arguments: Arguments) -> dict[str, Any]:
         "token": arguments.token,
         "blockSize": arguments.blockSize,
         "timeout": arguments.timeout,
+        **arguments.valuesBesides,
     }
 
 

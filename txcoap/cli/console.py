@@ -4,31 +4,17 @@ The streams and files of the command C{txcoap}.
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 import sys
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, BinaryIO, NoReturn, TextIO
+from typing import BinaryIO, NoReturn, TextIO
 
-from twisted.web.client import FileBodyProducer
+from .colors import PLAIN, Paint, newPaint, printable
 
-from ..block import MAX_BLOCKS
-from .colors import PLAIN, Paint, newPaint
-from .display import printable
-
-__all__ = ["Console", "OutputError", "OutputFile", "readBody"]
-
-LARGEST_BODY = MAX_BLOCKS << 10
-"""Bytes of the largest body that CoAP has (RFC 7959 2.2); what is longer is not read to its end."""
-
-LARGEST_KEPT = 2**20
-"""
-Bytes of the largest file that is read as a whole, so that it can be sent again from its start where a
-server asks for that (RFC 7959 2.9.2, 2.9.3); of a larger one there is never more than a part in memory.
-"""
+__all__ = ["Console", "OutputError", "OutputFile"]
 
 
 class OutputError(Exception):
@@ -133,45 +119,6 @@ class Console:
                 null = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(null, self.stdout.fileno())
                 os.close(null)
-
-
-def readBody(
-    text: str | None, file: str | None, isWanted: bool, console: Console, limit: int = LARGEST_BODY
-) -> Any:
-    """
-    The body of a request: the text, else the file's content, else, if a body is wanted, what standard
-    input has where it is no terminal.
-
-    @param file: A path, or C{"-"} for standard input.
-    @return: Bytes, or an C{IBodyProducer} of a large file.
-    @raise OSError: if it cannot be read, or is larger than the limit.
-    """
-    if text is not None:
-        # Arguments that are no text in the locale come back as the bytes that they were.
-        return text.encode("utf-8", "surrogateescape")
-    if file is not None and file != "-":
-        with open(file, "rb") as opened:
-            status = os.fstat(opened.fileno())
-            if not stat.S_ISREG(status.st_mode) or status.st_size <= LARGEST_KEPT:
-                return _read(opened, limit)
-        _checkSize(status.st_size, limit)
-        return FileBodyProducer(open(file, "rb"))
-    if console.stdin is None or (file is None and (not isWanted or console.stdin.isatty())):
-        return b""
-    return _read(console.stdin, limit)
-
-
-def _read(stream: BinaryIO, limit: int) -> bytes:
-    body = bytearray()
-    while part := stream.read(min(0x10000, limit + 1 - len(body))):
-        body += part
-    _checkSize(len(body), limit)
-    return bytes(body)
-
-
-def _checkSize(size: int, limit: int) -> None:
-    if size > limit:
-        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
 
 
 class OutputFile:

@@ -19,7 +19,7 @@ from ..linkformat import Link
 from ..message import Response
 from ..options import DEFINITIONS
 from ..sansio.datagrams import ACK, CON, RST, decode
-from .colors import PLAIN, Paint
+from .colors import PLAIN, Paint, printable
 
 __all__ = [
     "MessageLog",
@@ -29,7 +29,6 @@ __all__ = [
     "describeOption",
     "describeState",
     "isDiagnostic",
-    "printable",
     "table",
     "textOf",
     "tree",
@@ -46,13 +45,6 @@ REMEMBERED = 1000
 
 _COLORS = {"sent": "cyan", "received": "blue"}
 _ARROWS = {"sent": "->", "received": "<-"}
-
-
-def printable(text: str) -> str:
-    r"""
-    Text that does nothing to a terminal: what is not printable is escaped, as in C{"\x1b"}.
-    """
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 def describeOption(pair: Pair) -> str:

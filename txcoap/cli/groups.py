@@ -17,8 +17,9 @@ from ..message import Response
 from ..options import Options
 from ..verbs import coreOf
 from .arguments import METHODS, Arguments
+from .colors import printable
 from .console import Console
-from .display import codeLine, describeState, printable, table
+from .display import codeLine, describeState, table
 from .failures import Exit, exitFor
 
 __all__ = ["askGroup", "isForGroup"]
@@ -60,6 +61,7 @@ async def askGroup(agent: Agent, arguments: Arguments, body: Any, console: Conso
         blockSize=arguments.blockSize,
         contentFormat=arguments.contentFormat,
         accept=LINK_FORMAT if isDiscovery else arguments.accept,
+        **arguments.valuesBesides,
     )
     codes = []
     async with answers:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from .display import printable
+from .colors import printable
 
 __all__ = ["diagnostic", "readCBOR", "readCBORSequence", "recordsTable", "writeCBOR"]
 

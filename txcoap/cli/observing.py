@@ -76,6 +76,7 @@ async def _begin(reactor: Any, agent: Agent, arguments: Arguments) -> Observatio
         block2=None if size == 1024 else Block(0, False, size.bit_length() - 5),
         confirmable=arguments.confirmable,
         token=arguments.token,
+        **arguments.valuesBesides,
     )
     limits = [each for each in (arguments.timeout, arguments.duration) if each is not None]
     if limits:

@@ -11,7 +11,8 @@ from typing import Any
 from ..formats import LINK_FORMAT, formatName
 from ..linkformat import parse
 from ..message import Response
-from .display import printable, table
+from .colors import printable
+from .display import table
 from .notation import diagnostic, readCBOR, readCBORSequence, recordsTable
 
 __all__ = ["LARGEST_SHOWN", "hexDump", "layOut"]

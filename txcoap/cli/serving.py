@@ -21,9 +21,8 @@ from ..service import CoAPService
 from ..tap import DEFAULT_LISTEN, findFiles
 from ..uri import URI
 from .arguments import Arguments
-from .colors import colorOfCode
+from .colors import colorOfCode, printable
 from .console import Console
-from .display import printable
 from .failures import Exit
 
 __all__ = ["serve", "uriOf"]
@@ -37,6 +36,7 @@ async def serve(reactor: Any, arguments: Arguments, console: Console) -> Exit:
 
     @return: The exit code. What failed has been told.
     """
+    console = console.colored(arguments.color)
     try:
         site = Site(findFiles(arguments.path, arguments.writable))
         endpoints = [serverFromString(reactor, each) for each in arguments.listen or [DEFAULT_LISTEN]]

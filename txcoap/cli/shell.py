@@ -24,8 +24,9 @@ from ..linkformat import Link, parse
 from ..message import Response
 from ..uri import URI
 from .arguments import Arguments
+from .colors import printable
 from .console import Console, OutputError
-from .display import codeLine, printable
+from .display import codeLine
 from .failures import Exit, explain
 from .jobs import Jobs
 from .links import showLinks

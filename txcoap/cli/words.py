@@ -11,7 +11,7 @@ from ..errors import InvalidURI
 from ..linkformat import Link
 from ..uri import URI
 from .arguments import Arguments, Parser
-from .display import printable
+from .colors import printable
 from .flags import COMMANDS, METHODS_WITH_BODY, addFlags
 from .typed import argument
 
