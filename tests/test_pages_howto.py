@@ -1,10 +1,12 @@
 """
-What the pages of how-tos, and on devices that do not answer, claim of their examples holds.
+What the pages of how-tos and on devices that do not answer claim of their examples holds, and what the
+page that compares says is missing here.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 from hashlib import sha256
@@ -18,7 +20,9 @@ from twisted.python.failure import Failure
 from twisted.web.test.requesthelper import DummyRequest
 
 from tests.pages import ROOT, PageCase, blocksOf
-from txcoap import ObservableResource, Resource, Site
+from txcoap import ObservableResource, Options, Resource, Site
+from txcoap.block import Block
+from txcoap.errors import UnsupportedScheme
 from txcoap.static import File
 from txcoap.testing import ScriptedPeer
 
@@ -237,3 +241,36 @@ class TroubleshootingTests(PageCase):
             [(way, ("192.0.2.1", 5683)) for way in ("sent", "received")],
         )
         self.assertEqual([data[:4] for _, _, data in shown], ["4000", "7000"])
+
+
+class ComparisonTests(PageCase):
+    """The page that compares."""
+
+    page = "docs/comparison.rst"
+
+    def test_missing(self) -> None:
+        """What it says is missing here is; who adds it changes the page."""
+        text = (ROOT / self.page).read_text("utf-8")
+        missing = re.findall(r"   \* - (.*)\n     - \*\*no\*\*\n", text)
+        agent = self.network.agent()
+        for row, scheme in (
+            ("DTLS", "coaps"),
+            ("TCP, TLS (RFC 8323)", "coap+tcp"),
+            ("WebSockets", "coap+ws"),
+        ):
+            self.assertIn(row, missing)
+            self.failureResultOf(agent.get(f"{scheme}://192.0.2.1/"), UnsupportedScheme)
+        for row, missed in (
+            ("OSCORE (RFC 8613)", Options(oscore=b"x")),
+            ("Q-Block (RFC 9177)", Options(qBlock1=Block(0))),
+        ):
+            self.assertIn(row, missing)
+            self.assertNotEqual(missed.unrecognized, ())
+
+    def test_rows(self) -> None:
+        """Each row has seven columns, and says something of txcoap."""
+        text = (ROOT / self.page).read_text("utf-8")
+        rows = re.findall(r"   \* - ?(.*)\n((?:     - ?.*\n)+)", text)
+        self.assertGreater(len(rows), 40)
+        for name, rest in rows:
+            self.assertEqual(len(rest.splitlines()), 6, name)
