@@ -1,8 +1,10 @@
-# What script/ does not do: figures. They are taken in .venv, which is made if it is not there; PYTHON=... names
-# another Python, which has txcoap installed.
+# What script/ does not do: figures, and coverage. They are taken in .venv, which is made if it is not there, with
+# what each needs; PYTHON=... names another Python, which has txcoap installed, and these things.
 ifeq ($(origin PYTHON), undefined)
 PYTHON := .venv/bin/python
-SETUP := script/setup bench
+SETUP := script/setup
+else
+SETUP := :
 endif
 
 # More for either: OPTIONS="--rounds 5", OPTIONS=--quick, OPTIONS="--only servers,codec".
@@ -12,13 +14,14 @@ OPTIONS ?=
 
 # Measures all in about five minutes, and prints it. Tables and plots go to benchmarks/.build/figures.
 bench:
-	@$(SETUP)
+	@$(SETUP) bench
 	$(PYTHON) -m benchmarks $(OPTIONS)
 
 # What the tests reach, those against other implementations too, in about six minutes. The least that
 # will do is in pyproject.toml. Only some tests: TESTS="tests.test_uri tests.test_codes".
 TESTS ?= tests
 coverage:
+	@$(SETUP) test interop coverage
 	$(PYTHON) -m coverage erase
 	$(PYTHON) -m coverage run -m twisted.trial -j2 $(TESTS)
 	$(PYTHON) -m coverage combine --quiet
@@ -26,5 +29,5 @@ coverage:
 
 # As bench; tables and plots are those of docs/performance.rst.
 figures:
-	@$(SETUP)
+	@$(SETUP) bench interop
 	$(PYTHON) -m benchmarks --into docs/figures $(OPTIONS)

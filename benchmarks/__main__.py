@@ -24,7 +24,7 @@ from benchmarks.plots import NoPlots, writePlots
 from benchmarks.run import choice
 from benchmarks.sections import ROUNDS, SECTIONS, machine
 
-__all__ = ["main"]
+__all__ = ["SECTIONS", "main"]
 
 
 #: All that is in C.
@@ -60,35 +60,41 @@ def obstacle() -> str | None:
     return None
 
 
-def measure(names: list[str], rounds: int, into: Path) -> dict[str, Any]:
+def measure(names: list[str], rounds: int, into: Path) -> tuple[dict[str, Any], bool]:
     """
-    Measure sections, tell each, and write it.
+    Measure sections, tell each, and write it. One that fails is left as it was.
 
-    @return: All that was measured, what was there of other sections included.
+    @return: All that was measured, what was there of other sections included; and whether none failed.
     """
     file = into / "measured.json"
     measured: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
     measured["machine"] = machine()
     for name in sorted(set(SERVERS).difference(installed())):
         print(f"({name} is not installed: left out)")
+    isWhole = True
     for name in names:
         section = SECTIONS[name]
         begin = time.monotonic()
         print(f"== {section.about}", flush=True)
-        measured[name] = section.measure(rounds)
+        try:
+            measured[name] = section.measure(rounds)
+        except RuntimeError as e:
+            print(f"could not be measured: {e}\n", file=sys.stderr)
+            isWhole = False
+            continue
         print("\n".join(section.lines(measured[name])))
         print(f"   ({time.monotonic() - begin:.0f} s)\n", flush=True)
         into.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(measured, indent=1) + "\n")
-    return measured
+    return measured, isWhole
 
 
 def main(words: list[str]) -> int:
     """
     Measure, tell, write.
 
-    @return: 1 if nothing could be measured, or an answer of txcoap's was wrong. A goal that was missed is
-        told, and is no failure: another machine has other figures.
+    @return: 1 if something could not be measured, or an answer of txcoap's was wrong. A goal that was missed
+        is told, and is no failure: another machine has other figures.
     """
     given = parser().parse_args(words)
     file = given.into / "measured.json"
@@ -99,20 +105,21 @@ def main(words: list[str]) -> int:
         print(why, file=sys.stderr)
         return 1
     if given.draw:
-        measured = json.loads(file.read_text())
+        measured, isWhole = json.loads(file.read_text()), True
     else:
-        measured = measure(given.only, 1 if given.quick else given.rounds, given.into)
+        measured, isWhole = measure(given.only, 1 if given.quick else given.rounds, given.into)
     figures = [
         each for name in SECTIONS if name in measured for each in SECTIONS[name].figures(measured[name])
     ]
     print("\n".join(linesOf(figures)))
+    given.into.mkdir(parents=True, exist_ok=True)
     writePages(measured, given.into)
     try:
         writePlots(measured, given.into)
     except NoPlots as e:
         print(e)
     print(f"written: {given.into}")
-    return int(any(each.goal == 0 for each in failed(figures)))
+    return int(not isWhole or any(each.goal == 0 for each in failed(figures)))
 
 
 if __name__ == "__main__":

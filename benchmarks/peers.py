@@ -58,12 +58,14 @@ class Server:
     @ivar modes: The L{MODES} that it can do.
     @ivar canned: It sends the same bytes whatever the message ID and token.
     @ivar prepare: Datagrams to send, one after the other's answer, before the load.
+    @ivar patience: Seconds within which it has to answer for the first time.
     """
 
     command: Callable[[str], list[str] | None]
     modes: tuple[str, ...] = tuple(mode for mode in MODES if not MODES[mode].isRelayed)
     canned: bool = False
     prepare: tuple[bytes, ...] = ()
+    patience: float = START_TIMEOUT
 
 
 def bare(port: str) -> list[str] | None:
@@ -159,13 +161,15 @@ def freePort() -> int:
         return port
 
 
-def ask(port: int, process: subprocess.Popen[bytes], datagram: bytes) -> bytes:
+def ask(
+    port: int, process: subprocess.Popen[bytes], datagram: bytes, patience: float = START_TIMEOUT
+) -> bytes:
     """
     Send a datagram every few milliseconds until an answer comes.
 
-    @raise RuntimeError: if the server ends, or says nothing for L{START_TIMEOUT} seconds.
+    @raise RuntimeError: if the server ends, or says nothing for so many seconds.
     """
-    deadline = time.monotonic() + START_TIMEOUT
+    deadline = time.monotonic() + patience
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         asking.connect(("127.0.0.1", port))
         asking.settimeout(0.1)
@@ -218,7 +222,7 @@ def running(server: Server, cpu: int | None = None) -> Iterator[tuple[int, int]]
     )
     try:
         for datagram in (GET_HELLO, *server.prepare):
-            ask(port, process, datagram)
+            ask(port, process, datagram, server.patience)
         yield port, process.pid
     finally:
         process.terminate()

@@ -48,7 +48,9 @@ def filled(table: str, size: int) -> Server:
     """
     The server with so many entries in a table.
     """
-    return Server(lambda port: [sys.executable, "-m", "benchmarks.filled", port, table, str(size)])
+    return Server(
+        lambda port: [sys.executable, "-m", "benchmarks.filled", port, table, str(size)], patience=90.0
+    )
 
 
 def fetch(port: int, path: str) -> Any:

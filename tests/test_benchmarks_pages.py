@@ -8,7 +8,8 @@ import json
 import re
 import signal
 import sys
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
 from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
@@ -119,8 +120,8 @@ class WholeTests(SynchronousTestCase):
 
         @return: The exit status, and what it printed.
         """
-        output = StringIO()
-        with redirect_stdout(output):
+        output, self.errors = StringIO(), StringIO()
+        with redirect_stdout(output), redirect_stderr(self.errors):
             status = whole.main(["--into", str(self.into), *words])
         return status, output.getvalue()
 
@@ -140,11 +141,29 @@ class WholeTests(SynchronousTestCase):
         measured = json.loads((self.into / "measured.json").read_text())
         self.assertEqual((measured["one"], measured["two"]), ({"value": 0.0}, {"value": 3.0}))
 
+    def test_unmeasured(self) -> None:
+        """
+        A section that cannot be measured is told, and left as it was; the others are measured.
+        """
+
+        def fail(rounds: int) -> None:
+            raise RuntimeError("nobody answers")
+
+        self.main()
+        one = whole.SECTIONS["one"]
+        self.patch(whole, "SECTIONS", {"one": replace(one, measure=fail), "two": one})
+        self.assertEqual(self.main()[0], 1)
+        self.assertIn("nobody answers", self.errors.getvalue())
+        self.assertEqual(len(self.asked), 3)
+        measured = json.loads((self.into / "measured.json").read_text())
+        self.assertEqual(measured["one"], {"value": 0.0})
+
     def test_draw(self) -> None:
         """
         With C{--draw} nothing is measured; without figures that is said.
         """
         self.assertEqual(self.main("--draw")[0], 1)
+        self.assertIn("measure first", self.errors.getvalue())
         self.main()
         self.assertEqual(self.main("--draw")[0], 0)
         self.assertEqual(len(self.asked), 2)
@@ -159,6 +178,7 @@ class WholeTests(SynchronousTestCase):
 
         self.patch(whole, "compiled", none)
         self.assertEqual((self.main()[0], self.asked), (1, []))
+        self.assertIn("no compiler", self.errors.getvalue())
 
 
 class StartupTests(SynchronousTestCase):
