@@ -86,6 +86,11 @@ class AllowList:
     def __init__(self, *patterns: str, loopback: bool = True) -> None:
         self._loopback = loopback
         self._rules = tuple(map(_read, patterns))
+        self._patterns = patterns
+
+    def __repr__(self) -> str:
+        allowed = [*self._patterns, *(["loopback"] if self._loopback else [])]
+        return f"<{type(self).__name__} {', '.join(allowed) or 'of nothing'}>"
 
     @property
     def isFixed(self) -> bool:

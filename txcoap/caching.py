@@ -170,6 +170,9 @@ class CachingAgent(Verbs):
         """What happened since the agent was made."""
         return self.cache.counters
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._agent!r} with {self.cache!r}>"
+
     # Asking
 
     def find(self, request: Request, target: URI) -> Response | None:

@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IAddress
 from zope.interface import implementer
 
+from .addresses import describeAddress
 from .block import exponentFor
 from .bodies import Manner, Progress, converse
 from .codes import Code
@@ -364,6 +365,10 @@ class Agent(Verbs):
     def getHosts(self) -> list[IAddress]:
         """The addresses of the sockets that are open now, as Twisted's address objects, in no order."""
         return self._reach.getHosts()
+
+    def __repr__(self) -> str:
+        where = ", ".join(map(describeAddress, self.getHosts()))
+        return f"<{type(self).__name__} {f'at {where}' if where else 'without a socket'}>"
 
     def health(self) -> Health:
         """What was counted at the sockets that are open now, all together, and how full their tables are."""

@@ -20,6 +20,7 @@ from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from .addresses import describeAddress
 from .clocks import clockOf, watchSteps
 from .codes import Code
 from .errors import FormatError, SocketClosed
@@ -167,6 +168,10 @@ class Driver(DatagramProtocol):
         if host is None:
             host = self._host = self._open.getHost()
         return host
+
+    def __repr__(self) -> str:
+        where = f"at {describeAddress(self.getHost())}" if self.isOpen else "without a socket"
+        return f"<{type(self).__name__} {where}>"
 
     def toPeer(self, host: str, port: int) -> Any:
         """

@@ -75,6 +75,10 @@ class Gathering:
         self._isOver = False
         self._error: BaseException | None = None
 
+    def __repr__(self) -> str:
+        state = "over" if self._isOver else f"for {self._seconds:g} s"
+        return f"<{type(self).__name__} {state}, of {self._request!r}>"
+
     # Taking the responses
 
     def __aiter__(self) -> Gathering:

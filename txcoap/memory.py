@@ -28,6 +28,7 @@ from twisted.internet.interfaces import (
 from twisted.internet.task import Clock, Cooperator
 from zope.interface import implementer
 
+from .addresses import describeAddress
 from .client import Agent
 from .errors import FormatError
 from .groups import Group, isGroup
@@ -153,6 +154,9 @@ class MemoryPort:
         self.groups: set[str] = set()
         self._network = network
 
+    def __repr__(self) -> str:
+        return f"<MemoryPort of {type(self.protocol).__name__} on {describeAddress(self.getHost())}>"
+
     def startListening(self) -> None:
         """Open it; L{MemoryNetwork.listen} has done so."""
         self._network._ports[self.address] = self
@@ -240,6 +244,10 @@ class MemoryNetwork:
         self._chance = Random(seed)
         self._ports: dict[Hashable, MemoryPort] = {}
         self._drops: list[Callable[[Passage], bool]] = []
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{count} {what}" for what, count in self.counts.items())
+        return f"<MemoryNetwork at {self.clock.seconds():.3f} s: {counts or 'nothing sent'}>"
 
     def listen(self, served: Any, host: str = SERVER_HOST, port: int = COAP_PORT) -> MemoryPort:
         """

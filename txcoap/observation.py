@@ -10,6 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
+from .addresses import addressOf, describeAddress
 from .bodies import Conversation, Manner, askingFor
 from .codes import Code
 from .errors import BodyChanged, MalformedResponse, ObservationEnded, RequestError
@@ -57,6 +58,10 @@ class Observation(States):
         self._again: IDelayedCall | None = None
         self._hasBegun = False
         self._begun: Deferred[Observation] = Deferred(lambda _: self._abandon())
+
+    def __repr__(self) -> str:
+        peer = describeAddress(addressOf(self._peer))
+        return f"<{type(self).__name__} {self._state()}, of {self._request!r} at {peer}>"
 
     # Ending
 

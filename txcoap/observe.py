@@ -62,6 +62,9 @@ class ObservableResource(Resource):
         """How many observers there are."""
         return sum(len(group.relations) for group in (self._groups or {}).values())
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} with {self.observerCount} observers>"
+
     def notifyObservers(self) -> None:
         """
         Tell the observers that the state has changed. Each gets the newest state; a slow one may miss

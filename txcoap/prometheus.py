@@ -56,6 +56,9 @@ class PrometheusResource(resource.Resource):
         super().__init__()  # type: ignore[no-untyped-call]
         self._source = source
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._source!r}>"
+
     def render_GET(self, request: Any) -> bytes | int:
         """The figures of now."""
         figures = self._source()

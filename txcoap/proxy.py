@@ -72,6 +72,9 @@ class ForwardProxy(Relay):
         find = getattr(agent, "findByKey", None)
         self._shortcuts = None if find is None else Shortcuts(find)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} to where {self.policy!r} allows>"
+
     def answersAtOnce(self, request: Request) -> bool:
         """See L{IProxy}: with what a cache has for a request that came before."""
         if self._shortcuts is None:

@@ -39,6 +39,9 @@ class Registration:
             undo()
             _reread()
 
+    def __repr__(self) -> str:
+        return f"<Registration {'taken back' if self._undo is None else 'in force'}>"
+
     def __enter__(self) -> Registration:  # noqa: PYI034
         return self
 

@@ -131,6 +131,10 @@ class Resource:
                 # The others are to be found all the same.
                 _log.failure("{resource} at {path} has no links to show", resource=child, path=where)
 
+    def __repr__(self) -> str:
+        below = f" with {len(self.children)} below" if self.children else ""
+        return f"<{type(self).__name__}{below}>"
+
 
 SEGMENT_SAFE = "!$&'()*+,;=:@"
 """What RFC 3986 3.3 lets stand in a path segment, beside what C{quote} lets stand anyway."""

@@ -57,6 +57,9 @@ class ReverseProxy(Relay):
         self._path = self.base.path[:-1] if self.base.path[-1:] == ("",) else self.base.path
         self.links: tuple[Link, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.base}>"
+
     def render(self, request: Request) -> Deferred[Any]:
         """See L{IResource<txcoap.interfaces.IResource>}."""
         if self.agent is None:

@@ -128,6 +128,9 @@ class Site:
         self.protocols: list[CoAPProtocol] = []
         self._wellKnownCore = WellKnownCore(root)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.resource!r}>"
+
     @property
     def forwards(self) -> bool:
         """Whether requests for other servers are taken; see L{ISite}."""

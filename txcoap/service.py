@@ -115,6 +115,12 @@ class CoAPService(Service):
         """The addresses that are listened at."""
         return [port.getHost() for port in self.ports]
 
+    def __repr__(self) -> str:
+        where = ", ".join(map(describeAddress, self.getHosts()))
+        return (
+            f"<{type(self).__name__} of {self._resources!r}{' at ' if where else ', not listening'}{where}>"
+        )
+
     def privilegedStartService(self) -> None:
         """Listen, before the process changes its user."""
         self._start()

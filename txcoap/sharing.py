@@ -63,6 +63,9 @@ class SharedObservation(States):
         self.isEstablished = isEstablished
         self._source = source
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._state()}>"
+
     def cancel(self, *, lazily: bool = False) -> Deferred[None]:
         """
         Observe no more; the last who does so ends the observation of the origin.

@@ -46,6 +46,12 @@ class States:
         self._callbacks: list[Callable[[ReceivedResponse], Any]] = []
         self._notifications: list[Deferred[RequestError | None]] = []
 
+    def _state(self) -> str:
+        """How far it is, in a word or a few."""
+        if not self._hasEnded:
+            return "established" if self.isEstablished else "not established"
+        return "cancelled" if self.reason is None else f"ended ({self.reason})"
+
     def __aiter__(self) -> States:
         return self
 

@@ -135,6 +135,9 @@ class File(Resource):
         own = {suffix.lower(): contentFormat(value) for suffix, value in (contentFormats or {}).items()}
         self._formats = {**CONTENT_FORMATS, **own}
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._tree.path}>"
+
     def getChild(self, segment: str, request: Any) -> Any:
         """The file of that name, whether it is there or not."""
         segments = self._segments

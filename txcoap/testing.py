@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
+from .addresses import describeAddress
 from .client import Agent
 from .codes import Code
 from .errors import FormatError
@@ -206,6 +207,10 @@ class ScriptedPeer:
         self._messageID = 0
         self._port = network.listen(self, host, port)
         self.address = self._port.address
+
+    def __repr__(self) -> str:
+        steps = "; ".join(map(repr, self._steps))
+        return f"<ScriptedPeer at {describeAddress(self._port.getHost())}, expecting {steps or 'nothing'}>"
 
     def expect(self, *, times: int = 1, **wanted: Any) -> Step:
         """

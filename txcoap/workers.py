@@ -148,6 +148,11 @@ class Supervisor(Service):
         """The addresses that the workers listen at."""
         return [_addressOf(each) for each in self._sockets[: len(self._endpoints)]]
 
+    def __repr__(self) -> str:
+        hosts = ", ".join(map(describeAddress, self.getHosts()))
+        where = f"at {hosts}" if hosts else "not listening"
+        return f"<{type(self).__name__} of {len(self._workers)} workers, {where}>"
+
     def privilegedStartService(self) -> None:
         """Open the sockets, before the process changes its user."""
         self._open()

@@ -192,6 +192,9 @@ class OutgoingRequest:
         self.began = 0.0
         self.relaying = False
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.request!r} to {self.peer}, {self.progress.name.lower()}>"
+
     def carry(self, echo: bytes) -> None:
         """From now on it is sent with this Echo, which is not the user's."""
         request = self.request
@@ -224,7 +227,10 @@ class GroupRequest(OutgoingRequest):
 class Event:
     """Something that happened to an exchange."""
 
-    __slots__ = ()
+    __slots__: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {', '.join(repr(getattr(self, name)) for name in self.__slots__)}>"
 
 
 class ResponseReceived(Event):

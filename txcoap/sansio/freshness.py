@@ -298,6 +298,9 @@ class Cache:
         """How many keys there are."""
         return len(self._entries)
 
+    def __repr__(self) -> str:
+        return f"<Cache of {len(self)} requests in {self.size:,} of {self.maximumBytes:,} bytes>"
+
     # Asking
 
     def find(self, key: Key, now: float) -> Stored | None:
