@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
-from errno import ECONNREFUSED
+from errno import EADDRNOTAVAIL, ECONNREFUSED
 from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -187,8 +187,16 @@ class ParseTests(SynchronousTestCase):
     def test_wrong(self) -> None:
         """One line on standard error, exit code 2."""
         rows: list[tuple[Sequence[str], str]] = [
-            ([], "COMMAND"),
-            (["gte", "h"], "invalid choice: 'gte'"),
+            ([], "give a command, as in: txcoap get coap://localhost/hello"),
+            (["gte", "h"], "there is no command 'gte'; perhaps get"),
+            (["--vers"], "COMMAND"),
+            (["get", "--tiemout", "3", "h"], "there is no flag --tiemout here; perhaps --timeout"),
+            (
+                ["serve", ".", "--writeable"],
+                "txcoap serve: there is no flag --writeable here; perhaps --writable",
+            ),
+            (["get", "h", "-x=1"], "there is no flag -x here"),
+            (["get", "h", "a b", "c"], "txcoap get: 'a b' is one word too many"),
             (["get"], "URI"),
             (["get", "http://h/"], "'http' is no scheme of CoAP"),
             (["get", "h", "-e", "x"], "-e"),
@@ -425,6 +433,8 @@ class FailureTests(SynchronousTestCase):
         ]
         for error, line in rows:
             self.assertIn(line, explain(error, URI("coap", "h")))
+        away = Unreachable(EADDRNOTAVAIL, "x")
+        self.assertIn("no address 192.0.2.1 to send from; give", explain(away, URI("coap", "h"), "192.0.2.1"))
         refused = Unreachable(ECONNREFUSED, "x")
         self.assertIn("[::1]:7;", explain(refused, URI("coap", "::1", 7)))
         self.assertIn("at /x;", explain(refused, URI("coap", "/x")))

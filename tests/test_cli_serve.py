@@ -131,7 +131,7 @@ class ServeTests(TestCase):
         self.addCleanup(port.stopListening)
         taken = f"127.0.0.1:{port.getHost().port}"
         rows = [
-            (["/none"], Exit.USAGE, "txcoap: /none: No such file or directory\n"),
+            (["/none"], Exit.USAGE, "txcoap: cannot serve /none: No such file or directory\n"),
             ([".", "-l", "tcp:1"], Exit.USAGE, "begins with none of fd, systemd, udp, unix"),
             ([".", "-l", taken], Exit.FAILURE, f"cannot listen at {taken}: Address already in use; choose"),
         ]

@@ -118,7 +118,7 @@ class WordTests(SynchronousTestCase):
         """It is told in a line, and nothing else happens."""
         rows = [
             ("get", ["-B", "x"], "get: argument -B/--timeout: seconds are a number above 0"),
-            ("get", ["a", "b"], "get: unrecognized arguments: b"),
+            ("get", ["a", "b"], "get: 'b' is one word too many"),
             ("put", ["a", "b", "-e", "c"], "the body is 'b', or what the flag says"),
             ("put", ["a", "-f", "-"], "no standard input"),
             ("get", ["http://h/"], "'http' is no scheme of CoAP"),

@@ -5,7 +5,8 @@ The command line of C{txcoap}: its subcommands and help, and what a command line
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from difflib import get_close_matches
 from typing import Any, NoReturn
 
 from .. import __version__
@@ -90,11 +91,32 @@ def parse(arguments: Sequence[str]) -> Arguments:
 
     @raise SystemExit: after help or the version was printed, or for what is wrong, which is told.
     """
-    return newParser().parse_args(arguments, namespace=Arguments())
+    parser = newParser()
+    command = next((word for word in arguments if not word.startswith("-")), None)
+    if command is not None and command not in COMMANDS:
+        parser.error(f"there is no command {command!r}{_near(command, COMMANDS)}")
+    if not arguments:
+        parser.error("give a command, as in: txcoap get coap://localhost/hello")
+    found, rest = parser.parse_known_args(arguments, namespace=Arguments())
+    if rest:
+        parser.commands[found.command].errorOfRest(rest)
+    return found
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    """What was perhaps meant."""
+    near = get_close_matches(word, known, 2)
+    return f"; perhaps {' or '.join(near)}" if near else ""
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
+    """
+    Says what is wrong in one line.
+
+    @ivar commands: Those of the subcommands.
+    """
+
+    commands: dict[str, Parser]
 
     def __init__(self, **how: Any) -> None:
         super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **how)
@@ -102,6 +124,14 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Exit, and tell where to look."""
         self.refuse(f"{message} (see {self.prog} --help)")
+
+    def errorOfRest(self, words: Sequence[str]) -> NoReturn:
+        """Exit, for words that are no flags and one too many."""
+        flag = next((word.partition("=")[0] for word in words if len(word) > 1 and word[0] == "-"), None)
+        if flag is not None:
+            known = [each for action in self._actions for each in action.option_strings]
+            self.error(f"there is no flag {flag} here{_near(flag, known)}")
+        self.error(f"{words[0]!r} is one word too many; what has spaces goes in quotes")
 
     def refuse(self, message: str) -> NoReturn:
         """Exit before anything was sent."""
@@ -130,6 +160,7 @@ def newParser() -> Parser:
         description="Ask CoAP servers (RFC 7252).",
         epilog=f"{EXAMPLES}\ntxcoap COMMAND --help tells a command's flags.\n\n{exits}\n",
     )
+    parser.commands = {}
     parser.add_argument("--version", action="version", version=f"txcoap {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
     for command, description in COMMANDS.items():
@@ -140,5 +171,6 @@ def newParser() -> Parser:
             epilog=f"{exits}\n",
         )
         added.set_defaults(refuse=added.refuse)
+        parser.commands[command] = added
         addArguments(added, command)
     return parser

@@ -75,7 +75,7 @@ async def perform(reactor: Any, arguments: Arguments, prepared: Prepared, consol
     except BrokenPipeError:
         return Exit.BROKEN_PIPE
     except CoAPError as e:
-        problem = explain(e, arguments.proxy or arguments.uri)
+        problem = explain(e, arguments.proxy or arguments.uri, arguments.bindAddress[0])
         code = Exit.USAGE if isinstance(e, (InvalidURI, MessageTooLarge)) else Exit.FAILURE
     except OutputError as e:
         problem, code = str(e), Exit.FAILURE

@@ -85,8 +85,14 @@ _EXPLANATIONS: dict[type[CoAPError], Callable[..., str]] = {
 }
 
 
-def explain(error: CoAPError, uri: URI) -> str:
-    """What an error means for whoever asked for a URI, and what to do, in one line."""
+def explain(error: CoAPError, uri: URI, source: str = "") -> str:
+    """
+    What an error means for whoever asked for a URI, and what to do, in one line.
+
+    @param source: The address that was to be sent from, if one was chosen.
+    """
+    if source and isinstance(error, Unreachable) and error.errno == errno.EADDRNOTAVAIL:
+        return f"this machine has no address {source} to send from; give one of its own by --bind, or none"
     server = uri.host if uri.isUnixPath else _server(uri)
     explanation = next((each for kind, each in _EXPLANATIONS.items() if isinstance(error, kind)), None)
     return str(error) if explanation is None else explanation(error, server)

@@ -41,10 +41,10 @@ async def serve(reactor: Any, arguments: Arguments, console: Console) -> Exit:
         site = Site(findFiles(arguments.path, arguments.writable))
         endpoints = [serverFromString(reactor, each) for each in arguments.listen or [DEFAULT_LISTEN]]
     except UsageError as e:
-        console.complain(str(e).removeprefix("--path "))
+        console.complain(f"cannot serve {str(e).removeprefix('--path ')}")
         return Exit.USAGE
     except ValueError as e:
-        console.complain(f"--listen: {e}")
+        console.complain(f"--listen: {e}; or give ADDRESS, :PORT or ADDRESS:PORT")
         return Exit.USAGE
     if arguments.verbose:
         site.accessLog = _Accesses(console)

@@ -62,7 +62,10 @@ class _Reader(Parser):
         @raise Said: if they are wrong, or ask for help.
         """
         # Parsed apart: what Arguments has, argparse takes for said.
-        said = vars(self.parse_intermixed_args(words))
+        found, rest = self.parse_known_intermixed_args(words)
+        if rest:
+            self.errorOfRest(rest)
+        said = vars(found)
         body = said.pop("words", [])
         arguments = Arguments(command=self.prog, **{"refuse": self.refuse, **said})
         if arguments.file == "-":
