@@ -167,9 +167,15 @@ class AnsweredRequest(AskedRequest):
         site = self.site
         if self._notifications or site.accessLog is not None or len(body) > site.blockwise.size:
             return False
+        if self.options.mayHaveAccept and not self._isAcceptable(options):
+            return False
         self.protocol.respond(self.exchange, code, options, body)
         self.finished = True
         return True
+
+    def _isAcceptable(self, options: Options) -> bool:
+        """Whether a response with these options is sure to be in the format that the client accepts."""
+        return self.accept in (None, options.contentFormat)
 
     def send(self, response: Response) -> bool:
         """Hand the answer to the protocol; whether it was still wanted."""

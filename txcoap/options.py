@@ -54,6 +54,7 @@ MAXIMUM_NUMBER = 0xFFFF
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(-[A-Za-z0-9]+)*")
 _OBSERVE = 6
 _ACCEPT = 17
+_BLOCK2 = 23
 
 # The bits of an option's number (RFC 7252 5.4.6).
 _CRITICAL, _UNSAFE = 1, 2
@@ -71,16 +72,18 @@ class Options:
 
     @ivar pairs: Every option as (number, raw value), in the order of their numbers.
     @ivar isPlain: Whether there is none of those that ask for more than a response: conditions, entity tags,
-        Observe, Accept, blocks, a proxy, No-Response.
+        Observe, blocks, a proxy, No-Response.
+    @ivar mayHaveAccept: Whether Accept may be among them; if not, it need not be looked for.
     @ivar isUnderstood: Whether it is known that nothing is L{unrecognized}.
     @ivar wire: The same, delta-coded (RFC 7252 3.1), once a codec has made or read that form.
     @ivar read: The values that were asked for so far, by number; to look there first takes a third of the
         time of an accessor.
     """
 
-    __slots__ = ("_unrecognized", "isPlain", "isUnderstood", "pairs", "read", "wire")
+    __slots__ = ("_unrecognized", "isPlain", "isUnderstood", "mayHaveAccept", "pairs", "read", "wire")
 
     isPlain: bool
+    mayHaveAccept: bool
     isUnderstood: bool
     pairs: tuple[Pair, ...]
     wire: bytes | None
@@ -131,7 +134,9 @@ class Options:
 
     def _hold(self, pairs: tuple[Pair, ...], wire: bytes | None) -> None:
         self.pairs = pairs
-        self.isPlain = not pairs or (pairs[0][0] > _OBSERVE and pairs[-1][0] < _ACCEPT)
+        last = pairs[-1][0] if pairs else 0
+        self.isPlain = last < _BLOCK2 and (not last or pairs[0][0] > _OBSERVE)
+        self.mayHaveAccept = last >= _ACCEPT
         self.wire = wire
         self.read: dict[int, Any] = NOTHING_READ
         self.isUnderstood = False

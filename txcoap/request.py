@@ -67,7 +67,9 @@ class Request(AnsweredRequest):
     def respond(self, response: Response) -> None:
         """Answer, for good."""
         site = self.site
-        isPlain = self.options.isPlain and type(response) is Response and self.block1 is None
+        asked = self.options
+        isPlain = asked.isPlain and not asked.mayHaveAccept
+        isPlain = isPlain and type(response) is Response and self.block1 is None
         if isPlain and len(response.payload) <= site.blockwise.size and site.accessLog is None:
             # What most responses are: there is nothing to judge, to cut, or to note.
             if not self.finished:
