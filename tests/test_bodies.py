@@ -477,6 +477,27 @@ class ProducerTests(BodiesTestCase):
         self.failureResultOf(waiting, OSError)
         self.assertOver()
 
+    def test_eager(self) -> None:
+        """A producer that writes on though it is paused is not paused again; what it wrote is sent."""
+        producer, waiting = self.begin()
+        for _ in range(3):
+            producer.consumer.write(bytes(20))
+        self.assertEqual(producer.calls.count("pause"), 1)
+        producer.finished.callback(None)
+        for number in range(4):
+            self.go(number, more=number < 3)
+        self.successResultOf(waiting)
+
+    def test_finishesLate(self) -> None:
+        """That a producer fails after it was stopped changes nothing; nor may it register another."""
+        producer, waiting = self.begin()
+        self.assertRaises(RuntimeError, producer.consumer.registerProducer, producer, True)
+        producer.consumer.write(bytes(40))
+        self.reply(Code.FORBIDDEN)
+        self.successResultOf(waiting)
+        producer.finished.errback(OSError("stopped"))
+        self.assertOver()
+
     def test_cancel(self) -> None:
         """Cancelled while a block is under way, or while more is awaited: it is stopped."""
         for writes in (True, False):

@@ -777,6 +777,15 @@ class ProcessTests(ServedTests):
         found = await self.call("get", "-o", "/none/x", self.base)
         self.assertEqual(found, (b"", b"txcoap get: cannot write /none/x: No such file or directory\n", 2))
 
+    async def test_completion(self) -> None:
+        """A script for the shell, or one line that says what is missing."""
+        written, told, code = await self.call("completion", "bash")
+        if code:
+            self.assertEqual((written, code), (b"", 2))
+            self.assertIn(b"txcoap[cli]", told)
+        else:
+            self.assertIn(b"discover", written)
+
     async def test_nobody(self) -> None:
         """A closed port is told at once; a file that was to be written is not there."""
         port = reactor.listenUDP(0, Silence(), "127.0.0.1")
@@ -822,6 +831,23 @@ class ConsoleTests(SynchronousTestCase):
         self.patch(sys, "stdout", TextIOWrapper(stdout, "ascii"))
         Console.standard().writeLine("ä")
         self.assertEqual(stdout.getvalue(), b"\\xe4\n")
+
+    def test_notFlushed(self) -> None:
+        """Nor that what was written last reaches nobody; the interpreter does not try again at its end."""
+        reading, writing = os.pipe()
+        os.close(reading)
+        stdout = os.fdopen(writing, "wb")
+        self.addCleanup(stdout.close)
+        found = Console(None, stdout, StringIO())
+        stdout.write(b"x")
+        found.close()
+        stdout.flush()
+
+    def test_closedTerminal(self) -> None:
+        """A standard error that is closed is watched by nobody."""
+        stderr = StringIO()
+        stderr.close()
+        self.assertFalse(Console(None, BytesIO(), stderr).isWatched)
 
     def test_stderr(self) -> None:
         """That a complaint cannot be written is no reason to stop."""

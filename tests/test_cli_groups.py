@@ -13,6 +13,7 @@ from twisted.internet import reactor as _reactor
 from twisted.internet.task import deferLater
 from twisted.python import usage
 from twisted.trial.unittest import TestCase
+from twisted.web.client import FileBodyProducer
 
 from tests.test_membership import GROUP, QUICK, Name, loopback
 from txcoap import Agent, Resource, Site, tap
@@ -80,6 +81,27 @@ class CommandTests(TestCase):
         self.assertTrue(any(line.startswith("  /name") for line in lines[1:]), lines)
         _, (line,), _ = await self.run_("discover", "", "--raw")
         self.assertTrue(line.endswith("</name>"), line)
+
+    async def test_code(self) -> None:
+        """With C{--code} each answer's code, and where it came from, are on standard error."""
+        await self.start(b"hall")
+        code, (line,), (told,) = await self.run_("get", "name", "--code")
+        self.assertEqual(code, 0)
+        self.assertTrue(line.endswith("hall to many"))
+        self.assertIn("2.05 Content", told)
+
+    async def test_endlessBody(self) -> None:
+        """A body that is not in memory is refused."""
+        console = Console(BytesIO(), BytesIO(), StringIO())
+        body = FileBodyProducer(BytesIO(b"x"))
+        code = await perform(reactor, parse(["put", GROUP]), Prepared(body), console)
+        self.assertNotEqual(code, 0)
+        self.assertIn("send a smaller body", console.stderr.getvalue())  # type: ignore[attr-defined]
+
+    async def test_silentlyQuiet(self) -> None:
+        """With C{-q} it is not said that nobody answered."""
+        await self.start(b"hall")
+        self.assertEqual(await self.run_("get", "none", "-q"), (1, [], []))
 
     async def test_errors(self) -> None:
         """An error that somebody tells goes to standard error, and into the exit code."""

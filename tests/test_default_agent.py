@@ -4,6 +4,7 @@ Tests for L{txcoap.ask}: asking by the default agent of a reactor.
 
 from __future__ import annotations
 
+import errno
 import gc
 import weakref
 from typing import Any
@@ -18,10 +19,12 @@ from txcoap import ask
 from txcoap.client import Agent
 from txcoap.codes import Code
 from txcoap.endpoints import serverFromString
+from txcoap.errors import Unreachable
 from txcoap.parameters import SLOW_PARAMETERS, setDefault
 from txcoap.request import Request
 from txcoap.resource import Resource
 from txcoap.sansio.datagrams import CON
+from txcoap.sansio.datagrams import NON, decode
 from txcoap.server import Site
 
 
@@ -87,6 +90,26 @@ class DefaultAgentTests(AgentTestCase):
         waiting = ask.get(host=SERVER[0], path="/a/b", reactor=self.reactor)
         self.assertEqual(self.reply().options.uriPath, ("a", "b"))
         self.successResultOf(waiting)
+
+    def test_multicast(self) -> None:
+        """A group can be asked too."""
+        gathering = ask.multicast("coap://224.0.1.187/x", reactor=self.reactor)
+        gathered = gathering.all()
+        self.reactor.elapse(20)
+        self.assertEqual(self.successResultOf(gathered), [])
+        (request,) = [decode(data) for _, to, data in self.wire.sent if to[0] == "224.0.1.187"]
+        self.assertEqual((request.type, request.options.uriPath), (NON, ("x",)))
+
+    def test_multicastFails(self) -> None:
+        """A group that cannot be sent to, or not in this way, fails at once."""
+        group = "224.0.1.187"
+        for how in ({"interface": "lo"}, {"hops": 2}):
+            gathered = ask.multicast(f"coap://{group}/x", reactor=self.reactor, **how).all()
+            self.failureResultOf(gathered, ValueError)
+        self.wire.errors[group] = errno.ENETUNREACH
+        gathered = ask.multicast(f"coap://{group}/x", reactor=self.reactor).all()
+        self.reactor.elapse(0)
+        self.failureResultOf(gathered, Unreachable)
 
     def test_wrong(self) -> None:
         """What is wrong fails the Deferred."""

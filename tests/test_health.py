@@ -266,7 +266,9 @@ class PutResourceTests(SynchronousTestCase):
         self.assertIs(status.children["deep er"].children["health"], health)
 
     def test_noPlace(self) -> None:
-        """Nothing is replaced, nothing goes below a leaf, and a path has a name."""
+        """Nothing is replaced, nothing goes below a leaf, and a path is one, with a name."""
+        for path in ("%zz", ""):
+            self.assertRaises(ValueError, putResource, Resource(), path, Resource())
         root = Resource()
         root.putChild("leaf", HealthResource())
         for path in ("leaf", "leaf/health", "", "/"):

@@ -5,10 +5,12 @@ a network in memory (RFC 7252 8).
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.client import FileBodyProducer
 
 from txcoap import NOT_DONE_YET, Agent, Code, ObservableResource, Request, Resource, Response, Site
 from txcoap.addresses import describeAddress
@@ -461,6 +463,20 @@ class GatheringTests(GroupCase):
         self.assertNotIn(RST, [each.type for each in self.sentBy("192.0.2.2")])
         self.network.advance(1000)
         self.assertEqual(self.network.clock.getDelayedCalls(), [])
+
+    def test_wrongBodies(self) -> None:
+        """A group is sent bytes or text, which fit a message; no other kind of body is one."""
+        for body in (FileBodyProducer(BytesIO(b"x")), 5):
+            self.assertRaises(TypeError, self.agent.multicast, URI + "/lamp", body, method="PUT")
+        self.failureResultOf(self.agent.put("coap://192.0.2.10/lamp", 5), TypeError)
+
+    def test_oneReader(self) -> None:
+        """It can be waited for by one at a time."""
+        gathering = self.agent.multicast(URI + "/later")
+        first = Deferred.fromCoroutine(gathering.__anext__())
+        self.failureResultOf(Deferred.fromCoroutine(gathering.__anext__()), RuntimeError)
+        gathering.stop()
+        self.failureResultOf(first, StopAsyncIteration)
 
     def test_cancelled(self) -> None:
         """Cancelling the Deferred stops it too."""

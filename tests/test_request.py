@@ -385,6 +385,8 @@ class AddressTests(SynchronousTestCase):
             ("/run/x.sock", UNIXAddress("/run/x.sock"), "/run/x.sock"),
             (b"/run/x.sock", UNIXAddress("/run/x.sock"), "/run/x.sock"),
         ]
+        # Of a transport of somebody else's.
+        self.assertEqual(describeAddress("radio 7"), "radio 7")
         for peer, address, text in rows:
             self.assertEqual(addressOf(peer), address)
             self.assertEqual(describeAddress(address), text)

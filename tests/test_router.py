@@ -190,6 +190,12 @@ class RouteTests(RouterCase):
         self.assertAnswers("/ff", "255")
         self.assertEqual(self.ask("/x").code, Code.NOT_FOUND)
 
+    def test_allowedMethods(self) -> None:
+        """As an L{IResource} it says which methods its own path has."""
+        self.assertEqual(self.app.allowedMethods, ())
+        self.app.route("/", methods=["PUT"])(lambda request: b"")
+        self.assertEqual(self.app.allowedMethods, ("PUT",))
+
 
 class PathTests(RouterCase):
     """The way back, from a function to its path."""

@@ -296,6 +296,12 @@ class OptionsTests(OptionsTestCase):
         error = self.assertRaises(UsageError, self.parsed, "-r", self.name, "--timing", "fast")
         self.assertIn("--timing: 'fast' is none of default, lan, slow", str(error))
 
+    def test_amplification(self) -> None:
+        """C{--amplification} is a number of 1 or more."""
+        self.assertEqual(self.parsed("-r", self.name, "--amplification", "2.5")["amplification"], 2.5)
+        for text in ("0.5", "inf", "nan", "three"):
+            self.assertRaises(UsageError, self.parsed, "-r", self.name, "--amplification", text)
+
 
 RUN = {
     "twistd": ["-c", "from twisted.scripts.twistd import run; run()", "-n", "--pidfile="],

@@ -136,21 +136,23 @@ def openTimer() -> int | None:
 
     @return: Its descriptor, or None where there is none to be had.
     """
-    if not sys.platform.startswith("linux"):
+    if not sys.platform.startswith("linux"):  # pragma: no cover - others have no such timer
         return None
     try:
         import ctypes
 
         libc = ctypes.CDLL(None, use_errno=True)
         fd: int = libc.timerfd_create(CLOCK_REALTIME, _FLAGS)
-        if fd < 0:
+        if fd < 0:  # pragma: no cover - no descriptor is free
             return None
         # struct itimerspec: an interval, and when, each in seconds and nanoseconds.
         when = (ctypes.c_long * 4)(0, 0, _NEVER, 0)
-        if libc.timerfd_settime(fd, _ABSTIME_CANCEL_ON_SET, ctypes.byref(when), None):
+        if libc.timerfd_settime(
+            fd, _ABSTIME_CANCEL_ON_SET, ctypes.byref(when), None
+        ):  # pragma: no cover - such as in a sandbox
             os.close(fd)
             return None
-    except (AttributeError, ImportError, MemoryError, OSError):
+    except (AttributeError, ImportError, MemoryError, OSError):  # pragma: no cover - not with glibc or musl
         return None
     return fd
 

@@ -52,7 +52,7 @@ def countWorkers(text: str) -> int:
 
     @raise ValueError: if it is neither, or there can be no workers here.
     """
-    if not sys.platform.startswith("linux"):
+    if not sys.platform.startswith("linux"):  # pragma: no cover - Linux has them
         raise ValueError("only Linux divides the peers among processes that share a port")
     if text == "auto":
         return len(os.sched_getaffinity(0))

@@ -181,5 +181,5 @@ def followSupervisor() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # pragma: no branch - to be imported is not what it is for
     sys.exit(main(sys.argv[1:]))

@@ -191,10 +191,6 @@ class Stored:
         self._pairs = [pair for pair in self._pairs if pair[0] not in told] + news
         self._renew(response, now)
 
-    def isFresh(self, now: float) -> bool:
-        """Whether it may answer without asking the origin."""
-        return now < self.expiresAt
-
     def response(self, now: float) -> Response:
         """
         What to answer, with as much Max-Age as is left of it (RFC 7252 5.7.1); 0 once it is stale. Those who

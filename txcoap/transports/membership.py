@@ -72,7 +72,7 @@ def join(skt: socket.socket, group: Group) -> list[str]:
             joined.append(name)
     if not joined:
         raise failure
-    if ancillary.IS_LINUX:
+    if ancillary.IS_LINUX:  # pragma: no branch - other systems do so anyway
         _switchOff(skt, group.isIPv6)
     return joined
 
@@ -81,7 +81,7 @@ def hearOnlyJoined(skt: socket.socket) -> None:
     """
     Keep a socket from what is sent to groups that it has not joined, but another socket on this host.
     """
-    if ancillary.IS_LINUX:
+    if ancillary.IS_LINUX:  # pragma: no branch - other systems do so anyway
         if skt.family == socket.AF_INET or sockets.isDualStack(skt):
             _switchOff(skt, False)
         if skt.family == socket.AF_INET6:
@@ -103,6 +103,6 @@ def _switchOff(skt: socket.socket, isIPv6: bool) -> None:
     )
     try:
         skt.setsockopt(level, option, 0)
-    except OSError:
+    except OSError:  # pragma: no cover
         # Linux before 4.20 has it for IPv4 alone.
         return

@@ -47,7 +47,7 @@ def openUDP(
         if reuseaddr:
             skt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if reuseport:
-            if not hasattr(socket, "SO_REUSEPORT"):
+            if not hasattr(socket, "SO_REUSEPORT"):  # pragma: no cover - not on Linux
                 raise OSError(errno.ENOPROTOOPT, "this system has no SO_REUSEPORT")
             skt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         skt.bind(where)
@@ -84,7 +84,7 @@ def askForErrors(skt: socket.socket) -> bool:
 
     @return: whether there is one.
     """
-    if not ancillary.IS_LINUX:
+    if not ancillary.IS_LINUX:  # pragma: no cover - other systems have no such option
         return False
     return _switchOn(skt, ancillary.IP_RECVERR, ancillary.IPV6_RECVERR)
 
@@ -112,11 +112,11 @@ def dropped(skt: socket.socket) -> int:
     @return: how many datagrams were lost because the receive buffer was full; 0 where the system does not
         tell.
     """
-    if not ancillary.IS_LINUX:
+    if not ancillary.IS_LINUX:  # pragma: no cover - other systems do not tell
         return 0
     try:
         memory = skt.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 4 * (_DROPS + 1))
-    except OSError:
+    except OSError:  # pragma: no cover - Linux before 4.12
         return 0
     return int.from_bytes(memory[4 * _DROPS :], sys.byteorder)
 
@@ -132,10 +132,10 @@ def _switchOn(skt: socket.socket, option4: int | None, option6: int | None) -> b
         wanted.append((socket.IPPROTO_IPV6, option6))
     isOn = False
     for level, option in wanted:
-        if option is not None:
+        if option is not None:  # pragma: no branch - None on systems other than Linux
             try:
                 skt.setsockopt(level, option, 1)
-            except OSError:
+            except OSError:  # pragma: no cover - a system may know the option and not have it
                 continue
             isOn = True
     return isOn
