@@ -710,6 +710,8 @@ class StreamTests(BodiesTestCase):
         self.assertEqual(self.peer.take(), [])
         taker.transport.resumeProducing()  # type: ignore[union-attr]
         self.assertEqual(taker.data, body(100)[:32])
+        # Once more changes nothing.
+        taker.transport.resumeProducing()  # type: ignore[union-attr]
         while not taker.reasons:
             self.serve(body(100))
         self.assertEqual(taker.data, body(100))

@@ -7,7 +7,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from tests.wire import CLIENT, SERVER, Answering, ServerTestCase
+from tests.wire import CLIENT, LIFETIME, SERVER, Answering, ServerTestCase
 from txcoap.client import Agent
 from txcoap.errors import SocketClosed
 from txcoap.observe import ObservableResource
@@ -71,6 +71,46 @@ class ClosingTests(ServerTestCase):
         self.assertIsInstance(self.successResultOf(self.observation.notifyEnd()), SocketClosed)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
         self.assertNotIn(SERVER, self.wire.sockets)
+
+
+class AtOnceTests(ServerTestCase):
+    """Several things end at the same time; who is told of the first may end the others."""
+
+    def test_requests(self) -> None:
+        """A request that is finished because another was given up."""
+        requests: list[Request] = []
+
+        def keep(request: Request) -> int:
+            requests.append(request)
+            return NOT_DONE_YET
+
+        self.serve(Answering(keep))
+        self.ask(token=b"1")
+        self.ask(token=b"2")
+        one, two = requests
+        one.notifyFinish().addErrback(lambda _: two.finish())
+        given = two.notifyFinish()
+        self.reactor.elapse(2 * LIFETIME)
+        self.assertTrue(two.finished)
+        self.assertTrue(given.called)
+        given.addErrback(lambda _: None)
+        self.assertEqual({name: size for name, size in self.protocol.sizes().items() if size}, {})
+
+    def test_groups(self) -> None:
+        """A gathering that is stopped because another is over."""
+        agent = Agent(self.reactor, protocol=self.newClient())
+        one, two = (agent.multicast("coap://224.0.1.187/x") for _ in range(2))
+        both = [one.all(), two.all()]
+        both[0].addCallback(lambda found: two.stop())
+        self.reactor.elapse(30)
+        self.assertIsNone(self.successResultOf(both[0]))
+        self.assertEqual(self.successResultOf(both[1]), [])
+
+    def newClient(self) -> CoAPProtocol:
+        """A client's."""
+        protocol = CoAPProtocol(None, self.reactor, chance=Random(9))
+        self.wire.open(protocol, ("192.0.2.8", 40000))
+        return protocol
 
 
 class ReopeningTests(ServerTestCase):

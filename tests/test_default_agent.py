@@ -23,8 +23,7 @@ from txcoap.errors import Unreachable
 from txcoap.parameters import SLOW_PARAMETERS, setDefault
 from txcoap.request import Request
 from txcoap.resource import Resource
-from txcoap.sansio.datagrams import CON
-from txcoap.sansio.datagrams import NON, decode
+from txcoap.sansio.datagrams import CON, NON, decode
 from txcoap.server import Site
 
 

@@ -9,10 +9,14 @@ from typing import Any
 
 from treq import content
 from twisted.internet import reactor as _reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
 from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SkipTest, SynchronousTestCase, TestCase
 from twisted.web import server as http
 from twisted.web.client import Agent as WebAgent
+from twisted.web.test.requesthelper import DummyRequest
 
 from tests.wire import ServerTestCase
 from txcoap.client import Agent
@@ -134,6 +138,21 @@ class OverLoopbackTests(TestCase):
         await content(response)
         self.assertEqual(response.code, 500)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+
+class LeftTests(SynchronousTestCase):
+    """A scraper that left before the figures were there."""
+
+    def test_left(self) -> None:
+        """Nothing is written to it, and that is no error; a failure is logged all the same."""
+        for result in ({"1": Health(7)}, Failure(ValueError("scripted"))):
+            figures: Deferred[Any] = Deferred()
+            resource, request = PrometheusResource(lambda: figures), DummyRequest([b""])  # noqa: B023
+            self.assertEqual(resource.render_GET(request), http.NOT_DONE_YET)
+            request.processingFailed(Failure(ConnectionDone()))
+            figures.callback(result)
+            self.assertEqual((request.written, request.finished), ([], 0))
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
 
 
 class UnusedTests(SynchronousTestCase):
