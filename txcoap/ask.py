@@ -61,6 +61,7 @@ def setDefaultAgent(agent: Any, reactor: Any = None) -> Any:
     @param agent: An L{IAgent}; None for one that is made anew when needed.
     @param reactor: Whose default; by default the installed one's.
     @return: The one before, which is not closed; None if none was needed so far.
+    @raise TypeError: if it is no agent.
     """
     if not (agent is None or IAgent.providedBy(agent)):
         raise TypeError(f"the default is an agent; got {agent!r}")

@@ -25,7 +25,7 @@ from .received import ReceivedResponse
 from .sansio.datagrams import Datagram
 from .sansio.fetching import Asking, Stage
 
-__all__ = ["Conversation", "Manner", "Progress", "StreamedResponse", "converse"]
+__all__ = ["BodySource", "Conversation", "Manner", "Progress", "StreamedResponse", "askingFor", "converse"]
 
 Progress = Callable[[str, int, "int | None"], None]
 """Is called with C{"sent"} or C{"received"}, the bytes so far, and the bytes in all, None while unknown."""
@@ -53,7 +53,7 @@ class BodySource:
         self._producing.addCallbacks(lambda _: self._finish(None), self._finish)
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """See C{IConsumer}; body producers do not call it."""
+        """See C{IConsumer}; for a body producer that calls it C{RuntimeError} is raised."""
         raise RuntimeError("a body producer is registered by who starts it")
 
     def unregisterProducer(self) -> None:
@@ -155,7 +155,11 @@ class Conversation:
         return True
 
     def take(self, received: ReceivedResponse) -> None:
-        """A response came."""
+        """
+        A response came.
+
+        @raise CancelledError: if who was told of the progress cancelled the request.
+        """
         asking, progress = self.asking, self._progress
         self._peer = received
         sent = asking.sent
@@ -200,7 +204,11 @@ class Conversation:
         return None if await self.untilBody() is None else await self.rest()
 
     async def rest(self) -> ReceivedResponse:
-        """The response, of which something is here, with all of its body."""
+        """
+        The response, of which something is here, with all of its body.
+
+        @raise MalformedResponse: if the peer stops to answer amid it.
+        """
         while self.asking.stage is not Stage.DONE:
             if not await self.step():
                 raise MalformedResponse("the peer stopped to answer amid a body")
@@ -402,7 +410,11 @@ def _asker(manner: Manner, protocol: CoAPProtocol, peer: Any, timeout: float | N
 
 
 def askingFor(request: Request, producer: Any, manner: Manner, protocol: CoAPProtocol) -> Asking:
-    """What is to be sent for a request in this manner."""
+    """
+    What is to be sent for a request in this manner.
+
+    @raise ValueError: if it is for a range that is none.
+    """
     options = request.options
     exponent = manner.exponent
     first, length = options.block2, None

@@ -230,7 +230,8 @@ class Agent(Verbs):
         @param token: Up to 8 bytes; by default random ones. Asking again keeps it.
         @return: A Deferred of an L{Observation<txcoap.observation.Observation>}, which fires when its first
             state is here. If the server does not take the observation, that is its only one. It fails as
-            L{request} does when there is no response. Cancelling it takes the request back.
+            L{request} does when there is no response, and with C{ValueError} for a method that cannot
+            observe. Cancelling it takes the request back.
         """
         try:
             target = uriOf(located(uri, host, port, path, query))
@@ -299,6 +300,7 @@ class Agent(Verbs):
             could be sent, or with C{ValueError} if a name is that of no group, or there is no such interface.
         @raise InvalidURI: if that is no URI, or its host an address but no group.
         @raise ValueError: for a value that an option cannot have, or a body that does not fit a block.
+        @raise TypeError: for a body of another kind, or a URI that is no text.
         """
         target = groupOf(located(uri, host, port, path, query))
         options = fromHeaders(headers, options)

@@ -23,7 +23,7 @@ from twisted.python import runtime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-__all__ = ["StepWatch", "clockOf", "watchSteps"]
+__all__ = ["StepWatch", "clockOf", "openTimer", "watchSteps"]
 
 # sys/timerfd.h
 _FLAGS = os.O_CLOEXEC | os.O_NONBLOCK

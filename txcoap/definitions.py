@@ -200,7 +200,11 @@ class OptionDefinition:
             raise MalformedOption(f"{self.name} is not valid {self.format.name}") from None
 
     def encodeAll(self, value: object) -> list[Pair]:
-        """A user's value for this option as pairs of number and bytes."""
+        """
+        A user's value for this option as pairs of number and bytes.
+
+        @raise ValueError: if it is none; the text says why.
+        """
         return [(self.number, self.encode(value))]
 
     def valueIn(self, options: Options) -> Any:
@@ -275,7 +279,11 @@ class Repeated(OptionDefinition, Generic[T]):
         return tuple([decode(data) for found, data in options.pairs if found == number and self.allows(data)])
 
     def encodeAll(self, value: object) -> list[Pair]:
-        """A sequence of values; C{bytes} alone are one."""
+        """
+        A sequence of values; C{bytes} alone are one.
+
+        @raise ValueError: if it is none, or a value in it is not one of this option.
+        """
         if isinstance(value, bytes):
             value = (value,)
         if isinstance(value, str) or not isinstance(value, Iterable):

@@ -39,6 +39,14 @@ from txcoap.interfaces import IDatagramEndpoint
 from txcoap.transports import ancillary, membership, sockets, udp, unix
 from txcoap.transports.port import RECEIVE_BUFFER
 
+__all__ = [
+    "DEFAULT_PORT",
+    "AdoptedServerEndpoint",
+    "UDPServerEndpoint",
+    "UnixServerEndpoint",
+    "serverFromString",
+]
+
 #: RFC 7252 12.6.
 DEFAULT_PORT = 5683
 

@@ -13,6 +13,17 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IListeningPort
 from zope.interface import Attribute, Interface
 
+__all__ = [
+    "IAgent",
+    "IDatagramEndpoint",
+    "IDatagramReceiver",
+    "IProxy",
+    "IRange",
+    "IResource",
+    "ISite",
+    "ITransport",
+]
+
 # Datagrams: between a port and the protocol above it.
 
 

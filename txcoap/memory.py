@@ -169,7 +169,11 @@ class MemoryPort:
         return succeed(None)
 
     def joinGroup(self, group: Group) -> list[str]:
-        """Hear what is sent to a group, of the port's own family; its interface does not matter here."""
+        """
+        Hear what is sent to a group; its interface does not matter here.
+
+        @raise ValueError: if the group is not of the port's own address family.
+        """
         if group.isIPv6 is not (":" in self.address[0]):
             raise ValueError(f"a socket at {self.address[0]} hears nothing of {group.address}")
         self.groups.add(group.address)

@@ -16,7 +16,7 @@ from .formats import formatName
 from .headers import Headers
 from .options import NO_OPTIONS, Options
 
-__all__ = ["Request", "Response"]
+__all__ = ["Message", "Request", "Response"]
 
 
 _RESPONSES = frozenset(code for code in Code if code.isResponse)

@@ -45,6 +45,7 @@ __all__ = [
     "OptionDefinition",
     "Options",
     "definitionOf",
+    "describe",
     "nameOf",
     "registerOption",
 ]

@@ -91,7 +91,11 @@ class Relay:
         return ()
 
     def render(self, request: Request) -> Deferred[Any]:
-        """Ask the other server; see L{IResource}."""
+        """
+        Ask the other server; see L{IResource}.
+
+        @raise ServiceUnavailable: if too many requests are under way.
+        """
         if self.underWay >= self.maximumRequests:
             raise ServiceUnavailable("the proxy is busy", maxAge=1)
         options = request.options
@@ -117,6 +121,7 @@ class Relay:
 
         @return: URIs, each with options to add to the request; one is tried after the other, as long as the
             network says that they cannot be reached.
+        @raise ResponseError: if nobody is to be asked.
         @raise ResponseError: if nobody is to be asked.
         """
         raise NotImplementedError

@@ -84,6 +84,7 @@ class Request(AnsweredRequest):
         Add to the body of the answer; for a method that returned L{NOT_DONE_YET}.
 
         @raise RuntimeError: after L{finish}.
+        @raise TypeError: for anything but C{bytes}.
         """
         if not isinstance(data, bytes):
             raise TypeError(f"a body is written as bytes; got {data!r}")

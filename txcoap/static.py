@@ -151,7 +151,11 @@ class File(Resource):
         return child
 
     def render_GET(self, request: Any) -> Response:
-        """The file, or the list of a directory."""
+        """
+        The file, or the list of a directory.
+
+        @raise ResponseError: if there is none, or none that can be read.
+        """
         segments = self._segments
         isSlashed = bool(segments) and not segments[-1]
         if isSlashed:

@@ -28,6 +28,17 @@ from .transports.membership import requireInterface
 from .workers import Supervisor, sharedEndpoint
 from .writable import WritableFile
 
+__all__ = [
+    "DEFAULT_LISTEN",
+    "MOST_WORKERS",
+    "Options",
+    "atLeastOne",
+    "countWorkers",
+    "findFiles",
+    "findResources",
+    "makeService",
+]
+
 DEFAULT_LISTEN = "udp:5683"
 
 MOST_WORKERS = 256
@@ -164,14 +175,18 @@ class Options(usage.Options):
         super().parseOptions(options)  # type: ignore[no-untyped-call]
 
     def parseArgs(self, *arguments: str) -> None:
-        """There are none."""
+        """There are none: C{UsageError} for any."""
         if arguments:
             raise usage.UsageError(
                 f"what to serve is given by --resources, as in: twistd -n coap --resources {arguments[0]}"
             )
 
     def postOptions(self) -> None:
-        """See that there is something to serve, and that it can be listened where the user says."""
+        """
+        See that there is something to serve, and that it can be listened where the user says.
+
+        @raise usage.UsageError: if not; the text says what to give instead.
+        """
         path, resources = self["path"], self["resources"]
         if not (path or resources or self["proxy"]):
             raise usage.UsageError(

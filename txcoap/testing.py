@@ -219,6 +219,7 @@ class ScriptedPeer:
         @param times: How often it is to come, as when it is repeated; answers follow the last.
         @param wanted: What it must have: C{type}, C{code}, C{messageID}, C{token}, C{payload}, C{options},
             or an option by accessor name, such as C{uriPath=("light",)} or C{accept=None}.
+        @raise ValueError: for a name of something else.
         """
         for name in wanted:
             if name not in Datagram.__slots__ and not hasattr(Options, name):

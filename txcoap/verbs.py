@@ -167,7 +167,12 @@ def linksOf(response: Response) -> tuple[Link, ...]:
 
 
 def uriOf(uri: str | URI) -> URI:
-    """A URI, from itself or its text."""
+    """
+    A URI, from itself or its text.
+
+    @raise InvalidURI: if the text is none.
+    @raise TypeError: for anything else, such as C{bytes}.
+    """
     if not isinstance(uri, (str, URI)):
         raise TypeError(f"a URI is text (str) in CoAP; got {uri!r}")
     return uri if isinstance(uri, URI) else URI.fromText(uri)

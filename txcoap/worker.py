@@ -35,7 +35,7 @@ from .service import CoAPService
 from .tap import Options, makeService
 from .workerprocess import COMMANDS, MARGIN, REPORTS
 
-__all__ = ["WorkerOptions", "main"]
+__all__ = ["Commands", "Records", "WorkerOptions", "followSupervisor", "main", "run", "stop"]
 
 _log = Logger()
 

@@ -22,7 +22,7 @@ from .errors import Forbidden, MethodNotAllowed, NotFound, RequestEntityTooLarge
 from .message import Response
 from .static import File, refuse
 
-__all__ = ["WritableFile"]
+__all__ = ["Receiver", "WritableFile"]
 
 MAX_TEMPORARIES = 64
 """So many uploads of more than a block go on at once; another is answered 5.03."""
@@ -69,7 +69,11 @@ class WritableFile(File):
         self._temporaries: WeakSet[Temporary] = WeakSet()
 
     def openBody(self, request: Any) -> Receiver:
-        """What takes a body as it comes; a body for nothing that can be written is refused at once."""
+        """
+        What takes a body as it comes.
+
+        @raise MethodNotAllowed: at once, if it is for nothing that can be written.
+        """
         if request.code != Code.PUT:
             raise MethodNotAllowed(f"allowed: {', '.join(self.allowedMethods)}")
         self._place(request, self._mayLack).close()

@@ -130,7 +130,11 @@ class Asking:
     # Back and forth
 
     def next(self) -> Request:
-        """The message to send now."""
+        """
+        The message to send now.
+
+        @raise BodyTooLarge: if it would be block 2 ** 20 (RFC 7959 2.2).
+        """
         if self.stage is Stage.RECEIVING:
             return self._nextRequest()
         if not self._inBlocks:

@@ -32,7 +32,7 @@ from typing import Any
 
 from ..options import Options
 
-__all__ = ["Relation", "Sequence", "isNewer", "sequenceAt"]
+__all__ = ["Relation", "Sequence", "Spread", "isNewer", "sequenceAt"]
 
 _NUMBERS = 1 << 24
 _HALF = 1 << 23

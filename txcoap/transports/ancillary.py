@@ -18,6 +18,26 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
+__all__ = [
+    "ERROR_SPACE",
+    "IPV6_PKTINFO",
+    "IPV6_RECVERR",
+    "IPV6_RECVPKTINFO",
+    "IP_PKTINFO",
+    "IP_RECVERR",
+    "IS_LINUX",
+    "MSG_ERRQUEUE",
+    "PKTINFO_SPACE",
+    "ControlMessage",
+    "LocalAddress",
+    "SocketAddress",
+    "interfaceIndex",
+    "literalAddress",
+    "localAddress",
+    "outgoing",
+    "reportedError",
+]
+
 #: One control message as C{recvmsg} gives it and C{sendmsg} takes it: level, type, data.
 ControlMessage = tuple[int, int, bytes]
 

@@ -30,6 +30,8 @@ from txcoap.logs import Sparing
 from txcoap.transports import sockets
 from txcoap.transports.ancillary import LocalAddress
 
+__all__ = ["MAX_DATAGRAM", "MAX_ERRORS", "RECEIVE_BUFFER", "DatagramPort"]
+
 #: The longest payload that is accepted; UDP carries no longer one.
 MAX_DATAGRAM = 0xFFFF
 

@@ -13,6 +13,17 @@ import sys
 
 from txcoap.transports import ancillary
 
+__all__ = [
+    "WILDCARDS",
+    "askForErrors",
+    "askForLocal",
+    "dropped",
+    "duplicate",
+    "growReceiveBuffer",
+    "isDualStack",
+    "openUDP",
+]
+
 # linux/sock_diag.h: the socket's memory, nine numbers of 32 bits, and which of them counts drops.
 _SO_MEMINFO = 55
 _DROPS = 8

@@ -35,6 +35,8 @@ from txcoap.groups import Group
 from txcoap.transports import ancillary, membership, sockets
 from txcoap.transports.port import MAX_DATAGRAM, MAX_ERRORS, RECEIVE_BUFFER, DatagramPort
 
+__all__ = ["MAX_LOCAL_ADDRESSES", "Port", "adopt", "listenUDP"]
+
 #: How many of our addresses a port remembers the form of; a host has a few, and loopback 2**24.
 MAX_LOCAL_ADDRESSES = 256
 

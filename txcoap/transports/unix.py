@@ -27,6 +27,8 @@ from txcoap.transports import sockets
 from txcoap.transports.ancillary import LocalAddress
 from txcoap.transports.port import MAX_DATAGRAM, RECEIVE_BUFFER, DatagramPort
 
+__all__ = ["SERVER_MODE", "UnixPort", "adopt", "listenUnix", "openClient"]
+
 #: Who may send to a server's socket, unless told otherwise: its user and group.
 SERVER_MODE = 0o660
 
