@@ -11,18 +11,7 @@ type and the kind of its code::
     ACK          acknowledged      (nothing)        a response        (nothing)
     RST          rejected          (nothing)        (nothing)         (nothing)
 
-A request is to be answered once. Until then its copies are met as L{Reception} says::
-
-    UNANSWERED ----- respond ------------> ANSWERED       copies: the response again (CON), or nothing
-        |                                      ^
-        | PIGGYBACK_DELAY passed:              | respond: sent apart, in a message of its own
-        | empty acknowledgement (CON)          |
-        v                                      |
-    ACKNOWLEDGED --------------------------> ANSWERED     copies: the empty acknowledgement again (CON)
-        |
-        | EXCHANGE_LIFETIME passed
-        v
-    FORGOTTEN
+How a request is answered is the matter of L{txcoap.sansio.replying}.
 
 L{Messaging.receiveDatagram} and L{Messaging.expire} report what happened; L{Messaging.next} gives when to
 call C{expire}, and may change after every other call.
@@ -36,31 +25,23 @@ from typing import Any
 from ..codes import Code
 from ..errors import (
     FormatError,
-    MessageTooLarge,
     ResetReceived,
 )
 from ..limits import Limits
 from ..options import Options
 from ..parameters import Parameters
-from . import optionlist
 from .blocks import isContinuation
-from .counters import Counters
-from .datagrams import ACK, CON, NON, RST, Datagram, Type, decode, empty, encode
-from .duplicates import SHARD, Duplicates
+from .datagrams import ACK, CON, NON, RST, Datagram, decode, empty, encode
+from .duplicates import SHARD
 from .events import (
-    ACKNOWLEDGED,
-    ANSWERED,
-    FORGOTTEN,
-    UNANSWERED,
     GroupInquiry,
     IncomingRequest,
     OutgoingRequest,
     RequestForgotten,
 )
-from .separate import Answer, Separate
+from .replying import Replying
 from .shares import HostOf, hostOf
-from .transmissions import MAX_DATAGRAM, Chance, Ended, Transmission, Transmissions
-from .waiting import Waiting
+from .transmissions import Chance, Ended, Transmission
 
 __all__ = ["Arrival", "Messaging"]
 
@@ -105,7 +86,7 @@ Report = IncomingRequest | Arrival | Transmission | Ended | RequestForgotten
 """What happened; a L{Transmission} was acknowledged."""
 
 
-class Messaging:
+class Messaging(Replying):
     """
     The message layer of one socket.
 
@@ -118,23 +99,9 @@ class Messaging:
     def __init__(
         self, parameters: Parameters, limits: Limits, chance: Chance, hostOf: HostOf = hostOf
     ) -> None:
-        self.counters = Counters()
+        super().__init__(parameters, limits, chance, hostOf)
         self._incoming = self.counters.incoming.byHead
-        self.parameters = parameters
-        self.transmissions = Transmissions(parameters, limits, chance, self.counters, hostOf)
-        self._deadlines = self.transmissions.deadlines
-        self._send = self.transmissions.send
         self._chance = chance
-        self._duplicates = Duplicates(
-            parameters.EXCHANGE_LIFETIME,
-            parameters.NON_LIFETIME,
-            limits.rememberedBytes,
-            limits.rememberedReply,
-            self._deadlines,
-            self.counters,
-        )
-        self._waiting = Waiting(parameters, limits, self.transmissions)
-        self._separate = Separate(self.transmissions)
         self._hostOf = self.transmissions.hostOf
 
     # What comes
@@ -313,118 +280,6 @@ class Messaging:
             reply = encode(ACK, code, datagram.messageID, datagram.token, _BUSY)
             self._duplicates.settle(key, datagram.code, reply)
             self._send((reply, peer, local))
-
-    # What peers asked
-
-    def defer(self, request: IncomingRequest, now: float) -> None:
-        """
-        Have a request wait for its answer; to be called for each that is not answered at once. It is
-        acknowledged when PIGGYBACK_DELAY is over.
-        """
-        if request.state is UNANSWERED:
-            self._waiting.enter(request, now)
-
-    def respond(
-        self,
-        request: IncomingRequest,
-        code: int,
-        options: Options,
-        payload: bytes,
-        now: float,
-        confirmable: bool | None = None,
-    ) -> bool:
-        """
-        Answer a request: in the acknowledgement if that is still due, else in a message of its own; not at
-        all if its No-Response option asks for silence (RFC 7967).
-
-        @param confirmable: Whether a message of its own is confirmable; by default as the request was.
-        @return: Whether it took the answer: a request that was answered or forgotten does not.
-        @raise MessageTooLarge: if it does not fit a datagram.
-        """
-        asked = request.options
-        if not asked.isPlain and asked.pairs[-1][0] >= _NO_RESPONSE:
-            unwanted = asked.noResponse
-            if unwanted is not None and unwanted >> (code >> 5) - 1 & 1:
-                return self.silence(request)
-        if request.state is not UNANSWERED or request.type is not CON:
-            return self._respondApart(request, code, options, payload, now, confirmable)
-        data = encode(ACK, code, request.messageID, request.token, options, payload)
-        if len(data) > MAX_DATAGRAM:
-            raise MessageTooLarge(f"{len(data)} bytes do not fit a datagram")
-        request.state = ANSWERED
-        if self._waiting.count:
-            self._waiting.leave(request)
-        if request.key is not None:
-            self._duplicates.settle(request.key, request.code, data)
-        self._send((data, request.peer, request.local))
-        return True
-
-    def _respondApart(
-        self,
-        request: IncomingRequest,
-        code: int,
-        options: Options,
-        payload: bytes,
-        now: float,
-        confirmable: bool | None,
-    ) -> bool:
-        if request.state is ANSWERED or request.state is FORGOTTEN:
-            return False
-        if 5 + len(request.token) + len(optionlist.encode(options)) + len(payload) > MAX_DATAGRAM:
-            raise MessageTooLarge(f"a body of {len(payload)} bytes does not fit a datagram")
-        self._answered(request)
-        answer = (code, options, payload)
-        if isinstance(request, GroupInquiry) and now < request.notBefore:
-            self._waiting.linger(request.peer)
-            self._deadlines.set(request.notBefore, self._leisureOver, (request, answer))
-            return True
-        if request.confirmable if confirmable is None else confirmable:
-            return self._separate.confirm(request, answer, now)
-        return self._separate.sendOnce(request, answer, now)
-
-    def _leisureOver(self, inquiry: tuple[GroupInquiry, Answer], now: float) -> None:
-        request, answer = inquiry
-        self._waiting.depart(request.peer)
-        self._separate.sendOnce(request, answer, now)
-
-    def acknowledge(self, request: IncomingRequest, now: float) -> None:
-        """Acknowledge a confirmable request now; the response comes apart."""
-        if request.state is not UNANSWERED:
-            return
-        request.state = ACKNOWLEDGED
-        self._waiting.part(request, now)
-        if request.confirmable:
-            self._sendEmpty(ACK, request)
-
-    def silence(self, request: IncomingRequest) -> bool:
-        """
-        Send no response, beyond the acknowledgement of a confirmable request (RFC 7967 2).
-
-        @return: False if it was answered or forgotten before.
-        """
-        state = request.state
-        if state is ANSWERED or state is FORGOTTEN:
-            return False
-        if state is UNANSWERED and request.confirmable:
-            self._sendEmpty(ACK, request)
-        self._answered(request)
-        return True
-
-    def resetRequest(self, request: IncomingRequest) -> None:
-        """Reject a request with a Reset (RFC 7252 4.2, 4.3); nothing if it was acknowledged or answered."""
-        if request.state is UNANSWERED:
-            self.counters.resetsSent += 1
-            self._sendEmpty(RST, request)
-            self._answered(request)
-
-    def _answered(self, request: IncomingRequest) -> None:
-        request.state = ANSWERED
-        self._waiting.leave(request)
-
-    def _sendEmpty(self, type: Type, request: IncomingRequest) -> None:
-        data = empty(type, request.messageID)
-        self._duplicates.settle(request.key, request.code, data)
-        self._send((data, request.peer, request.local))
 
     # What we asked
 
