@@ -251,12 +251,13 @@ class ScriptedPortTests(SynchronousTestCase):
         """
         A flood, be it of empty datagrams, does not keep the reactor from its timers.
         """
-        skt = ScriptedSocket([b""] * 100)
-        port = self.listen(skt)
-        port.doRead()
-        self.assertEqual(len(self.protocol.received), 64)
-        port.doRead()
-        self.assertEqual(len(self.protocol.received), 100)
+        for address in ("127.0.0.1", "0.0.0.0"):
+            self.protocol = Recorder()
+            port = self.listen(ScriptedSocket([b""] * 100, (address, 5683)))
+            port.doRead()
+            self.assertEqual(len(self.protocol.received), 64)
+            port.doRead()
+            self.assertEqual(len(self.protocol.received), 100)
 
     def test_truncated(self) -> None:
         """
@@ -280,12 +281,11 @@ class ScriptedPortTests(SynchronousTestCase):
         """
         A peer keeps its scope, and loses its flow label, by which answers must not differ.
         """
-        skt = ScriptedSocket(
-            [(b"a", ("fe80::1", 9, 77, 3)), (b"b", ("fe80::1", 9, 0, 3))], ("::1", 5683, 0, 0)
-        )
-        port = self.listen(skt)
-        port.doRead()
-        self.assertEqual({peer for _, peer, _ in self.protocol.received}, {("fe80::1", 9, 0, 3)})
+        incoming = [(b"a", ("fe80::1", 9, 77, 3)), (b"b", ("fe80::1", 9, 0, 3))]
+        for address in ("::1", "::"):
+            self.protocol = Recorder()
+            self.listen(ScriptedSocket(list(incoming), (address, 5683, 0, 0))).doRead()
+            self.assertEqual([peer for _, peer, _ in self.protocol.received], [("fe80::1", 9, 0, 3)] * 2)
 
     def test_bugIsLogged(self) -> None:
         """

@@ -151,7 +151,7 @@ class CoAPProtocol(Serving):
         observer = self._observing.get(exchange)
         if observer is None:
             asked = self._asked.pop(exchange, None)
-            if asked is not None:
+            if asked is not None:  # pragma: no branch - see _deliver
                 asked.callback(event.datagram)
             return
         if exchange.progress is Progress.DONE:
@@ -161,7 +161,7 @@ class CoAPProtocol(Serving):
 
     def _groupAnswered(self, event: GroupResponse) -> None:
         gatherer = self._gathering.get(event.exchange)
-        if gatherer is not None:
+        if gatherer is not None:  # pragma: no branch - see _deliver
             gatherer.received(event.datagram, event.peer)
 
     def _groupOver(self, event: GroupOver) -> None:
@@ -185,7 +185,7 @@ class CoAPProtocol(Serving):
 
     def _pingAnswered(self, event: PingAnswered) -> None:
         pinged = self._pings.pop(event.ping, None)
-        if pinged is not None:
+        if pinged is not None:  # pragma: no branch - see _deliver
             pinged.callback(None)
 
     def _pingFailed(self, event: PingFailed) -> None:
