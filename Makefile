@@ -18,10 +18,11 @@ bench:
 	$(PYTHON) -m benchmarks $(OPTIONS)
 
 # What the tests reach, those against other implementations too, in about six minutes. At least 97 % will
-# do, of lines and branches together (pyproject.toml) and of the branches alone. Only some tests: TESTS="tests.test_uri tests.test_codes".
+# do, of lines and branches together (pyproject.toml) and of the branches alone.
+# Only some tests: TESTS="tests.test_uri tests.test_codes".
 TESTS ?= tests
 coverage:
-	@$(SETUP) test interop coverage
+	@$(SETUP) cli test interop coverage
 	$(PYTHON) -m coverage erase
 	$(PYTHON) -m coverage run -m twisted.trial -j2 $(TESTS)
 	$(PYTHON) -m coverage combine --quiet

@@ -470,6 +470,10 @@ class GatheringTests(GroupCase):
             self.assertRaises(TypeError, self.agent.multicast, URI + "/lamp", body, method="PUT")
         self.failureResultOf(self.agent.put("coap://192.0.2.10/lamp", 5), TypeError)
 
+    def test_wrongToken(self) -> None:
+        """A token is bytes."""
+        self.failureResultOf(self.agent.get("coap://192.0.2.10/lamp", token="t"), TypeError)
+
     def test_oneReader(self) -> None:
         """It can be waited for by one at a time."""
         gathering = self.agent.multicast(URI + "/later")

@@ -250,6 +250,7 @@ class CollectionTests(SynchronousTestCase):
             "<Options Uri-Path: 'a', Uri-Path: b'\\xff', Max-Age: 5, 9999: b'?'>",
         )
         self.assertEqual(repr(NO_OPTIONS), "<Options none>")
+        self.assertEqual(repr(DEFINITIONS[3]), "<OptionDefinition 3 Uri-Host string 1-255>")
         self.assertEqual(describe((5, b"")), "If-None-Match: True")
 
 
