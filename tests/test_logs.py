@@ -4,6 +4,7 @@ Tests for L{txcoap.logs}, and that no flood fills a server's log.
 
 from __future__ import annotations
 
+from gc import collect
 from typing import Any
 
 from twisted.internet.task import Clock
@@ -49,6 +50,19 @@ class SparingTests(SynchronousTestCase):
             self.log.error("one kind {number}", number=number)
             self.log.error("another {number}", number=number)
         self.assertEqual(len(self.written()), 4)
+
+    def test_endpoints(self) -> None:
+        """Each endpoint has its own share, too, for as long as it is there."""
+        one, another = Resource(), Resource()
+        for _ in range(9):
+            self.log.of(one).error("flooded")
+        self.log.of(another).error("flooded")
+        self.log.of(None).error("flooded")
+        self.log.error("flooded")
+        self.assertEqual(len(self.written()), 5)
+        del one, another
+        collect()
+        self.assertEqual(len(self.log._others), 0)
 
     def test_fields(self) -> None:
         """An event has its namespace and its fields, and how many were not written."""

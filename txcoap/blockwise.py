@@ -149,7 +149,7 @@ class Blockwise:
         transfers = request.protocol.transfers
         try:
             if upload.sink is None:
-                upload.sink = BodySink(resource.openBody(request))
+                upload.sink = BodySink(resource.openBody(request), request.site)
                 upload.abandoned = upload.sink.abandon
             sink = upload.sink
             request.consumer = sink.consumer
@@ -341,8 +341,9 @@ class BodySink:
 
     disconnecting = False
 
-    def __init__(self, consumer: Any) -> None:
+    def __init__(self, consumer: Any, endpoint: Any = None) -> None:
         self.consumer = consumer
+        self._endpoint = endpoint
         self._isPaused = False
         self._isStopped = False
         self._hasEnded = False
@@ -398,7 +399,9 @@ class BodySink:
             else:
                 self.consumer.connectionLost(Failure(ConnectionLost("the peer did not send all of the body")))
         except Exception:
-            _log.failure("{consumer} failed when its body was abandoned", consumer=self.consumer)
+            _log.of(self._endpoint).failure(
+                "{consumer} failed when its body was abandoned", consumer=self.consumer
+            )
 
     def pauseProducing(self) -> None:
         """Let the peer wait."""

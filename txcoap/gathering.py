@@ -174,7 +174,7 @@ class Gathering:
         """There is no such name, or no way to the group."""
         self._looking = None
         if failure.check(CoAPError, CancelledError, ValueError, OSError) is None:
-            self._log.failure("a group could not be asked", failure=failure)
+            self._log.of(self._protocol).failure("a group could not be asked", failure=failure)
         self._end(failure.value)
 
     # What comes: see L{Gatherer<txcoap.protocol.Gatherer>}
@@ -233,7 +233,9 @@ class Gathering:
             assert error is not None
             self.failures[peer] = error
             if not result.check(CoAPError, CancelledError):
-                self._log.failure("the body of {peer} could not be fetched", failure=result, peer=peer)
+                self._log.of(self._protocol).failure(
+                    "the body of {peer} could not be fetched", failure=result, peer=peer
+                )
 
         fetching = Deferred.fromCoroutine(fetch())
         self._fetching[peer] = fetching

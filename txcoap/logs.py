@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import monotonic
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -39,6 +40,19 @@ class Sparing:
         self._seconds = seconds
         # For each kind: when its period ends, how many it has written, and how many were not written.
         self._kinds: dict[str, tuple[float, int, int]] = {}
+        self._others: WeakKeyDictionary[Any, Sparing] = WeakKeyDictionary()
+
+    def of(self, endpoint: Any) -> Sparing:
+        """
+        The log of one endpoint, a site or a protocol: what floods another in the same process takes nothing
+        of it. That of None is this one.
+        """
+        if endpoint is None:
+            return self
+        spared = self._others.get(endpoint)
+        if spared is None:
+            spared = self._others[endpoint] = Sparing(self._logger, self._burst, self._period, self._seconds)
+        return spared
 
     def info(self, format: str, **fields: Any) -> None:
         """Write an event of little weight."""

@@ -43,7 +43,7 @@ class Observation(States):
     """
 
     def __init__(self, request: Request, manner: Manner, protocol: CoAPProtocol, peer: Any) -> None:
-        super().__init__()
+        super().__init__(protocol)
         self.whenOver: Deferred[None] = Deferred()
         self._request = request
         self._manner = manner

@@ -101,7 +101,7 @@ class ProducedBody:
                 try:
                     producer.stopProducing()
                 except Exception:
-                    _log.failure("{producer} failed to stop", producer=producer)
+                    _log.of(self._request.site).failure("{producer} failed to stop", producer=producer)
             if not self._request.finished:
                 self._request.connectionLost(RequestError("the peer did not fetch all of the body"))
 

@@ -50,11 +50,10 @@ class PrometheusResource(resource.Resource):
 
     isLeaf = True
 
-    _log = Sparing(Logger())
-
     def __init__(self, source: Callable[[], Figures | Deferred[Any]]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._source = source
+        self._log = Sparing(Logger())
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._source!r}>"

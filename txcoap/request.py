@@ -253,4 +253,4 @@ class Request(AnsweredRequest):
             try:
                 rendering.cancel()
             except Exception:
-                _log.failure("{request} could not be cancelled", request=self)
+                _log.of(self.site).failure("{request} could not be cancelled", request=self)

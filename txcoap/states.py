@@ -36,7 +36,8 @@ class States:
 
     _log = Sparing(Logger())
 
-    def __init__(self) -> None:
+    def __init__(self, endpoint: Any = None) -> None:
+        self._endpoint = endpoint
         self.isEstablished = False
         self.reason: RequestError | None = None
         self._hasEnded = False
@@ -134,7 +135,9 @@ class States:
                     try:
                         callback(newest)
                     except Exception:
-                        self._log.failure("an observer's callback failed on {state}", state=newest)
+                        self._log.of(self._endpoint).failure(
+                            "an observer's callback failed on {state}", state=newest
+                        )
         else:
             self._wake()
 
