@@ -19,6 +19,8 @@ nitpicky = True
 default_role = "any"
 
 exclude_patterns = ["_build"]
+# Blocks after :: are mostly shell, and Python says so.
+highlight_language = "none"
 html_theme = "furo"
 html_title = f"txcoap {release}"
 html_copy_source = False
