@@ -1,7 +1,7 @@
 """
 The tutorial and the README are true: their files are saved to an empty directory, and their commands typed
 there, each in a process of its own, with C{twistd} beside them. What they write is compared with the page;
-numbers may differ, and C{...} stands for any lines.
+numbers may differ, and more lines may come before Ctrl-C.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def unusedPort() -> int:
 
 def pattern(output: str) -> str:
     """What output has to match: any number for a number, any space for space."""
-    text = re.escape(re.sub(r"\s+", " ", output).strip())
+    text = re.escape(re.sub(r"\s+", " ", output.replace("^C", "...")).strip())
     return re.sub(r"\d+(?:\\\.\d+)*", r"[0-9.]+", text).replace(r"\.\.\.\ ", "(?:.* )?").replace(r"\ ", " ")
 
 
@@ -108,19 +108,24 @@ class SessionTests(SynchronousTestCase):
         self.fail(log.read_text())
 
     def type(self, command: str, output: str) -> None:
-        """Type a command, and compare what it writes."""
-        done = subprocess.run(
+        """Type a command, and compare what it writes; C{^C} is Ctrl-C, after what stands before."""
+        before, interrupt, _ = output.partition("^C\n")
+        with subprocess.Popen(
             ["/bin/bash", "-c", self.typed(command)],
             cwd=self.directory,
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=60,
-            check=False,
-        )
-        written = re.sub(r"\s+", " ", done.stdout.decode()).strip()
-        self.assertRegex(written, f"^{pattern(output)}$", command)
+            text=True,
+        ) as running:
+            assert running.stdout is not None
+            written = ""
+            if interrupt:
+                written = "".join(running.stdout.readline() for _ in before.splitlines())
+                running.send_signal(signal.SIGINT)
+            written += running.communicate(timeout=60)[0]
+        self.assertRegex(re.sub(r"\s+", " ", written).strip(), f"^{pattern(output)}$", command)
 
     def follow(self, page: Path, files: dict[str, str]) -> int:
         """Do what a page says, with the files that it has one save; how many commands there were."""
