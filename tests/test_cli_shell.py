@@ -274,7 +274,15 @@ class ShellTests(ServedTests):
     async def test_failures(self) -> None:
         """What fails is told in a line; the exit code is that of the last that failed."""
         code, out, err, _ = await self.run_(
-            "bogus", 'get "', "ls a b", "cancel 7", "help bogus", "cd http://h/", "get nothing", "pwd"
+            "bogus",
+            'get "',
+            "ls a b",
+            "cancel 7",
+            "wait 1",
+            "help bogus",
+            "cd http://h/",
+            "get nothing",
+            "pwd",
         )
         self.assertEqual((code, out), (Exit.CLIENT_ERROR, f"coap://{self.base}/\n"))
         complaints = [
@@ -282,6 +290,7 @@ class ShellTests(ServedTests):
             "No closing quotation; put a backslash",
             "one path, not 2",
             "nothing in the background has the number 7; jobs tells",
+            "'1' is one word too many",
             "there is no command 'bogus'; help tells",
             "'http' is no scheme of CoAP",
             "4.04 Not Found",
@@ -365,12 +374,11 @@ class Typist:
     @ivar seen: What stood there.
     """
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *command: str) -> None:
         self.process, self._terminal = pty.fork()
         if self.process == 0:
             environment = {"PYTHONPATH": ROOT, "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"}
-            command = [sys.executable, "-m", "txcoap", *arguments]
-            os.execve(sys.executable, command, {**os.environ, **environment})
+            os.execve(sys.executable, [sys.executable, *command], {**os.environ, **environment})
         self.seen = ""
         os.set_blocking(self._terminal, False)
 
@@ -418,7 +426,7 @@ class ProcessTests(ServedTests):
         """Typed and completed; what comes by itself stands above the line, and Ctrl-C ends one thing."""
         if find_spec("prompt_toolkit") is None:
             raise SkipTest("prompt_toolkit is not installed: pip install 'txcoap[cli]'")
-        typist = Typist("shell", self.base)
+        typist = Typist("-m", "txcoap", "shell", self.base)
         await typist.until("resources; help tells the commands")
         await typist.until(f"{self.base}/>")
         typist.type("cd sen\t")
@@ -443,5 +451,22 @@ class ProcessTests(ServedTests):
         typist.type("nonsense\x03")
         await typist.until("/sensors/>")
         typist.type("\x04")
+        self.assertEqual(await typist.ended(), 0)
+        self.assertEqual(self.counter.observerCount, 0)
+
+    async def test_plainTerminal(self) -> None:
+        """Without prompt_toolkit lines are typed as they are; Ctrl-C ends one thing all the same."""
+        start = "import sys; sys.modules['prompt_toolkit'] = None; from txcoap.cli import main; main()"
+        typist = Typist("-c", start, "shell", self.base)
+        await typist.until(f"{self.base}/> ")
+        typist.type("observe sensors/counter\r")
+        await typist.until("0\r\n")
+        typist.type("\x03")
+        await typist.until(f"{self.base}/> ")
+        typist.type("nonsense\x03")
+        await typist.until(f"{self.base}/> ")
+        typist.type("pwd\r")
+        await typist.until(f"coap://{self.base}/\r\n")
+        typist.type("quit\r")
         self.assertEqual(await typist.ended(), 0)
         self.assertEqual(self.counter.observerCount, 0)

@@ -147,6 +147,8 @@ class Shell:
     def interrupt(self) -> None:
         """Ctrl-C: end what is being done, and nothing else."""
         if self._now is not None:
+            # Below what the terminal showed of the key.
+            self._console.note("")
             self._isInterrupted = True
             self._now.cancel()
 
@@ -283,6 +285,7 @@ class Shell:
         return self._resolve(words[0] if words else ".")
 
     async def _jobsList(self, words: list[str]) -> None:
+        _refuseAny(words)
         for line in self._jobs.describe():
             self._console.writeLine(line)
 
@@ -294,6 +297,7 @@ class Shell:
         await self._jobs.cancel(map(int, words) if words else known)
 
     async def _wait(self, words: list[str]) -> None:
+        _refuseAny(words)
         await self._jobs.whenOver(self._jobs.numbers)
 
     async def _help(self, words: list[str]) -> None:
@@ -318,6 +322,11 @@ class Shell:
 def _linksIn(response: Response) -> tuple[Link, ...]:
     isList = response.code.isSuccess and response.contentFormat == LINK_FORMAT
     return parse(response.payload.decode("utf-8", "replace"), lenient=True) if isList else ()
+
+
+def _refuseAny(words: list[str]) -> None:
+    if words:
+        raise Said(f"{words[0]!r} is one word too many")
 
 
 def _count(number: int) -> str:
