@@ -186,7 +186,7 @@ class Driver(DatagramProtocol):
     @property
     def _open(self) -> Any:
         if self.transport is None:
-            raise SocketClosed("the socket is not open")
+            raise SocketClosed("the socket is not open: nobody listens by it yet, or it was closed")
         return self.transport
 
     # The transport's side

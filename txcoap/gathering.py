@@ -174,7 +174,9 @@ class Gathering:
         """There is no such name, or no way to the group."""
         self._looking = None
         if failure.check(CoAPError, CancelledError, ValueError, OSError) is None:
-            self._log.of(self._protocol).failure("a group could not be asked", failure=failure)
+            self._log.of(self._protocol).failure(
+                "{gathering} could not be begun", gathering=self, failure=failure
+            )
         self._end(failure.value)
 
     # What comes: see L{Gatherer<txcoap.protocol.Gatherer>}

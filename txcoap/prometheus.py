@@ -72,7 +72,9 @@ class PrometheusResource(resource.Resource):
                 request.finish()
 
         def fail(failure: Failure) -> None:
-            self._log.failure("the figures cannot be had", failure=failure)
+            self._log.failure(
+                "the figures for Prometheus cannot be had, so it is answered 500", failure=failure
+            )
             if not hasLeft:
                 request.setResponseCode(http.INTERNAL_SERVER_ERROR)
                 request.finish()

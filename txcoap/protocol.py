@@ -240,7 +240,7 @@ class CoAPProtocol(Serving):
 
     def _requireOpen(self) -> None:
         if not self.isOpen:
-            raise SocketClosed("the socket is not open")
+            raise SocketClosed("the socket is not open: nobody listens by it yet, or it was closed")
 
     def observe(
         self,

@@ -91,7 +91,8 @@ class Commands(LineOnlyReceiver):
             for descriptor in sockets.split(","):
                 taking = self._service.listenAlso(AdoptedServerEndpoint(self._reactor, int(descriptor)))
                 taking.addCallbacks(
-                    taken.append, lambda failure: _log.failure("cannot stand in", failure=failure)
+                    taken.append,
+                    lambda failure: _log.failure("this worker cannot stand in for another", failure=failure),
                 )
         elif what == "leave":
             for port in self._taken.pop(sockets, ()):

@@ -315,7 +315,7 @@ class Asking:
         """
         safe = self._request.code in (Code.GET, Code.FETCH) and not self._inBlocks
         if self._restarted or not safe or not self._isComplete:
-            raise BodyChanged("the representation changed while it was fetched")
+            raise BodyChanged("the representation changed while it was fetched; ask again")
         self._restarted = True
         # What the caller has is not valid: the first response told. libcoap 4.3 takes an ETag in a request
         # for a later block as that of the body that is being fetched.
@@ -338,7 +338,10 @@ class Asking:
     def _add(self, payload: bytes) -> None:
         self.received += len(payload)
         if self._maximum is not None and self.received > self._maximum:
-            raise BodyTooLarge(f"the response's body is larger than the limit of {self._maximum} bytes")
+            raise BodyTooLarge(
+                f"the response's body is larger than the limit of {self._maximum} bytes; raise maximumBody, "
+                "or take it as it comes, by stream=True"
+            )
         if self._length is not None and self.received > self._length:
             payload = payload[: len(payload) - (self.received - self._length)]
             self.received = self._length

@@ -73,16 +73,18 @@ class Groups:
         """
         peer = self._transmissions.use(group, now)
         if peer is None:
-            raise TooManyPeers("there is no place for the group among the peers, all of which are busy")
+            raise TooManyPeers(
+                "there is no place for the group among the peers, all of which are busy (Limits.peers)"
+            )
         messageID = peer.messageIDs.take(now)
         # RFC 7252 8.1: a Reset of this message must not be taken for one of a message to its sender alone.
         while messageID is not None and self._transmissions.isUnderWay(messageID):
             messageID = peer.messageIDs.take(now)
         if messageID is None:
-            raise RequestQueueFull(f"no message ID is free for {group}")
+            raise RequestQueueFull(f"no message ID is free for {group}, so much was sent there lately")
         data = encode(NON, request.code, messageID, token, request.options, request.payload)
         if len(data) > MAX_DATAGRAM:
-            raise MessageTooLarge(f"{len(data)} bytes do not fit a datagram")
+            raise MessageTooLarge(f"a message of {len(data)} bytes does not fit a datagram")
         exchange = GroupRequest(request, group, local, False, token, parameters)
         exchange.progress = Progress.SENT
         exchange.transmission = self._transmissions.sendOnce(exchange, peer, local, messageID, data)

@@ -248,7 +248,7 @@ class Messaging(Replying):
         self.counters.resetsReceived += 1
         transmission.peer.heard(self.parameters)
         self.transmissions.finish(transmission, now)
-        error = ResetReceived("the peer rejected the message with a Reset")
+        error = ResetReceived(f"{peer} rejected the message with a Reset")
         return Ended(transmission.owner, error, transmission)
 
     def _provoked(self, datagram: Datagram, data: bytes, peer: Hashable, local: Hashable, now: float) -> None:

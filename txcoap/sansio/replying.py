@@ -93,7 +93,7 @@ class Replying:
             return self._respondApart(request, code, options, payload, now, confirmable)
         data = encode(ACK, code, request.messageID, request.token, options, payload)
         if len(data) > MAX_DATAGRAM:
-            raise MessageTooLarge(f"{len(data)} bytes do not fit a datagram")
+            raise MessageTooLarge(f"a message of {len(data)} bytes does not fit a datagram")
         request.state = ANSWERED
         if self._waiting.count:
             self._waiting.leave(request)

@@ -229,13 +229,18 @@ class Transmissions:
         @raise MessageTooLarge: likewise.
         """
         if _sizeOf(request) > MAX_DATAGRAM:
-            raise MessageTooLarge(f"{_sizeOf(request)} bytes do not fit a datagram")
+            raise MessageTooLarge(f"a message of {_sizeOf(request)} bytes does not fit a datagram")
         peer = self.use(request.peer, now)
         if peer is None:
-            raise TooManyPeers(f"{len(self._peers)} peers are remembered, and all of them are busy")
+            raise TooManyPeers(
+                f"{len(self._peers)} peers are remembered, and all of them are busy (Limits.peers)"
+            )
         waiting = peer.waiting
         if len(waiting or ()) >= self._limits.queuedRequests:
-            raise RequestQueueFull(f"{len(waiting or ())} requests to {request.peer} wait for their turn")
+            raise RequestQueueFull(
+                f"{len(waiting or ())} requests to {request.peer} wait for their turn: ask more slowly, or "
+                "raise NSTART or Limits.queuedRequests"
+            )
         queued = request.confirmable and waiting
         if queued or not self._dispatch(request, peer, peer.active, now):
             peer.askLater(request)
@@ -267,7 +272,9 @@ class Transmissions:
             raise _tooMuch(address)
         messageID = None if peer is None else peer.messageIDs.take(now)
         if peer is None or messageID is None:
-            raise TooManyPeers("no message ID is free for the ping")
+            raise TooManyPeers(
+                f"no message ID is free for a ping of {address}, so much was sent there lately"
+            )
         ping = self.transmit(None, peer, None, messageID, empty(CON, messageID), parameters, now)
         if timeout is not None:
             ping.expiry = self.deadlines.set(now + timeout, self._giveUp, ping)

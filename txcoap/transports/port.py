@@ -152,7 +152,7 @@ class DatagramPort(udp.Port):
         """
         The protocol raised: a bug above, which must not close the port.
         """
-        self._log.failure("datagramReceived failed")
+        self._log.failure("{port}: its protocol failed on a datagram", port=self)
 
     def _nothingToRead(self, failure: OSError, turn: int) -> bool:
         """
@@ -178,7 +178,7 @@ class DatagramPort(udp.Port):
         try:
             self.protocol.turnEnded()
         except Exception:
-            self._log.failure("turnEnded failed")
+            self._log.failure("{port}: its protocol failed at the end of a turn", port=self)
 
     # Errors that the network reported
 
@@ -212,7 +212,11 @@ class DatagramPort(udp.Port):
             try:
                 self.protocol.datagramUnreachable(data, peer, number)
             except Exception:
-                self._log.failure("datagramUnreachable failed on {peer}", peer=peer)
+                self._log.failure(
+                    "{port}: its protocol failed on the news that {peer} cannot be reached",
+                    port=self,
+                    peer=peer,
+                )
 
     def _tellUntold(self) -> None:
         self._telling = None
