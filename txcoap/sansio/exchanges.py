@@ -2,7 +2,7 @@
 Requests and responses (RFC 7252 5): which response belongs to which request, in both roles.
 
 One L{Exchanges} stands on one L{Messaging<txcoap.sansio.messaging.Messaging>}. What we ask stands in
-L{txcoap.sansio.asking}; here both roles come together.
+L{txcoap.sansio.requesting}; here both roles come together.
 
 What asks for options that are not understood is met as RFC 7252 5.4.1 says::
 
@@ -28,7 +28,6 @@ from ..errors import (
 from ..limits import DEFAULT_LIMITS, Limits
 from ..options import NO_OPTIONS, Options, nameOf
 from ..parameters import DEFAULT_PARAMETERS, Parameters
-from .asking import Asking
 from .clients import ClientOf, NamingMessaging
 from .echo import EchoKey
 from .events import (
@@ -42,6 +41,7 @@ from .health import Health, healthOf
 from .messaging import Arrival, Messaging, Report
 from .notifying import Notifier
 from .observations import Relation
+from .requesting import Requesting
 from .shares import HostOf, hostOf
 from .transfers import Transfers
 from .transmissions import Chance, Ended, Transmission
@@ -49,7 +49,7 @@ from .transmissions import Chance, Ended, Transmission
 __all__ = ["Exchanges"]
 
 
-class Exchanges(Asking):
+class Exchanges(Requesting):
     """
     All exchanges over one socket, those that peers begin and our own.
 

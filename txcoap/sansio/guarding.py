@@ -26,11 +26,11 @@ from ..block import MAX_BLOCKS, MAX_EXPONENT, Block
 from ..codes import Code
 from ..options import NO_OPTIONS, Options
 from . import optionlist
-from .asking import wantsNothing
 from .duplicates import RANKS, SAFE
 from .echo import ForAWhile, subjectOf
 from .events import ACKNOWLEDGED, Event, GroupInquiry, IncomingRequest
 from .exchanges import Exchanges
+from .requesting import wantsNothing
 
 __all__ = ["GuardedExchanges"]
 

@@ -29,7 +29,7 @@ from .groups import Groups
 from .messaging import Arrival, Messaging
 from .transmissions import Chance, Transmission
 
-__all__ = ["Asking", "wantsNothing"]
+__all__ = ["Requesting", "wantsNothing"]
 
 # RFC 7252 5.3.1 asks for at least 32 random bits where an answer could be forged from afar.
 TOKEN_LENGTH = 4
@@ -44,7 +44,7 @@ _WHY_NO_RESPONSE = {
 _ALL_CLASSES = 2 | 8 | 16
 
 
-class Asking:
+class Requesting:
     """
     What L{Exchanges<txcoap.sansio.exchanges.Exchanges>} stands on: those that we began.
 
