@@ -15,8 +15,8 @@ from zope.interface import implementer
 
 from .addresses import describeAddress
 from .block import exponentFor
-from .bodies import Manner, Progress, converse
 from .codes import Code
+from .conversing import Manner, Progress, converse
 from .errors import CoAPError
 from .formats import LINK_FORMAT
 from .gathering import Gathering
@@ -188,15 +188,8 @@ class Agent(Verbs):
             request, producer = makeRequest(method, target, payload, params, json, options, values)
             if hop is not target:
                 request = throughProxy(request, target, self._useProxyScheme)
-            manner = self._manner.evolve(
-                confirmable=confirmable,
-                token=token,
-                parameters=parameters or self._manner.parameters,
-                byteRange=byteRange,
-                stream=stream,
-                progress=progress,
-                relaying=relaying,
-                **({} if blockSize is None else {"exponent": exponentFor(blockSize)}),
+            manner = self._manner.of(
+                confirmable, token, parameters, blockSize, byteRange, stream, progress, relaying
             )
         except (CoAPError, TypeError, ValueError):
             return fail()

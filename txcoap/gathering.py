@@ -13,7 +13,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from .bodies import Conversation, Manner, askingFor
+from .conversing import Conversation, Manner, askingFor
 from .errors import BodyTooLarge, CoAPError, MalformedResponse, MessageTooLarge, RequestError
 from .groups import isGroup
 from .logs import Sparing

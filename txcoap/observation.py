@@ -11,8 +11,8 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
 from .addresses import addressOf, describeAddress
-from .bodies import Conversation, Manner, askingFor
 from .codes import Code
+from .conversing import Conversation, Manner, askingFor
 from .errors import BodyChanged, MalformedResponse, ObservationEnded, RequestError
 from .message import Request
 from .protocol import CoAPProtocol

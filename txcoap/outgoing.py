@@ -39,7 +39,9 @@ def makeRequest(
     @raise ValueError: for a value that the request cannot have; C{TypeError} likewise.
     """
     producer = None
-    if json is not None:
+    if payload.__class__ is bytes and json is None:
+        pass
+    elif json is not None:
         if not isinstance(payload, bytes) or payload:
             raise TypeError("give a body as payload or as json, not both")
         payload = jsonlib.dumps(json).encode("utf-8")

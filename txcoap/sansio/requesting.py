@@ -33,6 +33,7 @@ __all__ = ["Requesting", "wantsNothing"]
 
 # RFC 7252 5.3.1 asks for at least 32 random bits where an answer could be forged from afar.
 TOKEN_LENGTH = 4
+_DRAWN = 64
 
 _WHY_NO_RESPONSE = {
     Progress.WAITING: "waited for its turn",
@@ -63,6 +64,7 @@ class Requesting:
         self._messaging = messaging
         self._transmissions = messaging.transmissions
         self._groups = Groups(messaging, limits)
+        self._tokens: list[bytes] = []
         self._open: dict[tuple[Hashable, bytes], OutgoingRequest] = {}
         # The newest that each peer gave us.
         self._echoes: ForAWhile[bytes] = ForAWhile(
@@ -218,9 +220,16 @@ class Requesting:
     def freeToken(self, peer: Hashable) -> bytes:
         """A token that no open request to a peer has."""
         while True:
-            token = self._chance.getrandbits(8 * TOKEN_LENGTH).to_bytes(TOKEN_LENGTH, "big")
+            token = (self._tokens or self._drawTokens()).pop()
             if (peer, token) not in self._open and token not in self._groups:  # pragma: no branch - by chance
                 return token
+
+    def _drawTokens(self) -> list[bytes]:
+        # Each draw may ask the operating system: so many tokens are drawn at once.
+        size = _DRAWN * TOKEN_LENGTH
+        drawn = self._chance.getrandbits(8 * size).to_bytes(size, "big")
+        self._tokens = [drawn[at : at + TOKEN_LENGTH] for at in range(0, size, TOKEN_LENGTH)]
+        return self._tokens
 
     def _tokenFor(self, peer: Hashable, token: bytes | None) -> bytes:
         """The token that was asked for, if it can be had, or else a free one."""

@@ -16,6 +16,7 @@ import socket
 import struct
 import sys
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 __all__ = [
@@ -193,21 +194,29 @@ def literalAddress(family: int, host: str, port: int, dualStack: bool = False) -
     if not 0 <= port <= 0xFFFF:
         raise ValueError(f"{port} is not a port: ports are 0 to 65535")
     text, _, zone = host.partition("%")
+    # An interface may get another index.
+    written = _written(family, text, port, dualStack)
+    return (*written[:3], interfaceIndex(zone)) if len(written) == 4 and zone else written
+
+
+@lru_cache(1024)
+def _written(family: int, text: str, port: int, dualStack: bool) -> SocketAddress:
+    """An address without a zone, as L{literalAddress} writes it."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
-        raise ValueError(f"{host!r} is not an IPv4 or IPv6 address") from None
+        raise ValueError(f"{text!r} is not an IPv4 or IPv6 address") from None
     if address.version == 6 and address in _MAPPED and family == socket.AF_INET:
         address = ipaddress.IPv4Address(address.packed[12:])
     if family == socket.AF_INET:
         if address.version != 4:
-            raise ValueError(f"an IPv4 socket cannot reach {host}")
+            raise ValueError(f"an IPv4 socket cannot reach {text}")
         return str(address), port
     if address.version == 4:
         if not dualStack:
-            raise ValueError(f"an IPv6 socket cannot reach {host}")
+            raise ValueError(f"an IPv6 socket cannot reach {text}")
         return f"::ffff:{address}", port, 0, 0
-    return socket.inet_ntop(socket.AF_INET6, address.packed), port, 0, interfaceIndex(zone)
+    return socket.inet_ntop(socket.AF_INET6, address.packed), port, 0, 0
 
 
 def interfaceIndex(zone: str) -> int:
