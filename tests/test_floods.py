@@ -41,7 +41,8 @@ class DayTests(SynchronousTestCase):
                 min(past.load.ended[what] for what in ("get", "post", "upload", "observe")), 20
             )
             self.assertGreater(past.load.states, 40)
-            self.assertGreater(past.peak["observers"], clients // 20)
+            # They come and go by chance; more than a tenth are let in never.
+            self.assertTrue(clients // 50 < past.peak["observers"] <= clients // 10)
 
     def test_commandLine(self) -> None:
         """It tells what came of it."""
