@@ -218,7 +218,7 @@ class ProcessTests(SynchronousTestCase):
             self.assertNotEqual(own, second)
             self.assertEqual(self.ask("x", two), second)
             # Soon the other one reads no more.
-            answers: list[str] = []
+            answers: list[str | None] = []
             while answers[-20:] != 20 * [own] and monotonic() < until:
                 answers.append(self.ask("x", one))
             self.assertEqual(answers[-20:], 20 * [own])
