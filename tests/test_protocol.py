@@ -36,7 +36,7 @@ from txcoap.message import Request
 from txcoap.parameters import Parameters
 from txcoap.protocol import CoAPProtocol
 from txcoap.resource import Resource
-from txcoap.sansio.datagrams import ACK, CON, NON, RST, Datagram, decode
+from txcoap.sansio.datagrams import ACK, CON, NON, RST, Datagram, decode, encode
 from txcoap.server import Site
 
 GET = Request(Code.GET, uriPath=("x",))
@@ -154,6 +154,21 @@ class AskTests(ClientTestCase):
         assert response is not None
         self.assertEqual((response.code, response.payload), (Code.CONTENT, b"x"))
         self.assertForgets()
+
+    def test_amidTurn(self) -> None:
+        """What is asked while a turn of the transport's goes on is sent when that ends, all together."""
+        asked = [self.request(parameters=Parameters(NSTART=4)) for _ in range(2)]
+        self.wire.settle()
+        for each in asked:
+            each.addCallback(lambda _: self.request() and None)
+        self.wire.sent.clear()
+        for datagram in self.peer.take():
+            self.protocol.datagramReceived(
+                encode(ACK, Code.CONTENT, datagram.messageID, datagram.token), CLIENT
+            )
+            self.assertEqual(self.wire.sent, [])
+        self.protocol.turnEnded()
+        self.assertEqual(len(self.wire.sent), 2)
 
     def test_separate(self) -> None:
         """A separate response is acknowledged."""

@@ -30,7 +30,6 @@ __all__ = ["Conversation", "Manner", "Progress", "askingFor", "converse"]
 Progress = Callable[[str, int, "int | None"], None]
 """Is called with C{"sent"} or C{"received"}, the bytes so far, and the bytes in all, None while unknown."""
 
-Send = Callable[[Request], Deferred["Datagram | None"]]
 Ask = Callable[[Request], Deferred["ReceivedResponse | None"]]
 
 _BLOCK2 = 23
@@ -61,7 +60,7 @@ class Conversation:
     @classmethod
     def of(cls, asking: Asking, manner: Manner, protocol: CoAPProtocol, peer: Any) -> Conversation:
         """A conversation with a peer."""
-        return cls(asking, _asker(_sender(manner, protocol, peer, None), protocol, peer))
+        return cls(asking, _asker(manner, protocol, peer, None))
 
     async def untilBody(self) -> ReceivedResponse | None:
         """Send the request's body; the first message of the response."""
@@ -240,11 +239,20 @@ def converse(
     @param timeout: Seconds for all of it, or None.
     @return: A Deferred of the L{ReceivedResponse}, or of None where No-Response asked for none.
     """
-    send = _sender(manner, protocol, peer, timeout)
     isWhole = producer is None
     if isWhole and manner.isPlain and _fitsMessage(request):
-        return send(request).addCallback(_wholeOf, request, manner, protocol, peer, send)
-    ask = _asker(send, protocol, peer)
+        end = None if timeout is None else protocol.now() + timeout
+        asked = protocol.request(
+            request,
+            peer,
+            confirmable=manner.confirmable,
+            token=manner.token,
+            parameters=manner.parameters,
+            timeout=timeout,
+            relaying=manner.relaying,
+        )
+        return asked.addCallback(_wholeOf, request, manner, protocol, peer, end)
+    ask = _asker(manner, protocol, peer, timeout)
     given = request.options.block1
     if isWhole and given is not None and len(request.payload) <= given.size:
         return ask(request)
@@ -267,7 +275,7 @@ def _wholeOf(
     manner: Manner,
     protocol: CoAPProtocol,
     peer: Any,
-    send: Send,
+    end: float | None,
 ) -> Any:
     """The response to a request of one message with all of its body, once that is here."""
     if datagram is None:
@@ -278,16 +286,21 @@ def _wholeOf(
     isTooLarge = manner.maximum is not None and len(datagram.payload) > manner.maximum
     if not mayBePart and not isTooLarge:
         return received
-    asking = askingFor(request, None, manner, protocol)
-    return Conversation(asking, _asker(send, protocol, peer)).goOn(received)
+    if not manner.freshTokens:
+        manner = manner.evolve(token=datagram.token)
+    remaining = None if end is None else max(0.0, end - protocol.now())
+    conversation = Conversation(
+        askingFor(request, None, manner, protocol), _asker(manner, protocol, peer, remaining)
+    )
+    return conversation.goOn(received)
 
 
-def _sender(manner: Manner, protocol: CoAPProtocol, peer: Any, timeout: float | None) -> Send:
+def _asker(manner: Manner, protocol: CoAPProtocol, peer: Any, timeout: float | None) -> Ask:
     """Sends each message of a conversation with one token, and in the time that is left."""
     token = protocol.freeToken(peer) if manner.token is None and not manner.freshTokens else manner.token
     end = None if timeout is None else protocol.now() + timeout
 
-    def send(message: Request) -> Deferred[Datagram | None]:
+    def ask(message: Request) -> Deferred[ReceivedResponse | None]:
         return protocol.request(
             message,
             peer,
@@ -296,14 +309,9 @@ def _sender(manner: Manner, protocol: CoAPProtocol, peer: Any, timeout: float | 
             parameters=manner.parameters,
             timeout=None if end is None else max(0.0, end - protocol.now()),
             relaying=manner.relaying,
-        )
+        ).addCallback(_received, peer, protocol)
 
-    return send
-
-
-def _asker(send: Send, protocol: CoAPProtocol, peer: Any) -> Ask:
-    """As what it is given, for responses instead of messages."""
-    return lambda message: send(message).addCallback(_received, peer, protocol)
+    return ask
 
 
 def askingFor(request: Request, producer: Any, manner: Manner, protocol: CoAPProtocol) -> Asking:

@@ -108,6 +108,8 @@ class Driver(DatagramProtocol):
         self._wasOpen = False
         self._send: Callable[[bytes, Any, Any], int | None] = self._write
         self._endsTurns = False
+        # Whether the transport is about to end its turn.
+        self._isAmidTurn = False
         self._call: IDelayedCall | None = None
         self._callAt = NEVER
         self._notedAt = -NEVER
@@ -227,6 +229,7 @@ class Driver(DatagramProtocol):
         """A datagram came; see L{IDatagramReceiver}."""
         if self.trace is not None:
             self._show("received", data, peer)
+        self._isAmidTurn = self._endsTurns
         if local is not None and local.isMulticast:
             self._groupDatagramReceived(data, peer, local)
             return
@@ -296,11 +299,20 @@ class Driver(DatagramProtocol):
 
     def turnEnded(self) -> None:
         """Send what is to be sent, and see that the next deadline is met; see L{IDatagramReceiver}."""
+        self._isAmidTurn = False
         try:
             self._flush()
         finally:
             # Whatever fails, a trace say, time goes on for the rest.
             self._schedule()
+
+    def sendSoon(self) -> None:
+        """
+        Send what is to be sent; amid a turn of the transport's once that ends, all together: who is sent one
+        datagram after the other may be woken for each.
+        """
+        if not self._isAmidTurn:
+            self.turnEnded()
 
     def clockStepped(self) -> None:
         """The clock by which the reactor keeps its calls was set: no time has passed by that."""

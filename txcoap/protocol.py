@@ -231,11 +231,12 @@ class CoAPProtocol(Serving):
         )
         waiting: Deferred[Datagram | None] = Deferred(lambda _: self._cancel(exchange))
         self._asked[exchange] = waiting
-        self._flush()
-        if self._exchanges.isSettled(exchange) and exchange in self._asked:
-            self._cancel(exchange)
-            waiting.callback(None)
-        self.turnEnded()
+        if self._exchanges.isSettled(exchange):
+            self._flush()
+            if exchange in self._asked:
+                self._cancel(exchange)
+                waiting.callback(None)
+        self.sendSoon()
         return waiting
 
     def _requireOpen(self) -> None:
@@ -278,7 +279,7 @@ class CoAPProtocol(Serving):
         )
         self._observers.add(observer)
         self._observing[exchange] = observer
-        self.turnEnded()
+        self.sendSoon()
         return exchange
 
     def unobserve(self, observer: Observer) -> None:
@@ -289,7 +290,7 @@ class CoAPProtocol(Serving):
         """Take no more responses: what comes is rejected with a Reset."""
         self._observing.pop(exchange, None)
         self._exchanges.cancel(exchange, self.now())
-        self.turnEnded()
+        self.sendSoon()
 
     def gather(
         self,
@@ -317,7 +318,7 @@ class CoAPProtocol(Serving):
             request, group, seconds, self.now(), token=token, parameters=parameters, local=local
         )
         self._gathering[exchange] = gatherer
-        self.turnEnded()
+        self.sendSoon()
         if self._exchanges.isSettled(exchange) and exchange in self._gathering:
             self.release(exchange)
             gatherer.over()
@@ -327,14 +328,13 @@ class CoAPProtocol(Serving):
         """Take no more responses from a group."""
         self._gathering.pop(exchange, None)
         self._exchanges.cancel(exchange, self.now())
-        self.turnEnded()
+        self.sendSoon()
 
     def _cancel(self, exchange: OutgoingRequest) -> None:
         self._asked.pop(exchange, None)
         self._exchanges.cancel(exchange, self.now())
-        self._flush()
         # The next request may have its turn.
-        self.turnEnded()
+        self.sendSoon()
 
     def ping(
         self, peer: Hashable, *, parameters: Parameters | None = None, timeout: float | None = None
@@ -351,7 +351,7 @@ class CoAPProtocol(Serving):
         ping = self._exchanges.ping(peer, self.now(), parameters or self.parameters, timeout)
         waiting: Deferred[None] = Deferred(lambda _: self._cancelPing(ping))
         self._pings[ping] = waiting
-        self.turnEnded()
+        self.sendSoon()
         return waiting
 
     def _cancelPing(self, ping: Transmission) -> None:

@@ -70,7 +70,7 @@ class Serving(Driver):
             waiting = self._served.pop(exchange, None)
             if waiting is not None:
                 self.counters.answerTimes.add(now - waiting[1])
-                self.turnEnded()
+                self.sendSoon()
         return taken
 
     def awaitAnswer(self, exchange: IncomingRequest, tell: Callable[[RequestError], None]) -> None:
@@ -86,13 +86,13 @@ class Serving(Driver):
         """Acknowledge a request, if it asks for that, and answer nothing more."""
         self._exchanges.silence(exchange)
         self._served.pop(exchange, None)
-        self._flush()
+        self.sendSoon()
 
     def resetRequest(self, exchange: IncomingRequest) -> None:
         """Reject a request with a Reset."""
         self._exchanges.resetRequest(exchange)
         self._served.pop(exchange, None)
-        self._flush()
+        self.sendSoon()
 
     # Who observes: for ObservableResource
 
@@ -145,4 +145,4 @@ class Serving(Driver):
         now = self.now()
         self._exchanges.notifier.notify(relations, code, options, payload, now, isLast)
         self._exchanges.notifier.pump(now)
-        self.turnEnded()
+        self.sendSoon()

@@ -125,6 +125,10 @@ class Progress(Enum):
     DONE = "answered, failed or cancelled"
 
 
+# For what is done for every request; see L{Reception}'s.
+WAITING, SENT, _, LASTING, DONE = Progress
+
+
 class OutgoingRequest:
     """
     A request of ours.
@@ -143,6 +147,7 @@ class OutgoingRequest:
         it unrecognized (RFC 7252 5.7.1).
     @ivar echo: The Echo that it carries, unless that is the user's.
     @ivar hasProven: Whether it was repeated with an Echo that the peer asked for.
+    @ivar size: Bytes of the message it makes.
     @ivar progress: A L{Progress}.
     @ivar began: When it was submitted.
     """
@@ -161,10 +166,13 @@ class OutgoingRequest:
         "relaying",
         "renewing",
         "request",
+        "size",
         "timeout",
         "token",
         "transmission",
     )
+
+    size: int
 
     def __init__(
         self,
@@ -181,7 +189,7 @@ class OutgoingRequest:
         self.confirmable = confirmable
         self.token = token
         self.parameters = parameters
-        self.progress = Progress.WAITING
+        self.progress = WAITING
         self.transmission: Transmission | None = None
         self.deadline: Deadline | None = None
         self.timeout: float | None = None

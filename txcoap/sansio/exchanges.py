@@ -145,6 +145,8 @@ class Exchanges(Requesting):
             return report
         if type(report) is Transmission:
             return self._ended(report.owner, report, None, now)
+        if type(report) is Arrival:
+            return self._arrived(report, now)
         return self._translate(report, now)
 
     def receiveGroupDatagram(

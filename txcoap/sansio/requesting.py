@@ -24,7 +24,18 @@ from ..options import Options, nameOf
 from ..parameters import Parameters
 from .datagrams import ACK, MAX_TOKEN_LENGTH, NON, Datagram
 from .echo import ForAWhile
-from .events import Event, GroupRequest, OutgoingRequest, Progress, RequestFailed, ResponseReceived
+from .events import (
+    DONE,
+    LASTING,
+    SENT,
+    WAITING,
+    Event,
+    GroupRequest,
+    OutgoingRequest,
+    Progress,
+    RequestFailed,
+    ResponseReceived,
+)
 from .groups import Groups
 from .messaging import Arrival, Messaging
 from .transmissions import Chance, Transmission
@@ -36,8 +47,8 @@ TOKEN_LENGTH = 4
 _DRAWN = 64
 
 _WHY_NO_RESPONSE = {
-    Progress.WAITING: "waited for its turn",
-    Progress.SENT: "was sent non-confirmable, and not answered",
+    WAITING: "waited for its turn",
+    SENT: "was sent non-confirmable, and not answered",
     Progress.ACKNOWLEDGED: "was acknowledged, but not answered",
 }
 
@@ -167,12 +178,12 @@ class Requesting:
         deadline = None if exchange.deadline is None else exchange.deadline.when
         self._close(exchange, now)
         exchange.hasProven = True
-        exchange.progress = Progress.WAITING
+        exchange.progress = WAITING
         exchange.carry(echo)
         try:
             self._transmissions.submit(exchange, now)
         except (RequestError, MessageTooLarge):
-            exchange.progress = Progress.DONE
+            exchange.progress = DONE
             return False
         self._open[exchange.peer, exchange.token] = exchange
         if exchange.timeout is not None and deadline is not None:
@@ -183,7 +194,7 @@ class Requesting:
 
     def cancel(self, exchange: OutgoingRequest, now: float) -> None:
         """Give a request up: nothing more is sent for it, and nothing of it is left in any table."""
-        if exchange.progress is not Progress.DONE:
+        if exchange.progress is not DONE:
             self._close(exchange, now)
 
     def isSettled(self, exchange: OutgoingRequest) -> bool:
@@ -260,9 +271,7 @@ class Requesting:
 
     def _tooLate(self, exchange: OutgoingRequest, now: float) -> Event:
         progress = exchange.progress
-        arrived = progress is Progress.ACKNOWLEDGED or (
-            progress is Progress.SENT and not exchange.confirmable
-        )
+        arrived = progress is Progress.ACKNOWLEDGED or (progress is SENT and not exchange.confirmable)
         if arrived and exchange.request.options.noResponse:
             # Silence is what was asked for.
             self._close(exchange, now)
@@ -271,7 +280,7 @@ class Requesting:
         seconds = exchange.timeout
         if seconds is None:
             seconds = parameters.EXCHANGE_LIFETIME if exchange.confirmable else parameters.MAX_TRANSMIT_WAIT
-        if exchange.confirmable and progress is Progress.SENT:
+        if exchange.confirmable and progress is SENT:
             return self._fail(exchange, NoAcknowledgement.after(seconds, peer), now)
         why = _WHY_NO_RESPONSE[progress]
         return self._fail(exchange, NoResponse.after(seconds, peer, why), now)
@@ -293,7 +302,7 @@ class Requesting:
         exchange = self._open.get((arrival.peer, datagram.token))
         if (
             exchange is None
-            or exchange.progress is Progress.WAITING
+            or exchange.progress is WAITING
             or (datagram.type == ACK and exchange.transmission is not arrival.transmission)
         ):
             if exchange is None and datagram.token in self._groups:
@@ -301,30 +310,35 @@ class Requesting:
             self._messaging.reject(arrival, now)
             return None
         self._transmissions.heardFrom(arrival.peer)
-        if datagram.options.unrecognized and (not exchange.relaying or datagram.options.unforwardable):
+        options = datagram.options
+        if (
+            not options.isUnderstood
+            and options.unrecognized
+            and (not exchange.relaying or options.unforwardable)
+        ):
             self._messaging.reject(arrival, now)
             if datagram.type == NON:
                 return None
-            names = ", ".join(map(nameOf, datagram.options.unrecognized))
+            names = ", ".join(map(nameOf, options.unrecognized))
             text = f"the response {datagram.code!s} needs {names}, not understood"
             return self._fail(exchange, MalformedResponse(text), now)
         self._messaging.accept(arrival, now)
-        if not datagram.options.isPlain and self._proveTo(exchange, datagram, now):
+        if not options.isPlain and self._proveTo(exchange, datagram, now):
             return None
-        isNotification = exchange.lasting and datagram.code.isSuccess and datagram.options.observe is not None
+        isNotification = exchange.lasting and datagram.code.isSuccess and options.observe is not None
         if (
             isNotification
             and exchange.renewing
             and exchange.confirmable
-            and exchange.progress is Progress.SENT
+            and exchange.progress is SENT
             and datagram.type != ACK
         ):
             return ResponseReceived(exchange, datagram)
-        if exchange.progress is not Progress.LASTING:
+        if exchange.progress is not LASTING:
             self.counters.roundTrips.add(now - exchange.began)
         self._close(exchange, now)
         if isNotification:
-            exchange.progress = Progress.LASTING
+            exchange.progress = LASTING
             self._open[exchange.peer, exchange.token] = exchange
         return ResponseReceived(exchange, datagram)
 

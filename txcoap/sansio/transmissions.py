@@ -30,7 +30,7 @@ from . import optionlist
 from .counters import Counters
 from .datagrams import CON, NON, empty, encode
 from .deadlines import Deadline, Deadlines
-from .events import IncomingRequest, OutgoingRequest, Progress
+from .events import DONE, SENT, WAITING, IncomingRequest, OutgoingRequest
 from .peers import Peer, Peers
 from .shares import HostOf, Shares, hostOf
 
@@ -228,8 +228,9 @@ class Transmissions:
         @raise RequestError: if a limit stands against it; then nothing has changed.
         @raise MessageTooLarge: likewise.
         """
-        if _sizeOf(request) > MAX_DATAGRAM:
-            raise MessageTooLarge(f"a message of {_sizeOf(request)} bytes does not fit a datagram")
+        request.size = size = _sizeOf(request)
+        if size > MAX_DATAGRAM:
+            raise MessageTooLarge(f"a message of {size} bytes does not fit a datagram")
         peer = self.use(request.peer, now)
         if peer is None:
             raise TooManyPeers(
@@ -250,14 +251,14 @@ class Transmissions:
         transmission = request.transmission
         if transmission is not None:
             self.finish(transmission, now)
-        elif request.progress is Progress.WAITING:
+        elif request.progress is WAITING:
             peer = self._peers.get(request.peer)
             if peer is not None and peer.waiting and request in peer.waiting:
                 peer.waiting.remove(request)
                 if not peer.waiting:
                     self.deadlines.cancel(peer.resumption)
                     peer.resumption = None
-        request.progress = Progress.DONE
+        request.progress = DONE
 
     def ping(
         self, address: Hashable, parameters: Parameters, now: float, timeout: float | None
@@ -292,7 +293,7 @@ class Transmissions:
         # request: at once here, as PROBING_RATE bounds what a silent peer is sent.
         if request.confirmable and active >= parameters.NSTART:
             return False
-        if not peer.mayProbe(_sizeOf(request), parameters, now):
+        if not peer.mayProbe(request.size, parameters, now):
             raise _tooMuch(request.peer)
         messageID = peer.messageIDs.take(now)
         if messageID is None:
@@ -303,7 +304,7 @@ class Transmissions:
         message = request.request
         type = CON if request.confirmable else NON
         data = encode(type, message.code, messageID, request.token, message.options, message.payload)
-        request.progress = Progress.SENT
+        request.progress = SENT
         if request.confirmable:
             request.transmission = self.transmit(
                 request, peer, request.local, messageID, data, parameters, now
@@ -338,7 +339,7 @@ class Transmissions:
 
     def _overdrawn(self, request: OutgoingRequest, now: float) -> Ended | None:
         """It was a request's turn, but its peer is silent; unless it was cancelled since."""
-        return None if request.progress is Progress.DONE else Ended(request, _tooMuch(request.peer))
+        return None if request.progress is DONE else Ended(request, _tooMuch(request.peer))
 
     def _resumeAgain(self, peer: Peer, now: float) -> None:
         """A message ID is free again."""

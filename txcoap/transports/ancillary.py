@@ -191,17 +191,19 @@ def literalAddress(family: int, host: str, port: int, dualStack: bool = False) -
     @raise ValueError: the host is no literal, its zone is no interface, or that socket cannot reach
         it.
     """
-    if not 0 <= port <= 0xFFFF:
-        raise ValueError(f"{port} is not a port: ports are 0 to 65535")
+    if "%" not in host:
+        return _written(family, host, port, dualStack)
+    # An interface may get another index: it is looked up each time.
     text, _, zone = host.partition("%")
-    # An interface may get another index.
     written = _written(family, text, port, dualStack)
-    return (*written[:3], interfaceIndex(zone)) if len(written) == 4 and zone else written
+    return (*written[:3], interfaceIndex(zone)) if len(written) == 4 else written
 
 
 @lru_cache(1024)
 def _written(family: int, text: str, port: int, dualStack: bool) -> SocketAddress:
     """An address without a zone, as L{literalAddress} writes it."""
+    if not 0 <= port <= 0xFFFF:
+        raise ValueError(f"{port} is not a port: ports are 0 to 65535")
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
