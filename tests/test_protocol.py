@@ -157,10 +157,14 @@ class AskTests(ClientTestCase):
 
     def test_amidTurn(self) -> None:
         """What is asked while a turn of the transport's goes on is sent when that ends, all together."""
-        asked = [self.request(parameters=Parameters(NSTART=4)) for _ in range(2)]
+        parameters = Parameters(NSTART=4)
+
+        def again(_: Any) -> None:
+            self.request(parameters=parameters)
+
+        for _ in range(2):
+            self.request(parameters=parameters).addCallback(again)
         self.wire.settle()
-        for each in asked:
-            each.addCallback(lambda _: self.request() and None)
         self.wire.sent.clear()
         for datagram in self.peer.take():
             self.protocol.datagramReceived(
