@@ -112,12 +112,14 @@ class CommandTests(SynchronousTestCase):
                     seen += 1
         self.assertGreater(seen, 10)
 
-    def test_unit(self) -> None:
-        """So is that of the systemd unit."""
-        text = (ROOT / "docs" / "running.rst").read_text("utf-8")
-        found = re.search(r"ExecStart=/usr/bin/(.*)", text)
-        assert found is not None
-        self.assertIsNone(self.check(found[1].split()))
+    def test_units(self) -> None:
+        """So are those of the systemd units."""
+        units = list((ROOT / "examples" / "systemd").glob("*.service"))
+        for unit in units:
+            found = re.search(r"ExecStart=/usr/bin/(.*)", unit.read_text("utf-8"))
+            assert found is not None
+            self.assertIsNone(self.check(found[1].split()), unit.name)
+        self.assertEqual(len(units), 2)
 
     def test_checked(self) -> None:
         """A command that does not exist would be noticed."""

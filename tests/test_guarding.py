@@ -211,6 +211,8 @@ class UnprovenTests(GuardTestCase):
         block = Options.fromPairs(answer.options.pairs).block2
         assert block is not None
         self.assertTrue(block.more and block.size < 256)
+        # A group cannot be observed; Observe makes no difference.
+        self.assertEqual(len(ask(Code.GET, uriPath=("large",), uriQuery=("a" * 20,), observe=0)), 1)
         self.assertEqual(ask(Code.GET, uriPath=("error",)), [])
         # Before it is done, for nobody would learn of it.
         self.assertEqual((ask(Code.POST, b"1", uriPath=("store",)), done), ([], []))

@@ -353,6 +353,23 @@ class HandlerTests(ServerTestCase):
         self.assertEqual([(b"two", False), (b"three", True)], heard)
         self.assertEqual(0, self.sizes()["observers"])
 
+    def test_notifyLast(self) -> None:
+        """A state that is said to be the last comes once, without Observe; the first may be that already."""
+        self.watcher.ask("open", 0)
+        (request,) = self.open.requests
+        request.notify(b"one")
+        request.notify(b"two", isLast=True)
+        self.network.flush()
+        heard = [(each.payload, each.options.observe is None) for each in self.watcher.news()]
+        self.assertEqual([(b"one", False), (b"two", True)], heard)
+        self.watcher.ask("open", 0)
+        self.open.requests[-1].notify(b"alone", isLast=True)
+        self.network.flush()
+        (answer,) = self.watcher.news()
+        self.assertEqual((b"alone", None), (answer.payload, answer.options.observe))
+        self.assertEqual([None, None], self.open.ends)
+        self.assertEqual(0, self.sizes()["observers"])
+
     def test_finishWithABody(self) -> None:
         """What was written is the last state."""
         self.watcher.ask("open", 0)

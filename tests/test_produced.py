@@ -208,6 +208,20 @@ class ProducedTests(SynchronousTestCase):
         request[0].finish()
         self.failureResultOf(self.resource.notified[0])
 
+    def test_finishedTwice(self) -> None:
+        """After C{finish} nothing can be written or finished, also while the body is still being fetched."""
+        self.serve(Source(body(3000), 3000))
+        self.successResultOf(self.agent.get(URI, stream=True))
+        request = self.source.request
+        self.assertFalse(request.finished)
+        self.assertRaises(RuntimeError, request.write, b"more")
+        self.assertRaises(RuntimeError, request.finish)
+        self.agent.advance(2 * FORGOTTEN)
+        request.write(b"more")
+        request.finish()
+        self.assertNotIn("stop", self.source.calls)
+        self.failureResultOf(self.resource.notified[0])
+
     def test_unregistered(self) -> None:
         """A producer that has left is not stopped, though the body was not finished."""
         self.serve(Source(body(3000)), isPush=True)
@@ -245,7 +259,9 @@ class AskedTests(SynchronousTestCase):
         self.addCleanup(self.network.close)
         self.source = Source(body(3000))
         root = Resource()
-        root.putChild("x", Produced(self.source, isPush=True))
+        resource = Produced(self.source, isPush=True)
+        self.addCleanup(lambda: [each.addErrback(lambda _: None) for each in resource.notified])
+        root.putChild("x", resource)
         self.network.listen(Site(root)).joinGroup(*readGroups(GROUP))
         self.port = self.network.listen(DatagramProtocol(), PEER[0])
         self.number = self.seen = 0

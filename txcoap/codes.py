@@ -20,7 +20,8 @@ class Code(IntEnum):
 
     C{Code("4.04")}, C{Code(404)}, C{Code("NOT_FOUND")}, C{Code("Not Found")} and C{Code.NOT_FOUND}
     are one. A number is first taken as the byte of a registered code, else as three decimal digits.
-    What is none of these raises C{ValueError}.
+    What is none of these raises C{ValueError}. A code is equal to that byte, not to 404 or C{"4.04"}: an equal
+    value has an equal hash, and tables are looked up by both.
     """
 
     EMPTY = 0x00

@@ -35,6 +35,7 @@ class ProducedBody:
     @param request: What is answered with it.
     @param producer: An C{IPullProducer} or C{IPushProducer}.
     @param isPush: Which of them.
+    @ivar hasEnded: Whether there will be no more of it, because that was all or nobody wants it.
     """
 
     def __init__(self, request: Request, producer: Any, isPush: bool) -> None:
@@ -45,7 +46,7 @@ class ProducedBody:
         self._isPaused = False
         self._isPulling = False
         self._pulling: IDelayedCall | None = None
-        self._hasEnded = False
+        self.hasEnded = False
         self._exponent = request.site.blockwise.exponent
         if asked is not None:
             self._exponent = min(self._exponent, asked.exponent)
@@ -67,7 +68,7 @@ class ProducedBody:
 
     def write(self, data: bytes) -> None:
         """More of the body."""
-        if self._hasEnded:
+        if self.hasEnded:
             return
         self._buffer += data
         self._serve()
@@ -84,26 +85,28 @@ class ProducedBody:
 
     def end(self) -> None:
         """That was all of the body."""
-        if not self._hasEnded:
-            self._hasEnded = True
+        if not self.hasEnded:
+            self.hasEnded = True
             self._producer = None
             self._forgetPulling()
             self._serve()
 
     def stop(self) -> None:
         """The body is no longer wanted: the peer asked for no more of it for too long, or is gone."""
+        if not self._request.finished:
+            # Which comes back here: a producer that is stopped may write and finish all the same.
+            self._request.connectionLost(RequestError("the peer did not fetch all of the body"))
+            return
         producer, self._producer = self._producer, None
         self._forgetPulling()
-        if not self._hasEnded:
-            self._hasEnded = True
+        if not self.hasEnded:
+            self.hasEnded = True
             self._waiting = None
             if producer is not None:
                 try:
                     producer.stopProducing()
                 except Exception:
                     _log.of(self._request.site).failure("{producer} failed to stop", producer=producer)
-            if not self._request.finished:
-                self._request.connectionLost(RequestError("the peer did not fetch all of the body"))
 
     def ask(self, request: Request, block: Block) -> None:
         """
@@ -117,7 +120,7 @@ class ProducedBody:
             return
         if block.start != self._start or not block.isValid:
             raise BadRequest("this body is made as it goes: only its next block can be asked for")
-        if self._hasEnded and not self._buffer:
+        if self.hasEnded and not self._buffer:
             raise RequestEntityIncomplete("the body is kept no longer")
         self._exponent = min(self._exponent, block.exponent)
         waiting, self._waiting = self._waiting, request
@@ -155,7 +158,7 @@ class ProducedBody:
     def _serve(self) -> None:
         """Send the block that is waited for, if it is there."""
         waiting = self._waiting
-        if waiting is None or not (self._hasEnded or self._isFull):
+        if waiting is None or not (self.hasEnded or self._isFull):
             return
         self._waiting = None
         size = 16 << self._exponent

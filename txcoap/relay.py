@@ -122,7 +122,6 @@ class Relay:
         @return: URIs, each with options to add to the request; one is tried after the other, as long as the
             network says that they cannot be reached.
         @raise ResponseError: if nobody is to be asked.
-        @raise ResponseError: if nobody is to be asked.
         """
         raise NotImplementedError
 
@@ -212,13 +211,7 @@ class _Relayed:
             response = self._relay.adapt(request, state)
         except CoAPError as e:
             response = Response.fromError(gatewayError(e))
-        if not observation.isEstablished:
-            request.respond(response)
-            return
-        request.notify(response)
-        if observation.reason is not None and not request.finished:
-            # It was the last.
-            request.finish()
+        request.notify(response, isLast=observation.reason is not None or not observation.isEstablished)
 
     def _ended(self, reason: RequestError | None) -> None:
         """The other server has ended it, or the proxy's own agent has."""

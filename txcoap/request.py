@@ -88,7 +88,7 @@ class Request(AnsweredRequest):
         """
         if not isinstance(data, bytes):
             raise TypeError(f"a body is written as bytes; got {data!r}")
-        if self.finished and not self._isForgotten:
+        if self._hasFinished:
             raise RuntimeError("the request is finished; write before calling finish")
         if self._produced is not None:
             self._produced.write(data)
@@ -126,11 +126,11 @@ class Request(AnsweredRequest):
         Answer with what was written; for a method that returned L{NOT_DONE_YET}. If nobody waits any
         more, nothing happens.
 
-        @raise RuntimeError: if the request was answered before.
+        @raise RuntimeError: if the request was answered before, or this was called.
         """
         if self._isForgotten:
             return
-        if self.finished:
+        if self._hasFinished:
             raise RuntimeError("the request is finished already")
         if self._produced is not None:
             self._produced.end()
@@ -149,7 +149,7 @@ class Request(AnsweredRequest):
 
     # State by state
 
-    def notify(self, result: bytes | str | Response) -> None:
+    def notify(self, result: bytes | str | Response, *, isLast: bool = False) -> None:
         """
         Answer, and stay open if the request observes: each further call tells the observer a new state
         (RFC 7641). Call L{finish} to end it: the observer is told the newest state, or what was written
@@ -159,6 +159,7 @@ class Request(AnsweredRequest):
 
         @param result: The state: the body, as a method may return it, or a L{Response}. One that is no
             success ends the observation.
+        @param isLast: End the observation with this state.
         @raise TypeError: if it is a response that has not its body with it.
         """
         if self.finished:
@@ -169,15 +170,18 @@ class Request(AnsweredRequest):
             response = result
         else:
             response = self.textResponse(result) if isinstance(result, str) else self.toResponse(result)
-        if self._relation is None:
-            self._beginRelation(response)
+        isLast = isLast or not response.code.isSuccess
+        if self._relation is not None:
+            self._tell(self._relation, response, isLast)
+        elif isLast:
+            self.respond(response)
         else:
-            self._tell(self._relation, response, isLast=not response.code.isSuccess)
+            self._beginRelation(response)
 
     def _beginRelation(self, response: Response) -> None:
         isObserving = self.options.observe == 0 and self.code in (Code.GET, Code.FETCH)
         relation = None
-        if isObserving and response.code.isSuccess:
+        if isObserving:
             relation = self.protocol.register(self.exchange, self.isConfirmable, _CONFIRM_EVERY)
         if relation is None:
             self.respond(response)
@@ -239,6 +243,13 @@ class Request(AnsweredRequest):
     @property
     def _isForgotten(self) -> bool:
         return self.finished and (self._isLost or self.exchange.state is not Reception.ANSWERED)
+
+    @property
+    def _hasFinished(self) -> bool:
+        """Whether all of the answer was given, though the peer may not have fetched all of it."""
+        if self._isForgotten:
+            return False
+        return self.finished or (self._produced is not None and self._produced.hasEnded)
 
     def connectionLost(self, reason: RequestError) -> None:
         """Nobody waits for the answer any more."""

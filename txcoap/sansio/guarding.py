@@ -12,8 +12,8 @@ An address is proven when a request from it carries an Echo that was sent there.
     any other                           in blocks so small that each keeps the factor (RFC 7959), where they
                                         are needed and can; else, if it was safe, 4.01 with Echo
 
-What was asked of a group is not answered where the answer would be too large: many would answer. Whatever
-is sent apart is not confirmable, so that it is not repeated. The 4.01 itself, 18 bytes and the token,
+What was asked of a group is not answered where the answer would be too large: many would answer; its Observe
+is ignored, as ever. Whatever is sent apart is not confirmable, so that it is not repeated. The 4.01 itself, 18 bytes and the token,
 is sent whatever the factor: with the headers of IP and UDP it is less than twice the smallest request.
 """
 
@@ -113,7 +113,7 @@ class GuardedExchanges(Exchanges):
         isSafe = RANKS[request.code] is SAFE
         if wantsNothing(options):
             return True
-        if options.observe == 0 and isSafe:
+        if options.observe == 0 and isSafe and not isinstance(request, GroupInquiry):
             return False
         around = len(request.token) + (_AROUND if isSafe else _AROUND_CHANGES)
         room = request.room - around
