@@ -8,18 +8,13 @@ blocks come from the same representation as the first. The rules are in L{txcoap
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IConsumer, IPushProducer
-from twisted.logger import Logger
-from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from .block import MAX_BLOCKS, Block, exponentFor
 from .codes import Code
+from .consumed import BodySink
 from .errors import (
     BadRequest,
     MethodNotAllowed,
@@ -29,7 +24,6 @@ from .errors import (
     ServiceUnavailable,
 )
 from .interfaces import IRange
-from .logs import Sparing
 from .message import Response
 from .options import NO_OPTIONS, Options
 from .sansio.blocks import Stored, Upload, cut, etagOf, transferKey
@@ -39,13 +33,13 @@ if TYPE_CHECKING:
     from .request import Request
     from .sansio.events import IncomingRequest
 
-__all__ = ["Blockwise", "BodySink", "RangedResponse"]
+__all__ = ["Blockwise", "RangedResponse"]
 
 _SAFE = frozenset({Code.GET, Code.FETCH})
 _BARE = frozenset({Code.VALID, Code.CONTINUE})
 _BLOCK2 = 23
-
-_log = Sparing(Logger())
+_BLOCK1 = 27
+_SIZE1 = 60
 
 
 class RangedResponse(Response):
@@ -105,37 +99,21 @@ class Blockwise:
         return True
 
     def _receive(self, request: Request, resource: Any, block: Block, opensBody: bool) -> bool:
-        if opensBody or request.options.block1 is not None:
-            # Else the resource says so itself, and nothing is kept meanwhile.
-            _requireMethod(request, resource)
+        _requireMethod(request, resource)
         protocol = request.protocol
-        limit = None if opensBody else _limitOf(resource, request)
-        payload = request.payload
-        if request.options.block1 is None:
-            # The whole of a small body, which may be larger than a block of ours.
-            upload, stored = Upload(None, b"", limit, protocol.now()), Stored.LAST
-            upload.parts.append(payload)
-        else:
-            key = transferKey(request.exchange.client, request.code, request.options)
-            announced = request.options.size1
-            upload, stored = protocol.transfers.receive(
-                key, request.token, block, payload, announced, limit, protocol.now()
-            )
-            if block.number == 0:
-                upload.ifNoneMatch = request.options.ifNoneMatch
-            elif upload.ifNoneMatch and stored is Stored.LAST:
-                # RFC 7959 2.10: the first block alone may say so, and it holds for the whole.
-                request.options = request.options.evolve(ifNoneMatch=True)
+        isCut = request.options.block1 is not None
+        upload, stored = self._store(request, block, None if opensBody else _limitOf(resource, request))
         if opensBody:
             self._pass(request, resource, upload, stored)
-        answer = Block(block.number, block.more, min(block.exponent, self.exponent))
         if stored is Stored.LAST:
-            if request.options.block1 is not None:
+            if isCut:
                 request.block1 = Block(block.number, False, block.exponent)
             request.payload = b"" if opensBody else protocol.transfers.take(upload)
-            request.options = request.options.without(27, 60)
+            request.options = request.options.without(_BLOCK1, _SIZE1)
             return True
-        go = Response(Code.CONTINUE, b"", block1=answer)
+        go = Response(
+            Code.CONTINUE, b"", block1=Block(block.number, block.more, min(block.exponent, self.exponent))
+        )
         if upload.sink is None:
             request.respond(go)
         elif stored is Stored.AGAIN and upload.sink.isHolding:
@@ -143,6 +121,26 @@ class Blockwise:
         else:
             upload.sink.hold(lambda: request.respond(go))
         return False
+
+    def _store(self, request: Request, block: Block, limit: int | None) -> tuple[Upload, Stored]:
+        """The body that a block belongs to, and what became of the block there."""
+        protocol = request.protocol
+        options = request.options
+        if options.block1 is None:
+            # The whole of a small body, which may be larger than a block of ours.
+            upload = Upload(None, b"", limit, protocol.now())
+            upload.parts.append(request.payload)
+            return upload, Stored.LAST
+        key = transferKey(request.exchange.client, request.code, options)
+        upload, stored = protocol.transfers.receive(
+            key, request.token, block, request.payload, options.size1, limit, protocol.now()
+        )
+        if block.number == 0:
+            upload.ifNoneMatch = options.ifNoneMatch
+        elif upload.ifNoneMatch and stored is Stored.LAST:
+            # RFC 7959 2.10: the first block alone may say so, and it holds for the whole.
+            request.options = options.evolve(ifNoneMatch=True)
+        return upload, stored
 
     def _pass(self, request: Request, resource: Any, upload: Upload, stored: Stored) -> None:
         """Hand what came on to what the resource opened for it."""
@@ -326,97 +324,3 @@ def _withBlock(options: Options, block: Block, size2: int | None = None) -> Opti
     pair = (_BLOCK2, value.to_bytes((value.bit_length() + 7) // 8, "big"))
     added = options.adding(pair)
     return added if size2 is None else added.evolve(size2=size2)
-
-
-@implementer(IPushProducer)
-class BodySink:
-    """
-    Between the blocks that a peer sends and what a resource opened for them.
-
-    To a consumer it is the push producer, to a protocol the transport: while that has paused it, the
-    peer's last block is not answered, and a peer sends no block before the one before it is answered.
-
-    @ivar consumer: What the resource gave: an C{IConsumer}, or an C{IProtocol}.
-    """
-
-    disconnecting = False
-
-    def __init__(self, consumer: Any, endpoint: Any = None) -> None:
-        self.consumer = consumer
-        self._endpoint = endpoint
-        self._isPaused = False
-        self._isStopped = False
-        self._hasEnded = False
-        self._held: Callable[[], None] | None = None
-        self._isConsumer = IConsumer.providedBy(consumer)
-        if self._isConsumer:
-            consumer.registerProducer(self, True)
-            self._write = consumer.write
-        else:
-            consumer.makeConnection(self)
-            self._write = consumer.dataReceived
-
-    @property
-    def isHolding(self) -> bool:
-        """Whether a block is not answered yet."""
-        return self._held is not None
-
-    def write(self, data: bytes) -> None:
-        """
-        A block came.
-
-        @raise ServiceUnavailable: if the consumer stopped.
-        """
-        if self._isStopped:
-            raise ServiceUnavailable("the body is no longer wanted")
-        if data:
-            self._write(data)
-
-    def hold(self, go: Callable[[], None]) -> None:
-        """Call this once the consumer takes more."""
-        if self._isPaused:
-            self._held = go
-        else:
-            go()
-
-    def finish(self) -> None:
-        """The body is whole."""
-        self._hasEnded = True
-        if self._isConsumer:
-            self.consumer.unregisterProducer()
-        else:
-            self.consumer.connectionLost(Failure(ConnectionDone("the body is whole")))
-
-    def abandon(self) -> None:
-        """The body will not be whole. A consumer has no way to learn that; a protocol has."""
-        self._held = None
-        if self._hasEnded:
-            return
-        self._hasEnded = True
-        try:
-            if self._isConsumer:
-                self.consumer.unregisterProducer()
-            else:
-                self.consumer.connectionLost(Failure(ConnectionLost("the peer did not send all of the body")))
-        except Exception:
-            _log.of(self._endpoint).failure(
-                "{consumer} failed when its body was abandoned", consumer=self.consumer
-            )
-
-    def pauseProducing(self) -> None:
-        """Let the peer wait."""
-        self._isPaused = True
-
-    def resumeProducing(self) -> None:
-        """Let the peer go on."""
-        self._isPaused = False
-        held, self._held = self._held, None
-        if held is not None:
-            held()
-
-    def stopProducing(self) -> None:
-        """Take no more: the peer's next block is answered 5.03."""
-        self._isStopped = True
-        self.resumeProducing()
-
-    loseConnection = abortConnection = stopProducing

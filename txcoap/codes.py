@@ -20,8 +20,8 @@ class Code(IntEnum):
 
     C{Code("4.04")}, C{Code(404)}, C{Code("NOT_FOUND")}, C{Code("Not Found")} and C{Code.NOT_FOUND}
     are one. A number is first taken as the byte of a registered code, else as three decimal digits.
-    What is none of these raises C{ValueError}. A code is equal to that byte, not to 404 or C{"4.04"}: an equal
-    value has an equal hash, and tables are looked up by both.
+    What is none of these raises C{ValueError}. A code is equal to its byte, and not to 404 or C{"4.04"}:
+    what is equal has one hash, and three spellings have three.
     """
 
     EMPTY = 0x00

@@ -12,9 +12,10 @@ An address is proven when a request from it carries an Echo that was sent there.
     any other                           in blocks so small that each keeps the factor (RFC 7959), where they
                                         are needed and can; else, if it was safe, 4.01 with Echo
 
-What was asked of a group is not answered where the answer would be too large: many would answer; its Observe
-is ignored, as ever. Whatever is sent apart is not confirmable, so that it is not repeated. The 4.01 itself, 18 bytes and the token,
-is sent whatever the factor: with the headers of IP and UDP it is less than twice the smallest request.
+What was asked of a group is not answered where the answer would be too large: many would answer. Its Observe
+makes no difference, for it will be ignored. Whatever is sent apart is not confirmable, so that it is not
+repeated. The 4.01 itself, 18 bytes and the token, is sent whatever the factor: with the headers of IP and
+UDP it is less than twice the smallest request.
 """
 
 from __future__ import annotations
