@@ -17,7 +17,7 @@ from txcoap.block import Block
 from txcoap.caching import CachingAgent
 from txcoap.client import Agent
 from txcoap.codes import Code
-from txcoap.memory import NetworkReactor
+from txcoap.networkreactor import NetworkReactor
 from txcoap.options import NO_OPTIONS, Options
 from txcoap.protocol import CoAPProtocol
 from txcoap.proxy import ForwardProxy

@@ -22,8 +22,8 @@ VALUES, SANSIO, SHELL = 1, 2, 3
 
 # fmt: off
 VALUE_MODULES = frozenset({
-    "block", "codes", "definitions", "errors", "formats", "headers", "limits", "linkformat", "message",
-    "options", "parameters", "patterns", "registration", "uri",
+    "allowlist", "block", "codes", "definitions", "errors", "formats", "groups", "headers", "limits",
+    "linkformat", "message", "options", "parameters", "patterns", "registration", "spelling", "uri",
 })
 # fmt: on
 

@@ -22,7 +22,7 @@ from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.pages import ROOT, blocksOf, pages, runPage
-from tests.test_architecture import PACKAGE
+from tests.test_architecture import PACKAGE, SANSIO, SHELL, VALUES, ringOf
 from txcoap import CoAPProtocol, Limits, Resource, endpoints, errors, tap
 from txcoap.cli import arguments
 from txcoap.parameters import DEFAULT_PARAMETERS, PRESETS, Parameters
@@ -205,3 +205,11 @@ class TableTests(SynchronousTestCase):
         } | {"cli"}
         named = re.findall(r"   \* - ``([a-z/]+)``", text)
         self.assertEqual(sorted(named), sorted(known))
+
+    def test_rings(self) -> None:
+        """It names each in the ring that it is in."""
+        text = (ROOT / "docs" / "architecture" / "index.rst").read_text("utf-8")
+        for heading, rows in re.findall(r"\n(.+)\n~~+\n((?:.|\n)*?)(?=\n.+\n[~-]{2,}\n)", text):
+            ring = {"Values": VALUES, "sansio": SANSIO}.get(heading, SHELL)
+            for name in re.findall(r"   \* - ``([a-z/]+)``", rows):
+                self.assertEqual(ringOf(f"txcoap.{name.replace('/', '.')}"), ring, name)

@@ -20,7 +20,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from txcoap.codes import Code
 from txcoap.message import Request, Response
 from txcoap.options import Options
-from txcoap.sansio.freshness import OVERHEAD, REPRESENTATIONS, Cache, Key, Stored, keyOf, placeOf
+from txcoap.sansio.cacheable import Key, keyOf, placeOf
+from txcoap.sansio.freshness import OVERHEAD, REPRESENTATIONS, Cache, Stored
 from txcoap.uri import URI
 
 CHECKED = settings(deadline=None, derandomize=True, max_examples=60, stateful_step_count=30)

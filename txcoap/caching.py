@@ -31,7 +31,8 @@ from .interfaces import IAgent
 from .message import Request, Response
 from .options import NO_OPTIONS, Options, nameOf
 from .outgoing import makeRequest
-from .sansio.freshness import Cache, CacheCounters, Fetch, Key, Stored, keyOf, placeOf
+from .sansio.cacheable import Key, keyOf, placeOf
+from .sansio.freshness import Cache, CacheCounters, Fetch, Stored
 from .sharing import CachedResponse, SharedObservation, Source
 from .uri import URI
 from .verbs import Verbs, located, uriOf

@@ -9,31 +9,25 @@ from __future__ import annotations
 import errno
 import math
 from collections import Counter, deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from contextlib import suppress
 from functools import partial
 from random import Random
 from typing import Any
 
-from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import (
-    IAddress,
-    IHostnameResolver,
-    IHostResolution,
-    IListeningPort,
-    IResolutionReceiver,
-)
+from twisted.internet.interfaces import IAddress, IListeningPort
 from twisted.internet.task import Clock, Cooperator
 from zope.interface import implementer
 
-from .addresses import describeAddress
+from .addresses import addressOf, describeAddress
 from .client import Agent
 from .errors import FormatError
 from .groups import Group, isGroup
 from .interfaces import IDatagramReceiver, ISite, ITransport
 from .limits import Limits
+from .networkreactor import NetworkReactor
 from .parameters import Parameters
 from .protocol import CoAPProtocol, Trace
 from .sansio.datagrams import Datagram, decode
@@ -46,7 +40,6 @@ __all__ = [
     "SERVER_HOST",
     "MemoryNetwork",
     "MemoryPort",
-    "NetworkReactor",
     "Passage",
 ]
 
@@ -89,53 +82,6 @@ class Passage:
     def __repr__(self) -> str:
         what = self.datagram or self.data
         return f"<{self.time:.3f} s {self.source} to {self.target} {self.fate}: {what!r}>"
-
-
-@implementer(IHostnameResolver, IHostResolution)
-class NetworkReactor:
-    """
-    What agents and protocols need of a reactor: a network's time, and its names.
-
-    @param clock: The time.
-    @param names: The addresses of host names.
-    """
-
-    name = ""
-
-    def __init__(self, clock: Clock, names: dict[str, str]) -> None:
-        self._clock = clock
-        self._names = names
-        self.nameResolver = self
-
-    def seconds(self) -> float:
-        """The time."""
-        return self._clock.seconds()
-
-    def callLater(self, delay: float, call: Callable[..., object], *args: Any, **keywords: Any) -> Any:
-        """Call something later."""
-        return self._clock.callLater(delay, call, *args, **keywords)
-
-    def resolveHostName(
-        self,
-        resolutionReceiver: IResolutionReceiver,
-        hostName: str,
-        portNumber: int = 0,
-        addressTypes: Sequence[type[IAddress]] | None = None,
-        transportSemantics: str = "TCP",
-    ) -> IHostResolution:
-        """Look a name up among the network's."""
-        resolutionReceiver.resolutionBegan(self)
-        try:
-            host = self._names[hostName]
-        except KeyError:
-            pass
-        else:
-            resolutionReceiver.addressResolved(_address(host, portNumber))
-        resolutionReceiver.resolutionComplete()
-        return self
-
-    def cancel(self) -> None:
-        """There is nothing to cancel: a look-up takes no time."""
 
 
 @implementer(IListeningPort, ITransport)
@@ -184,7 +130,7 @@ class MemoryPort:
 
     def getHost(self) -> IAddress:
         """See L{ITransport}."""
-        return _address(*self.address[:2])
+        return addressOf(self.address[:2])
 
     def toPeer(self, host: str, port: int) -> Hashable:
         """See L{ITransport}."""
@@ -434,11 +380,6 @@ class MemoryNetwork:
 def _peer(host: str, port: int) -> Hashable:
     """An address as sockets write it."""
     return (host, port, 0, 0) if ":" in host else (host, port)
-
-
-def _address(host: str, port: int) -> IPv4Address | IPv6Address:
-    """An address as Twisted writes it."""
-    return (IPv6Address if ":" in host else IPv4Address)("UDP", host, port)
 
 
 def _endTurn(protocol: Any) -> None:

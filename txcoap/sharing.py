@@ -14,7 +14,8 @@ from .codes import Code
 from .errors import RequestError
 from .message import Response
 from .received import ReceivedResponse
-from .sansio.freshness import Cache, Key, Stored
+from .sansio.cacheable import Key
+from .sansio.freshness import Cache, Stored
 from .states import States
 
 __all__ = ["CachedResponse", "SharedObservation", "Source"]

@@ -14,7 +14,7 @@ from .message import Request as Message
 from .message import Response
 from .options import Options
 from .request import Request
-from .sansio.freshness import Key, keyOf
+from .sansio.cacheable import Key, keyOf
 from .uri import URI
 
 __all__ = ["Shortcuts"]

@@ -25,7 +25,8 @@ from .codes import Code
 from .errors import FormatError
 from .interfaces import IDatagramReceiver, ISite
 from .limits import DEFAULT_LIMITS, Limits
-from .memory import CLIENT_HOST, COAP_PORT, SERVER_HOST, MemoryNetwork, MemoryPort, NetworkReactor, Passage
+from .memory import CLIENT_HOST, COAP_PORT, SERVER_HOST, MemoryNetwork, MemoryPort, Passage
+from .networkreactor import NetworkReactor
 from .options import NO_OPTIONS, Options
 from .parameters import Parameters
 from .protocol import Trace

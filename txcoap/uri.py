@@ -4,22 +4,28 @@ CoAP URIs, to and from text and options (RFC 7252 6, RFC 8323 8, RFC 3986, RFC 6
 A L{URI} holds what its text means, percent-decoded and split up: that is what travels in options.
 No Unicode normalization takes place, as RFC 7252 3.2 wants it: a segment is sent as it was written.
 
-Two liberties with what is read, none with what is written: characters beyond ASCII stand for their
-UTF-8 (RFC 3987 3.1), and the zone of an IPv6 address may follow a bare C{%}.
+How the text is read, with its liberties, stands in L{txcoap.spelling}; in what is written there are none.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address
-from string import ascii_lowercase, ascii_uppercase
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import quote
 
 from .errors import InvalidURI
 from .options import Options
+from .spelling import (
+    SUB_DELIMS,
+    canonicalHost,
+    isEncodable,
+    literalOf,
+    parseAuthority,
+    parsePath,
+    parseQuery,
+    split,
+)
 
 __all__ = ["DEFAULT_PORTS", "URI", "argumentsOf"]
 
@@ -36,38 +42,10 @@ DEFAULT_PORTS = {
 MAXIMUM_PART = 255
 """Bytes of the longest Uri-Host, Uri-Path or Uri-Query (RFC 7252 5.10)."""
 
-# RFC 3986 appendix B, with a scheme that is one.
-_REFERENCE = re.compile(
-    r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):)?"
-    r"(?://(?P<authority>[^/?#]*))?"
-    r"(?P<path>[^?#]*)"
-    r"(?:\?(?P<query>[^#]*))?"
-    r"(?:#(?P<fragment>.*))?",
-    re.DOTALL,
-)
-_AUTHORITY = re.compile(r"(?:\[(?P<literal>[^\]]*)\]|(?P<name>[^:\[\]]*))(?::(?P<port>[0-9]*))?")
-
-# RFC 7252 6.4 step 5 lowers ASCII letters alone.
-_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
-
-_SUB_DELIMS = "!$&'()*+,;="
-_BEYOND_ASCII = "\u00a0-\ud7ff\uf900-\ufdcf\ufdf0-\uffef\U00010000-\U000efffd"
-
-
-def _spelling(extra: str) -> re.Pattern[str]:
-    """Matches text of unreserved characters, sub-delims, some more, and percent-encodings."""
-    characters = re.escape(_SUB_DELIMS + extra)
-    return re.compile(rf"(?:[A-Za-z0-9\-._~{characters}{_BEYOND_ASCII}]|%[0-9A-Fa-f]{{2}})*")
-
-
-_HOST_SPELLING = _spelling("")
-_PATH_SPELLING = _spelling(":@/")
-_QUERY_SPELLING = _spelling(":@/?")
-
 # The slash in a query needs no encoding, but RFC 7252 appendix B shows it encoded.
-_SAFE_IN_HOST = _SUB_DELIMS
-_SAFE_IN_SEGMENT = _SUB_DELIMS + ":@"
-_SAFE_IN_ARGUMENT = _SUB_DELIMS.replace("&", "") + ":@?"
+_SAFE_IN_HOST = SUB_DELIMS
+_SAFE_IN_SEGMENT = SUB_DELIMS + ":@"
+_SAFE_IN_ARGUMENT = SUB_DELIMS.replace("&", "") + ":@?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +79,12 @@ class URI:
         if not 0 <= self.port <= 0xFFFF:
             raise InvalidURI(f"a port is a number from 1 to 65535, not {self.port}")
         for part in (self.host, *self.path, *self.query):
-            if not _isEncodable(part):
+            if not isEncodable(part):
                 raise InvalidURI(f"{part!r} has no form in UTF-8")
         for segment in self.path:
             if segment in (".", ".."):  # RFC 7252 5.10.1: it must not be sent as a segment
                 raise InvalidURI(f"a path segment cannot be {segment!r}, not even percent-encoded")
-        object.__setattr__(self, "host", _canonicalHost(self.host))
+        object.__setattr__(self, "host", canonicalHost(self.host))
         object.__setattr__(self, "port", self.port or DEFAULT_PORTS[self.scheme])
         if self.path == ("",):
             # Its text ends in a single slash, which means no segment at all (RFC 7252 6.4 step 8).
@@ -186,7 +164,7 @@ class URI:
     @property
     def isLiteral(self) -> bool:
         """Whether the host is an IP address, so that no name needs to be looked up."""
-        return _addressOf(self.host) is not None
+        return literalOf(self.host) is not None
 
     @property
     def isUnixPath(self) -> bool:
@@ -221,7 +199,7 @@ class URI:
             raise InvalidURI("Uri-Port is 0, which is no port")
         if host is not None and host.startswith("[") and host.endswith("]"):
             host = host[1:-1]
-            if _addressOf(host) is None:
+            if literalOf(host) is None:
                 raise InvalidURI(f"Uri-Host {host!r} is no IPv6 address")
         return cls(scheme, host or defaultHost, port or defaultPort, options.uriPath, options.uriQuery)
 
@@ -234,7 +212,7 @@ class URI:
 
         @raise InvalidURI: if that is no URI of CoAP.
         """
-        parts = _split(reference)
+        parts = split(reference)
         if parts["scheme"] is not None:
             return _parse(reference.partition("#")[0])
         if parts["authority"] is not None:
@@ -280,7 +258,7 @@ def _optionsOf(uri: URI, destinationHost: str | None, destinationPort: int) -> O
     if not uri.isUnixPath:
         if not uri.isLiteral:
             host = uri.host
-        elif destinationHost is not None and _canonicalHost(destinationHost) != uri.host:
+        elif destinationHost is not None and canonicalHost(destinationHost) != uri.host:
             # The zone means something on this machine alone (RFC 6874 1).
             address = uri.host.partition("%")[0]
             host = f"[{address}]" if ":" in address else address
@@ -296,15 +274,9 @@ def _optionsOf(uri: URI, destinationHost: str | None, destinationPort: int) -> O
     return Options(uriHost=host, uriPort=port, uriPath=uri.path, uriQuery=uri.query)
 
 
-def _split(text: str) -> dict[str, str | None]:
-    """The components of a URI reference; those that are not there are None."""
-    # Every text is a match from end to end, so there is a first one.
-    return next(_REFERENCE.finditer(text)).groupdict()
-
-
 @lru_cache(maxsize=256)
 def _parse(text: str) -> URI:
-    parts = _split(text)
+    parts = split(text)
     scheme, authority = parts["scheme"], parts["authority"]
     if scheme is None or authority is None:
         raise InvalidURI(f"{text!r} is not absolute: write it as coap://HOST/PATH")
@@ -313,114 +285,12 @@ def _parse(text: str) -> URI:
     if "@" in authority:
         raise InvalidURI(f"{text!r} names a user, which CoAP has not: leave out the part to the @")
     scheme = scheme.lower()
-    host, port = _parseAuthority(authority, text)
-    path, query = parts["path"] or "", parts["query"]
-    _check(_PATH_SPELLING, path, "path", text)
-    _check(_QUERY_SPELLING, query or "", "query", text)
+    host, port = parseAuthority(authority, text)
+    query = parts["query"]
     return URI(
         scheme,
         host,
         port,
-        tuple(_decode(segment) for segment in _segments(path)),
-        () if query is None else tuple(_decode(argument) for argument in query.split("&")),
+        parsePath(parts["path"] or "", text),
+        () if query is None else parseQuery(query, text),
     )
-
-
-def _parseAuthority(authority: str, text: str) -> tuple[str, int]:
-    """Host and port; the port is 0 where none is given (RFC 7252 6.1)."""
-    match = _AUTHORITY.fullmatch(authority)
-    if match is None:
-        raise InvalidURI(f"{authority!r} in {text!r} is no host and port; an IPv6 address goes in [brackets]")
-    literal, name, port = match.group("literal", "name", "port")
-    number = _parsePort(port or "")
-    if literal is None:
-        _check(_HOST_SPELLING, name, "host", text)
-        return _decode(name), number
-    address, mark, zone = literal.partition("%")
-    if mark:
-        # RFC 6874 has the zone's own % encoded; people copy it bare from other tools.
-        zone = zone[2:] if zone.startswith("25") and len(zone) > 2 else zone
-        _check(_HOST_SPELLING, zone, "zone", text)
-        address = f"{address}%{_decode(zone)}"
-    if ":" not in address or _addressOf(address) is None:
-        raise InvalidURI(f"{literal!r} in {text!r} is no IPv6 address")
-    return address, number
-
-
-def _parsePort(port: str) -> int:
-    digits = port.lstrip("0")
-    if port and (not digits or len(digits) > 5 or int(digits) > 0xFFFF):
-        raise InvalidURI(f"a port is a number from 1 to 65535, not {port[:20]}")
-    return int(digits or 0)
-
-
-def _check(spelling: re.Pattern[str], part: str, what: str, text: str) -> None:
-    match = spelling.match(part)
-    position = match.end() if match else 0
-    if position < len(part):
-        wrong = part[position]
-        hint = (
-            "% goes before two hexadecimal digits, or is written %25"
-            if wrong == "%"
-            else f"write it as {quote(wrong, safe='', errors='replace')}"
-        )
-        raise InvalidURI(f"{wrong!r} cannot stand in the {what} of {text!r}: {hint}")
-
-
-def _decode(part: str) -> str:
-    try:
-        return unquote_to_bytes(part).decode("utf-8") if "%" in part else part
-    except UnicodeDecodeError:
-        raise InvalidURI(f"{part!r} is no percent-encoded UTF-8") from None
-
-
-def _segments(path: str) -> list[str]:
-    """
-    The segments of an absolute path, without those that are dots (RFC 3986 5.2.4).
-
-    None for C{""} and C{"/"} (RFC 7252 6.4 step 8).
-    """
-    given = path.split("/")[1:]
-    segments: list[str] = []
-    for segment in given:
-        if segment == "..":
-            del segments[-1:]
-        elif segment != ".":
-            segments.append(segment)
-    if given and given[-1] in (".", ".."):
-        segments.append("")
-    return [] if segments == [""] else segments
-
-
-def _isEncodable(part: str) -> bool:
-    try:
-        part.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _canonicalHost(host: str) -> str:
-    """Names in lower case, addresses in the form of RFC 5952, Unix paths as they are."""
-    if host.startswith("/"):
-        return host
-    address = _addressOf(host)
-    return host.translate(_LOWER) if address is None else address
-
-
-@lru_cache(maxsize=256)
-def _addressOf(host: str) -> str | None:
-    """An IP address in its canonical form, with its zone; None for anything else."""
-    try:
-        if ":" not in host:
-            return str(IPv4Address(host))
-        address, mark, zone = host.partition("%")
-        if mark and not zone:
-            return None
-        parsed = IPv6Address(address)
-        # RFC 5952 5; Python writes it so from 3.13 on.
-        mapped = parsed.ipv4_mapped
-        text = f"::ffff:{mapped}" if mapped else str(parsed)
-    except ValueError:
-        return None
-    return f"{text}%{zone}" if zone else text

@@ -1,6 +1,6 @@
 """
-A cache of responses (RFC 7252 5.6): under which key one is kept, for how long it is fresh, what a stale one
-is still good for, and which goes when there is no room::
+A cache of responses (RFC 7252 5.6): for how long one is fresh, what a stale one is still good for, and which
+goes when there is no room. What can be kept, and under which key, is said in L{txcoap.sansio.cacheable}::
 
     stored                   Max-Age is over, or its target was changed
     ------> FRESH --------------------------------------------------------> STALE ----> gone
@@ -11,10 +11,6 @@ is still good for, and which goes when there is no room::
 
 Under one key there may be several responses with different ETags, the newest first. That one alone may
 answer; the others wait for the origin to choose one of them again (5.6.2).
-
-Two things are narrower than they could be. An error is kept only where it says for how long: 60 seconds of a
-5.00 that said nothing would please nobody. And a change concerns all that was stored for the path, whatever
-the query: in CoAP a query often is but an argument of a change.
 """
 
 from __future__ import annotations
@@ -23,18 +19,11 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from ..codes import Code
-from ..definitions import Pair
-from ..message import Request, Response
-from ..options import DEFINITIONS, Options
-from ..uri import URI
+from ..message import Response
+from ..options import Options
+from .cacheable import NOT_STORED, Key, Place, isStorable, placeOfKey
 
-__all__ = ["Cache", "CacheCounters", "Fetch", "Key", "Place", "Stored", "keyOf", "placeOf"]
-
-Key = tuple[str, str, int, int, tuple[Pair, ...], bytes]
-"""What requests have in common that one response can answer: scheme, host, port, method, options, body."""
-
-Place = tuple[str, str, int, tuple[bytes, ...]]
-"""What a change concerns: scheme, host, port and path."""
+__all__ = ["Cache", "CacheCounters", "Fetch", "Stored"]
 
 OVERHEAD = 1536
 """Bytes that a stored response takes beside its body and options: the objects and tables that hold it."""
@@ -42,93 +31,9 @@ OVERHEAD = 1536
 REPRESENTATIONS = 4
 """Stored responses under one key, and so the most ETags that are sent along."""
 
-_CACHEABLE_METHODS = frozenset({Code.GET, Code.FETCH})
-
-_URI_PATH, _ETAG, _MAX_AGE, _HOP_LIMIT = 11, 4, 14, 16
-
-# Uri-Host, Uri-Port, Uri-Path, Content-Format, Uri-Query, Accept: most requests have no others.
-_ALWAYS_IN_KEY = frozenset({3, 7, _URI_PATH, 12, 15, 17})
-
-# If-Match, If-None-Match, OSCORE, EDHOC: the response is for the one who asked.
-_FOR_ONE = frozenset({1, 5, 9, 21})
-
-# ETag and Hop-Limit are heeded here, and so do not tell requests apart (RFC 7252 5.6).
-_HEEDED = frozenset({_ETAG, _HOP_LIMIT})
-
-# Observe, Max-Age, Block2, Block1, Size2, Size1, Echo, Request-Tag: of a message, not of the representation;
-# and the parts of a URI, of which none belongs in a response.
-_NOT_STORED = frozenset({6, _MAX_AGE, 23, 27, 28, 60, 252, 292, 3, 7, _URI_PATH, 15, 35, 39})
-
-# 4.08, 4.13, 4.29 and 5.08 are about the request or who made it, not about the resource.
-_NEVER_STORED = frozenset(
-    {
-        Code.REQUEST_ENTITY_INCOMPLETE,
-        Code.REQUEST_ENTITY_TOO_LARGE,
-        Code.TOO_MANY_REQUESTS,
-        Code.HOP_LIMIT_REACHED,
-    }
-)
+_MAX_AGE = 14
 
 _NEVER = float("-inf")
-
-
-def keyOf(request: Request, target: URI) -> Key | None:
-    """
-    The key of a request (RFC 7252 5.6; of FETCH the body is part of it, RFC 8132 2.1).
-
-    @param request: With the options that its target makes.
-    @param target: Whom it is for; only scheme, host and port matter.
-    @return: None if no stored response can answer it: for another method, a condition, an observation, a
-        block, No-Response, or an option that is unsafe to forward and means something unknown here.
-    """
-    if request.code not in _CACHEABLE_METHODS:
-        return None
-    pairs: tuple[Pair, ...] | None = request.options.pairs
-    for number, _ in request.options.pairs:
-        if number not in _ALWAYS_IN_KEY:
-            pairs = _inKey(request.options.pairs)
-            break
-    if pairs is None:
-        return None
-    return (target.scheme, target.host, target.port, request.code, pairs, request.payload)
-
-
-def _inKey(pairs: tuple[Pair, ...]) -> tuple[Pair, ...] | None:
-    """The options that are part of a key; None if there can be no key."""
-    kept = []
-    for pair in pairs:
-        number = pair[0]
-        if number in _ALWAYS_IN_KEY:
-            kept.append(pair)
-        elif number in _FOR_ONE or number & 2:
-            return None
-        elif not (number in _HEEDED or number & 0x1E == 0x1C):
-            kept.append(pair)
-    return tuple(kept)
-
-
-def placeOf(request: Request, target: URI) -> Place:
-    """What a request changes, if it changes anything."""
-    return (target.scheme, target.host, target.port, request.options.get(_URI_PATH))
-
-
-def _placeOfKey(key: Key) -> Place:
-    return (*key[:3], tuple([data for number, data in key[4] if number == _URI_PATH]))
-
-
-def _storable(response: Response) -> bool:
-    """Whether a response can be kept (RFC 7252 5.9, 5.6: all of its unsafe options have to be known)."""
-    code = response.code
-    if code != Code.CONTENT and not (
-        code.isError and code not in _NEVER_STORED and response.options.maxAge is not None
-    ):
-        return False
-    for number, _ in response.options.pairs:
-        if number & 2 and number not in _NOT_STORED:
-            definition = DEFINITIONS.get(number)
-            if definition is None or not definition.recognized:
-                return False
-    return True
 
 
 @dataclass(slots=True)
@@ -174,7 +79,7 @@ class Stored:
         self.key = key
         self.source = response
         self.etag = response.etag
-        self._pairs = [pair for pair in response.options.pairs if pair[0] not in _NOT_STORED]
+        self._pairs = [pair for pair in response.options.pairs if pair[0] not in NOT_STORED]
         self._renew(response, now)
         taken = sum(len(data) for _, data in (*key[4], *self._pairs))
         self.size = OVERHEAD + taken + len(key[5]) + len(response.payload)
@@ -186,7 +91,7 @@ class Stored:
 
     def validated(self, response: Response, now: float) -> None:
         """A 2.03 says that this is what the origin has, and what of its options is new (RFC 7252 5.9.1.3)."""
-        news = [each for each in response.options.pairs if each[0] not in _NOT_STORED and not each[0] & 2]
+        news = [each for each in response.options.pairs if each[0] not in NOT_STORED and not each[0] & 2]
         told = {number for number, _ in news}
         self._pairs = [pair for pair in self._pairs if pair[0] not in told] + news
         self._renew(response, now)
@@ -328,12 +233,12 @@ class Cache:
         entry = self._entries.get(key, [])
         stored = [each for each in entry if each.etag is not None and each.source.code == Code.CONTENT]
         fetch = Fetch(self, key, own, stored)
-        self._fetches.setdefault(_placeOfKey(key), set()).add(fetch)
+        self._fetches.setdefault(placeOfKey(key), set()).add(fetch)
         return fetch
 
     def end(self, fetch: Fetch) -> None:
         """It was answered, or nobody waits for it any more."""
-        place = _placeOfKey(fetch.key)
+        place = placeOfKey(fetch.key)
         fetches = self._fetches.get(place)
         if fetches is not None:
             fetches.discard(fetch)
@@ -351,7 +256,7 @@ class Cache:
         """
         if not response.code.isServerError:
             self._expire(key)
-        stored = Stored(key, response, now) if _storable(response) else None
+        stored = Stored(key, response, now) if isStorable(response) else None
         if stored is None or stored.size > self._largest:
             return None
         self.counters.stores += 1
@@ -412,7 +317,7 @@ class Cache:
         self.size += sum(each.size for each in kept) - sum(each.size for each in entry)
         self._entries[key] = kept
         self._entries.move_to_end(key)
-        self._places.setdefault(_placeOfKey(key), set()).add(key)
+        self._places.setdefault(placeOfKey(key), set()).add(key)
         while self.size > self.maximumBytes or len(self._entries) > self._maximumEntries:
             self._evict()
 
@@ -423,7 +328,7 @@ class Cache:
             gone = [entry.pop()]
         else:
             gone = self._entries.pop(key)
-            place = _placeOfKey(key)
+            place = placeOfKey(key)
             keys = self._places[place]
             keys.discard(key)
             if not keys:
