@@ -9,9 +9,7 @@ import json
 import sys
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import serverFromString
-from twisted.internet.task import react
+from twisted.internet import defer, endpoints, task
 from twisted.web import resource, server, static
 
 from txcoap import Agent
@@ -20,7 +18,7 @@ from txcoap.errors import RequestError
 
 
 class Events(resource.Resource):
-    """The states of a CoAP resource, each as JSON; a browser that cannot keep up gets the newest."""
+    """The states of a resource, each as JSON; a browser that cannot keep up gets the newest."""
 
     def __init__(self, agent: Any, uri: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -28,24 +26,20 @@ class Events(resource.Resource):
 
     def render_GET(self, request: Any) -> int:
         request.setHeader("Content-Type", "text/event-stream")
-        telling = Deferred.fromCoroutine(self.tell(request))
+        telling = defer.Deferred.fromCoroutine(self.tell(request))
+        telling.addErrback(lambda failure: failure.trap(defer.CancelledError))
         request.notifyFinish().addErrback(lambda _: telling.cancel())
         return server.NOT_DONE_YET
 
     async def tell(self, request: Any) -> None:
-        """Until there is no more, and the browser asks again by itself; or until it leaves."""
         try:
             async with await self.agent.observe(self.uri) as states:
-                states.subscribe(
-                    lambda state: request.write(f"data: {json.dumps(state.text())}\n\n".encode())
-                )
+                states.subscribe(lambda each: request.write(f"data: {json.dumps(each.text())}\n\n".encode()))
                 request.registerProducer(states, True)
                 reason = await states.notifyEnd()
                 request.unregisterProducer()
         except RequestError as e:
             reason = e
-        except CancelledError:
-            return
         request.write(f"event: ended\ndata: {json.dumps(str(reason))}\n\n".encode())
         request.finish()
 
@@ -58,10 +52,9 @@ def makeTree(agent: Agent, uri: str) -> resource.Resource:
 
 
 async def main(reactor: Any, uri: str, where: str = "tcp:8080:interface=127.0.0.1") -> None:
-    site = server.Site(makeTree(Agent(reactor), uri))
-    await serverFromString(reactor, where).listen(site)
-    await Deferred()
+    await endpoints.serverFromString(reactor, where).listen(server.Site(makeTree(Agent(reactor), uri)))
+    await defer.Deferred()
 
 
 if __name__ == "__main__":
-    react(main, sys.argv[1:])
+    task.react(main, sys.argv[1:])

@@ -56,7 +56,7 @@ BROWSING = (
 )
 SERVING = (
     "Serve a directory of files until it is interrupted, and write where. What is a file below it is a "
-    "resource. This is twistd coap --path in the foreground; twistd coap can more."
+    "resource. This is twistd coap --path in the foreground; twistd coap can do more."
 )
 
 

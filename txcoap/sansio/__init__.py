@@ -12,7 +12,8 @@ The machines of one socket stand on each other::
                 groups, our requests by multicast)
                         ^                                               |
                         |                                               v
-    messaging   what comes: requests, responses, acknowledgements  (on duplicates, waiting, separate)
+    messaging   what comes: requests, responses, acknowledgements; and by replying, how requests are
+                answered  (on duplicates, waiting, separate)
                         ^                                               |
                         |                                               v
     transmissions   what goes: retransmission, IDs, whose turn it is  (on peers, deadlines)
