@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
@@ -19,6 +20,10 @@ __all__ = ["diagnostic", "readCBOR", "readCBORSequence", "recordsTable", "writeC
 
 DEEPEST = 64
 """How deep arrays and maps may be nested to be laid out."""
+
+# The tags by which an item stands for one that came before: 29 for any value, 25 for a string. A byte string
+# may hold the same bytes by chance.
+_REFERENCE = re.compile(rb"(?:\xd8|\xd9\0|\xda\0{3}|\xdb\0{7})[\x19\x1d]")
 
 # RFC 8428 6: the labels of SenML in CBOR, and their names in JSON.
 _LABELS = {
@@ -58,10 +63,13 @@ def readCBORSequence(body: bytes) -> list[Any]:
     What a body says that is a row of CBOR items (RFC 8742).
 
     @raise ImportError: without cbor2.
-    @raise ValueError: if it is none.
+    @raise ValueError: if it is none, or may refer to parts of itself: by such references a hundred bytes
+        stand for more than there is memory for, and cbor2 follows them.
     """
     import cbor2
 
+    if _REFERENCE.search(body):
+        raise ValueError("it may refer to parts of itself")
     stream = io.BytesIO(body)
     decoder = cbor2.CBORDecoder(stream)
     values = []

@@ -160,8 +160,12 @@ class Shell:
             self.lines.write(line)
         except (BrokenPipeError, OutputError) as e:
             self._obstacle = e
-            if self._now is not None:
-                self._now.cancel()
+            # Later, when who writes waits again: amid its work it cannot be ended.
+            self._reactor.callLater(0, self._giveUp)
+
+    def _giveUp(self) -> None:
+        if self._now is not None:
+            self._now.cancel()
 
     async def close(self) -> None:
         """End what goes on in the background."""
