@@ -14,14 +14,17 @@ from twisted.python.reflect import namedAny
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.pages import ROOT
-from tests.wire import Answering, Peer, ServerTestCase
+from tests.wire import SERVER, Answering, Peer, ServerTestCase
 from txcoap.block import Block
+from txcoap.client import Agent
 from txcoap.codes import Code
 from txcoap.observe import ObservableResource
 from txcoap.options import DEFINITIONS, Options
+from txcoap.parameters import Parameters
+from txcoap.protocol import CoAPProtocol
 from txcoap.request import Request
 from txcoap.resource import Resource
-from txcoap.sansio.datagrams import ACK, CON, NON, encode
+from txcoap.sansio.datagrams import ACK, CON, NON, RST, decode, encode
 
 HEADING = "What went wrong elsewhere"
 
@@ -111,6 +114,79 @@ class SpoiledTests(ServerTestCase):
         self.spoil()
         answer = self.answerTo(Code.PUT, "body", b"end", block1=Block(1, False, 0))
         self.assertEqual((answer.code, self.bodies), (Code.CHANGED, [bytes(16) + b"end"]))
+
+
+class ForgedTests(ServerTestCase):
+    """What is sent in a server's name by one who does not see what the client sends ends nothing."""
+
+    client = ("192.0.2.10", 40001)
+    body = bytes(range(256)) * 20
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.state = State()
+        root = Resource()
+        root.putChild("state", self.state)
+        root.putChild("body", Answering(lambda request: request.payload or self.body))
+        self.serve(root)
+        parameters = Parameters(NSTART=10)
+        protocol = CoAPProtocol(None, self.reactor, parameters=parameters, chance=Random(5))
+        self.wire.open(protocol, self.client)
+        self.agent = Agent(self.reactor, protocol=protocol)
+        self.uri = f"coap://{SERVER[0]}"
+
+    def forge(self) -> None:
+        """Acknowledgements, Resets, responses and notifications come, whose IDs and tokens are wrong."""
+        chance = Random(9)
+        asked = [decode(data) for whence, _, data in self.wire.sent if whence == self.client]
+        tokens = {each.token for each in asked}
+        ids = {each.messageID for each in asked}
+        options = [Options(), Options(observe=9), Options(block2=Block(0, True, 6)), Options(echo=b"e")]
+        for _ in range(500):
+            token = chance.randbytes(chance.randrange(9))
+            messageID = chance.getrandbits(16)
+            if token in tokens or messageID in ids:
+                continue
+            type = chance.choice((ACK, CON, NON))
+            code = chance.choice((Code.CONTENT, Code.CONTINUE, Code.NOT_FOUND, Code.UNAUTHORIZED))
+            data = encode(type, code, messageID, token, chance.choice(options), b"forged")
+            self.wire.carry(SERVER, self.client, data)
+            # Of these one part is right: that is not enough.
+            data = encode(type, code, messageID, chance.choice(asked).token, Options(), b"forged")
+            if type is ACK:
+                self.wire.carry(SERVER, self.client, data)
+            self.wire.carry(SERVER, self.client, encode(RST, Code.EMPTY, messageID))
+            data = encode(ACK, code, chance.choice(asked).messageID, token, Options(), b"forged")
+            self.wire.carry(SERVER, self.client, data)
+        self.wire.settle()
+
+    def test_requests(self) -> None:
+        """What was asked is answered by the server, bodies in blocks too."""
+        self.wire.loses = lambda whence, whereto, data: whence == self.client
+        small = self.agent.post(f"{self.uri}/body", b"small")
+        down = self.agent.get(f"{self.uri}/body")
+        up = self.agent.put(f"{self.uri}/body", self.body[::-1])
+        self.reactor.elapse(0)
+        self.forge()
+        self.wire.loses = lambda whence, whereto, data: False
+        for _ in range(20):
+            self.reactor.elapse(0.5)
+            self.forge()
+        expected = [b"small", self.body, self.body[::-1]]
+        self.assertEqual([self.successResultOf(each).payload for each in (small, down, up)], expected)
+
+    def test_observation(self) -> None:
+        """Who observes is told what the server says, and nothing else."""
+        observing = self.agent.observe(f"{self.uri}/state")
+        self.reactor.elapse(0)
+        told: list[bytes] = []
+        self.successResultOf(observing).subscribe(lambda state: told.append(state.payload))
+        for _ in range(3):
+            self.forge()
+            self.state.change()
+            self.reactor.elapse(1)
+        self.assertEqual(told, [b"0", b"1", b"2", b"3"])
+        self.assertEqual(self.protocol.sizes()["observers"], 1)
 
 
 class TogetherTests(ServerTestCase):
