@@ -24,8 +24,12 @@ BODY = bytes(range(250)) * 12
 # without end wherever losses hold up the one whose turn it is (NSTART is 1).
 PATIENCE = 2
 
-# What clients do, as often as it is here.
-ACTIONS = ("get", "get", "get", "get", "post", "post", "slow", "download", "upload", "observe", "leave")
+# What clients do, as often as it is here. More come to observe than leave, so that there are nearly as many
+# as may be: what each of them remembers of notifications would otherwise grow and shrink with their number.
+ACTIONS = (
+    *("get", "get", "get", "get", "post", "post", "slow", "download", "upload"),
+    *("observe", "observe", "leave"),
+)
 
 
 class _Text(Resource):

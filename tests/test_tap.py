@@ -366,8 +366,8 @@ class ProcessTests(OptionsTestCase):
 
     def test_observerTold(self) -> None:
         """Stopped by C{SIGTERM} it tells its observers, and waits until they have heard."""
-        arguments = ("--resources", f"{self.name}.Watched", "--listen", "udp:0:interface=127.0.0.1")
-        arguments += ("--grace", "25")
+        arguments = ["--resources", f"{self.name}.Watched", "--listen", "udp:0:interface=127.0.0.1"]
+        arguments += ["--grace", "25"]
         with self.running("twistd", *arguments) as process, socket.socket(type=socket.SOCK_DGRAM) as asking:
             asking.settimeout(10)
             asking.connect(("127.0.0.1", self.portOf(process)))

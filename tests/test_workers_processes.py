@@ -28,6 +28,9 @@ from txcoap.sansio.datagrams import CON, NON, decode, encode
 
 ROOT = Path(__file__).absolute().parent.parent
 
+# Seconds for what takes a moment, on a machine that has much else to do.
+PATIENCE = 60.0
+
 MODULE = """
 import os
 from txcoap import Resource
@@ -140,14 +143,14 @@ class ProcessTests(SynchronousTestCase):
             process.kill()
             process.wait()
 
-    def ask(self, path: str, skt: socket.socket | None = None, *, within: float = 20) -> str | None:
+    def ask(self, path: str, skt: socket.socket | None = None) -> str | None:
         """Ask until there is an answer; one without a body is None."""
         own = skt or socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
             own.settimeout(0.25)
             number = next(self.messageIDs)
             message = encode(CON, Code.GET, number, b"t", CoAPOptions(uriPath=[path]))
-            until = monotonic() + within
+            until = monotonic() + PATIENCE
             while monotonic() < until:
                 own.sendto(message, ("127.0.0.1", self.port))
                 try:
@@ -189,10 +192,10 @@ class ProcessTests(SynchronousTestCase):
             self.assertEqual(self.ask("x", one), first)
             self.ask("bug", one)
             os.kill(int(first), signal.SIGKILL)
-            self.assertEqual(self.ask("x", two, within=2), second)
+            self.assertEqual(self.ask("x", two), second)
             self.assertNotIn(self.ask("x", one), {first, second})
             process.send_signal(signal.SIGTERM)
-            self.assertEqual(process.wait(20), -signal.SIGTERM)
+            self.assertEqual(process.wait(PATIENCE), -signal.SIGTERM)
             log = self.log.read_text()
         self.assertFree()
         self.assertRegex(log, r"\[worker [12], txcoap.server#critical\] while rendering")
@@ -202,17 +205,16 @@ class ProcessTests(SynchronousTestCase):
 
     def test_standIn(self) -> None:
         """
-        While a worker that died twice is waited for, another reads its sockets, and hands them back: a peer
-        is always answered.
+        While a worker that dies again and again is waited for, another reads its sockets, and hands them
+        back: a peer is always answered.
         """
         with self.running("--resources", "several"):
             (_, one), (second, two) = self.both().items()
-            self.ask("x", one)
-            for _ in range(2):
-                self.kill(one)
-            self.assertEqual(self.ask("x", one, within=5), second)
+            until = monotonic() + PATIENCE
+            while (own := self.ask("x", one)) != second and monotonic() < until:
+                self.kill(own)
+            self.assertEqual(own, second)
             self.assertIn("stands in for worker", self.log.read_text())
-            until = monotonic() + 20
             while (own := self.ask("x", one)) == second and monotonic() < until:
                 pass
             self.assertNotEqual(own, second)
@@ -223,12 +225,12 @@ class ProcessTests(SynchronousTestCase):
                 answers.append(self.ask("x", one))
             self.assertEqual(answers[-20:], 20 * [own])
 
-    def kill(self, peer: socket.socket) -> None:
-        """End the worker that answers a peer, and wait until it is gone."""
-        worker = int(self.ask("x", peer) or 0)
-        watched = os.pidfd_open(worker)
-        os.kill(worker, signal.SIGKILL)
-        self.assertTrue(select.select([watched], [], [], 20)[0])
+    def kill(self, worker: str | None) -> None:
+        """End the worker with this process ID, and wait until it is gone."""
+        assert worker is not None
+        watched = os.pidfd_open(int(worker))
+        os.kill(int(worker), signal.SIGKILL)
+        self.assertTrue(select.select([watched], [], [], PATIENCE)[0])
         os.close(watched)
 
     def test_orphans(self) -> None:
@@ -238,7 +240,7 @@ class ProcessTests(SynchronousTestCase):
             process.kill()
             process.wait()
             for worker in watched:
-                self.assertTrue(select.select([worker], [], [], 20)[0])
+                self.assertTrue(select.select([worker], [], [], PATIENCE)[0])
                 os.close(worker)
             self.assertFree()
 
@@ -250,16 +252,16 @@ class ProcessTests(SynchronousTestCase):
             stuck = encode(CON, Code.GET, next(self.messageIDs), b"t", CoAPOptions(uriPath=["stuck"]))
             for skt in found.values():
                 skt.sendto(stuck, ("127.0.0.1", self.port))
-            # What was on its way comes; then they answer nobody any more.
+            # They answer nobody any more; what was on its way may still come.
             for skt in found.values():
-                while select.select([skt], [], [], 0.3)[0]:
-                    skt.recv(2000)
-                skt.sendto(encode(CON, Code.GET, next(self.messageIDs), b"t"), ("127.0.0.1", self.port))
-                self.assertEqual(select.select([skt], [], [], 0.3)[0], [])
+                last = next(self.messageIDs)
+                skt.sendto(encode(CON, Code.GET, last, b"t"), ("127.0.0.1", self.port))
+                while select.select([skt], [], [], 0.5)[0]:
+                    self.assertNotEqual(decode(skt.recv(2000)).messageID, last)
             process.kill()
             process.wait()
             for worker in watched:
-                self.assertTrue(select.select([worker], [], [], 20)[0])
+                self.assertTrue(select.select([worker], [], [], PATIENCE)[0])
                 os.close(worker)
             self.assertFree()
 
@@ -273,7 +275,7 @@ class ProcessTests(SynchronousTestCase):
                 own = socket.inet_aton("127.0.0.1")
                 skt.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, own)
                 skt.bind(("127.0.0.1", 0))
-                skt.settimeout(5)
+                skt.settimeout(PATIENCE)
                 answered: set[str] = set()
                 for _ in range(5):
                     number = next(self.messageIDs)
@@ -304,15 +306,15 @@ class ProcessTests(SynchronousTestCase):
         with self.running("--resources", "several", daemon=words) as process:
             (_, one), (_, two) = self.both().items()
             self.assertEqual([self.ask("user", one), self.ask("user", two)], [expected, expected])
-            self.kill(one)
+            self.kill(self.ask("x", one))
             self.assertEqual(self.ask("user", one), expected)
             process.terminate()
-            process.wait(20)
+            process.wait(PATIENCE)
         self.assertFree()
 
     def test_cannotStart(self) -> None:
         """Where the module is missing the exit status is 1, and the log tells why."""
         with self.running("--resources", "nosuch") as process:
-            self.assertEqual(process.wait(20), 1)
+            self.assertEqual(process.wait(PATIENCE), 1)
         self.assertIn("--resources nosuch", self.log.read_text())
         self.assertFree()
