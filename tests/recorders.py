@@ -1,6 +1,5 @@
 """
-A protocol that keeps what a port tells it, and a socket that plays what a test wrote: for the tests
-of the transports.
+What keeps what it is told: protocols, the log, and a socket that plays what a test wrote.
 """
 
 from __future__ import annotations
@@ -13,9 +12,35 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import DatagramProtocol
+from twisted.logger import globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from txcoap.interfaces import IDatagramReceiver
+
+
+def logged(case: SynchronousTestCase) -> list[Any]:
+    """What Twisted's log is told from now on, until the test is over."""
+    events: list[Any] = []
+    observer: Any = events.append
+    globalLogPublisher.addObserver(observer)
+    case.addCleanup(globalLogPublisher.removeObserver, observer)
+    return events
+
+
+class Hearing(DatagramProtocol):
+    """Keeps what it hears: a protocol that knows nothing of CoAP."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[bytes, Any]] = []
+
+    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+        """Keep it."""
+        self.heard.append((datagram, addr))
+
+    def stopProtocol(self) -> None:
+        """Keep that too."""
+        self.heard.append((b"stopped", None))
 
 
 @implementer(IDatagramReceiver)

@@ -388,12 +388,15 @@ class Typist:
             if text in self.seen:
                 break
             await deferLater(reactor, 0.01)
-            # Nothing to read yet; or the end.
-            with contextlib.suppress(OSError):
-                self.seen += os.read(self._terminal, 65536).decode()
+            self._look()
         else:
             raise AssertionError(f"there stands {self.seen!r}, and not {text!r}")
         self.seen = self.seen.partition(text)[2]
+
+    def _look(self) -> None:
+        # Nothing to read yet; or the end.
+        with contextlib.suppress(OSError):
+            self.seen += os.read(self._terminal, 65536).decode()
 
     def type(self, keys: str) -> None:
         """Type."""
@@ -407,6 +410,8 @@ class Typist:
                 os.close(self._terminal)
                 return os.waitstatus_to_exitcode(status)
             await deferLater(reactor, 0.01)
+            # What nobody reads can keep a program from ending.
+            self._look()
 
 
 class ProcessTests(ServedTests):

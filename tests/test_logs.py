@@ -11,6 +11,7 @@ from twisted.internet.task import Clock
 from twisted.logger import Logger, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.recorders import logged
 from tests.test_architecture import PACKAGE
 from tests.wire import Answering, ServerTestCase
 from txcoap.codes import Code
@@ -87,7 +88,7 @@ class FloodTests(ServerTestCase):
     def test_malformed(self) -> None:
         """Of datagrams that are no messages one in a minute is logged, with the reason and who sent it."""
         self.serve(Resource())
-        events = self.logged()
+        events = logged(self)
         for _ in range(1000):
             self.peer.sendBytes(b"\x40\x01\x00\x00\xff")
         self.assertEqual(len(events), 1)
@@ -110,7 +111,7 @@ class FloodTests(ServerTestCase):
     def test_rubbish(self) -> None:
         """Nor do methods that return what is no answer."""
         self.serve(Answering(lambda request: 3.5))
-        events = self.logged()
+        events = logged(self)
         for _ in range(100):
             self.ask()
         self.assertEqual(len(events), 10)

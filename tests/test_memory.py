@@ -10,11 +10,11 @@ from typing import Any
 
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
-from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from tests.recorders import Hearing
 from txcoap import Code, Limits, Parameters, Request, Resource, Site
 from txcoap.errors import (
     NameNotFound,
@@ -25,19 +25,6 @@ from txcoap.errors import (
 from txcoap.interfaces import ITransport
 from txcoap.sansio.datagrams import CON, Datagram, empty
 from txcoap.testing import MemoryNetwork
-
-
-class Hearing(DatagramProtocol):
-    """Keeps what it hears."""
-
-    def __init__(self) -> None:
-        self.heard: list[tuple[bytes, Any]] = []
-
-    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
-        self.heard.append((datagram, addr))
-
-    def stopProtocol(self) -> None:
-        self.heard.append((b"stopped", None))
 
 
 class Counting(Resource):

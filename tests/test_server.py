@@ -11,6 +11,7 @@ from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.logger import formatEvent
 from zope.interface.verify import verifyObject
 
+from tests.recorders import logged
 from tests.wire import CLIENT, METHODS, SERVER, Answering, ServerTestCase, giving, trusted
 from txcoap import errors
 from txcoap.codes import Code
@@ -110,14 +111,14 @@ class ReturnTests(ServerTestCase):
 
     def test_rubbish(self) -> None:
         """Anything else is a bare 5.00, and an error in the log that names the resource."""
-        logged = self.logged()
+        events = logged(self)
         for rubbish in ([], 0, 2, True, {"a": 1}, object(), bytearray(b"x"), 1.5):
-            logged.clear()
+            events.clear()
             self.assertEqual(
                 self.answered(giving(rubbish)),
                 (Code.INTERNAL_SERVER_ERROR, None, b""),
             )
-            texts = [event["log_format"] for event in logged if event["log_level"].name == "error"]
+            texts = [event["log_format"] for event in events if event["log_level"].name == "error"]
             self.assertEqual(len(texts), 1)
             self.assertIn("a render method returns bytes, str", texts[0])
 
@@ -363,7 +364,7 @@ class AccessLogTests(ServerTestCase):
         """Serve with C{logAccess}; what is logged from now on."""
         site = self.serve(Readable())
         site.accessLog = site.logAccess
-        return self.logged()
+        return logged(self)
 
     def lines(self, logged: list[Any]) -> list[str]:
         """The lines of the access log."""

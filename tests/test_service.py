@@ -15,6 +15,7 @@ from twisted.internet.error import CannotListenError
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
+from tests.recorders import logged
 from tests.wire import SERVER, ServerTestCase
 from txcoap.client import Agent
 from txcoap.endpoints import serverFromString
@@ -165,11 +166,11 @@ class MemoryTests(ServerTestCase):
     def test_logAccess(self) -> None:
         """C{logAccess} logs a line for each request."""
         for logAccess, lines in ((True, 1), (False, 0)):
-            logged = self.logged()
+            events = logged(self)
             service = self.service(Hello(), logAccess=logAccess)
             service.startService()
             self.assertServes()
-            self.assertEqual(len([event for event in logged if "client" in event]), lines)
+            self.assertEqual(len([event for event in events if "client" in event]), lines)
             service.stopService()
 
     def test_deferredRoot(self) -> None:

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.recorders import logged
 from txcoap import Code, Resource
 from txcoap.directory import Opened, Tree, isName
 from txcoap.errors import ResponseError
@@ -430,25 +431,15 @@ class ConfinementTests(FilesTestCase):
 
     def test_refusals(self) -> None:
         """Errors of the file system as response codes; those that nobody expects come through."""
-        logged = self.logs()
+        events = logged(self)
         rows = {2: "4.04", 20: "4.04", 36: "4.04", 40: "4.04", 13: "4.03", 30: "4.03", 28: "5.03", 24: "5.03"}
         for number, code in rows.items():
             error = self.assertRaises(ResponseError, refuse, OSError(number, "x"))
             self.assertEqual(error.code, Code(code), number)
-        self.assertEqual(len(logged), 2)
+        self.assertEqual(len(events), 2)
         self.assertRaises(OSError, refuse, OSError(5, "x"))
         error = self.assertRaises(ResponseError, refuse, UnicodeEncodeError("ascii", "x", 0, 1, "y"))
         self.assertEqual(error.code, Code.NOT_FOUND)
-
-    def logs(self) -> list[Any]:
-        """What Twisted's log is told from now on."""
-        from twisted.logger import globalLogPublisher
-
-        events: list[Any] = []
-        observer: Any = events.append
-        globalLogPublisher.addObserver(observer)
-        self.addCleanup(globalLogPublisher.removeObserver, observer)
-        return events
 
 
 class ListingTests(FilesTestCase):

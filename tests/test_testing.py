@@ -8,11 +8,11 @@ from io import BytesIO
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.protocol import DatagramProtocol
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import FileBodyProducer
 
 import txcoap
+from tests.recorders import Hearing
 from txcoap import NOT_DONE_YET, Agent, Code, Parameters, Request, Resource, Response, Site
 from txcoap.block import Block
 from txcoap.errors import (
@@ -23,19 +23,6 @@ from txcoap.errors import (
 from txcoap.interfaces import IAgent, IDatagramReceiver
 from txcoap.sansio.datagrams import ACK, CON, NON
 from txcoap.testing import MemoryNetwork, ScriptedPeer, StubAgent
-
-
-class Hearing(DatagramProtocol):
-    """Keeps what it hears."""
-
-    def __init__(self) -> None:
-        self.heard: list[tuple[bytes, Any]] = []
-
-    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
-        self.heard.append((datagram, addr))
-
-    def stopProtocol(self) -> None:
-        self.heard.append((b"stopped", None))
 
 
 class Counting(Resource):

@@ -25,11 +25,12 @@ from twisted.internet.error import (
     ProcessTerminated,
 )
 from twisted.internet.task import Clock, deferLater
-from twisted.logger import LogLevel, globalLogPublisher
+from twisted.logger import LogLevel
 from twisted.python.failure import Failure
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from tests.recorders import logged
 from txcoap import workerprocess, workers
 from txcoap.sansio.health import Health
 from txcoap.tap import Options, makeService
@@ -320,14 +321,6 @@ class SupervisorTests(SynchronousTestCase):
         self.one.end()
         self.assertEqual(self.ends, [])
 
-    def logged(self) -> list[Any]:
-        """What is logged from now on."""
-        events: list[Any] = []
-        observer: Any = events.append
-        globalLogPublisher.addObserver(observer)
-        self.addCleanup(globalLogPublisher.removeObserver, observer)
-        return events
-
     def test_failureOfWorker(self) -> None:
         """The text of an error that a worker logged is logged with it here."""
         lines = StringIO()
@@ -343,7 +336,7 @@ class SupervisorTests(SynchronousTestCase):
                     "log_time": 1.0,
                 }
             )
-        events = self.logged()
+        events = logged(self)
         self.one.protocol.childDataReceived(1, lines.getvalue().encode())
         (event,) = events
         self.assertEqual((event["worker"], event["log_failure"].getErrorMessage()), (1, "scripted"))
@@ -351,7 +344,7 @@ class SupervisorTests(SynchronousTestCase):
 
     def test_longLine(self) -> None:
         """A line without end is not kept, but logged in pieces."""
-        events = self.logged()
+        events = logged(self)
         self.patch(workerprocess, "LONGEST_LINE", 100)
         self.one.protocol.childDataReceived(1, b"x" * 101)
         self.assertEqual([len(each["line"]) for each in events], [101])

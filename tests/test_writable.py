@@ -9,9 +9,9 @@ import stat
 from random import Random
 from typing import Any
 
-from twisted.logger import globalLogPublisher
 from twisted.web.client import ResponseFailed, readBody
 
+from tests.recorders import logged
 from txcoap import Code, writable
 from txcoap.block import Block
 from txcoap.directory import Temporary
@@ -59,14 +59,6 @@ class WritingTestCase(FilesTestCase):
             raise OSError(number, os.strerror(number))
 
         self.patch(os, name, fail)
-
-    def logged(self) -> list[Any]:
-        """What Twisted's log is told from now on."""
-        events: list[Any] = []
-        observer: Any = events.append
-        globalLogPublisher.addObserver(observer)
-        self.addCleanup(globalLogPublisher.removeObserver, observer)
-        return events
 
 
 class PutTests(WritingTestCase):
@@ -328,12 +320,12 @@ class AbandonedTests(WritingTestCase):
 
     def test_diskFull(self) -> None:
         """A full disk is 5.03 and logged; that the file cannot be written otherwise, 5.00."""
-        logged = self.logged()
+        events = logged(self)
         self.block(0, True)
         with self.monkey("write", 28):
             response = self.block(1, True)
         self.assertEqual((response.code, response.maxAge), (Code.SERVICE_UNAVAILABLE, 60))
-        self.assertTrue(any("No space left" in str(each.get("error")) for each in logged))
+        self.assertTrue(any("No space left" in str(each.get("error")) for each in events))
         self.assertNothingLeft()
         self.start()
         with self.monkey("write", 5):

@@ -16,7 +16,6 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress, IListeningPort
 from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.task import Clock
-from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
@@ -321,14 +320,6 @@ class ServerTestCase(SynchronousTestCase):
         else:
             self.assertEqual(answer.type, NON)
         return answer
-
-    def logged(self) -> list[Any]:
-        """What Twisted's log is told from now on."""
-        events: list[Any] = []
-        observer: Any = events.append
-        globalLogPublisher.addObserver(observer)
-        self.addCleanup(globalLogPublisher.removeObserver, observer)
-        return events
 
     def assertForgets(self, protocol: CoAPProtocol | None = None) -> None:
         """

@@ -10,11 +10,17 @@ import errno
 import os
 import socket
 import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from txcoap.transports import ancillary
 
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IListeningPort
+
 __all__ = [
     "WILDCARDS",
+    "adopt",
     "askForErrors",
     "askForLocal",
     "dropped",
@@ -66,6 +72,27 @@ def openUDP(
         skt.close()
         raise
     return skt
+
+
+def adopt(
+    fd: int, makePort: Callable[..., IListeningPort], reactor: Any, protocol: Any, **options: Any
+) -> IListeningPort:
+    """
+    Listen on a socket that somebody else bound, by a descriptor of our own.
+
+    @param makePort: makes a port of the reactor, a socket, the protocol and the options.
+    @return: the port, listening.
+    @raise ValueError: it is no socket for such a port.
+    @raise OSError: it is no open descriptor.
+    """
+    skt = duplicate(fd)
+    try:
+        port = makePort(reactor, skt, protocol, **options)
+    except BaseException:
+        skt.close()
+        raise
+    port.startListening()
+    return port
 
 
 def duplicate(fd: int) -> socket.socket:

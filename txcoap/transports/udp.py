@@ -315,11 +315,4 @@ def adopt(reactor: Any, fd: int, protocol: DatagramProtocol, **options: Any) -> 
     @raise ValueError: it is no bound UDP socket.
     @raise OSError: it is no open descriptor.
     """
-    skt = sockets.duplicate(fd)
-    try:
-        ours = Port.fromSocket(reactor, skt, protocol, **options)
-    except BaseException:
-        skt.close()
-        raise
-    ours.startListening()  # type: ignore[no-untyped-call]
-    return ours
+    return sockets.adopt(fd, Port.fromSocket, reactor, protocol, **options)

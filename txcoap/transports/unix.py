@@ -258,11 +258,4 @@ def adopt(reactor: Any, fd: int, protocol: DatagramProtocol, **options: Any) -> 
     @raise ValueError: it is no bound Unix datagram socket.
     @raise OSError: it is no open descriptor.
     """
-    skt = sockets.duplicate(fd)
-    try:
-        port = UnixPort.fromSocket(reactor, skt, protocol, **options)
-    except BaseException:
-        skt.close()
-        raise
-    port.startListening()  # type: ignore[no-untyped-call]
-    return port
+    return sockets.adopt(fd, UnixPort.fromSocket, reactor, protocol, **options)
