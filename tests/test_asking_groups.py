@@ -10,7 +10,7 @@ from hypothesis.strategies import DrawFn, binary, composite, integers, lists, sa
 from twisted.trial.unittest import SynchronousTestCase
 
 from txcoap.codes import Code
-from txcoap.errors import MessageTooLarge, TokenInUse, TooManyPeers, Unreachable
+from txcoap.errors import MessageTooLarge, RequestQueueFull, TokenInUse, TooManyPeers, Unreachable
 from txcoap.limits import DEFAULT_LIMITS
 from txcoap.message import Request
 from txcoap.options import NO_OPTIONS, Options
@@ -69,6 +69,17 @@ class AskingTests(SynchronousTestCase):
         machine.sent()
         self.ask()
         self.assertEqual(machine.sentOne().messageID, used + 5 & 0xFFFF)
+
+    def test_noMessageID(self) -> None:
+        """Where all message IDs to the group are taken, that is told, and nothing is sent (RFC 7252 4.4)."""
+        machine = self.machine
+        peer = machine._transmissions.use(GROUP, machine.now)
+        assert peer is not None
+        while peer.messageIDs.take(machine.now) is not None:
+            pass
+        error = self.assertRaises(RequestQueueFull, self.ask)
+        self.assertIn("no message ID is free", str(error))
+        self.assertEqual(machine.sent(), [])
 
     def test_many(self) -> None:
         """Whoever answers with its token is heard, whatever its message ID (8.2)."""

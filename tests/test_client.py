@@ -389,6 +389,16 @@ class CancelTests(AgentTestCase):
             self.reactor.nameResolver.answer()
         self.assertEqual(self.wire.sent, [])
 
+    def test_resolvingGroup(self) -> None:
+        """While the name of a group is looked up: it is over, and nothing is sent."""
+        self.reactor.nameResolver.isSlow = True
+        gathering = self.agent.multicast("coap://many.example/")
+        gathered = gathering.all()
+        gathering.stop()
+        self.assertEqual(self.successResultOf(gathered), [])
+        self.reactor.nameResolver.answer()
+        self.assertEqual((self.wire.sent, self.ours()), ([], []))
+
     def test_resolved(self) -> None:
         """After the name was found."""
         waiting = self.agent.get("coap://server.example/")

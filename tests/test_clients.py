@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Hashable
+from random import Random
 from typing import Any
 
 from twisted.internet import reactor as _reactor
@@ -20,7 +21,9 @@ from txcoap.endpoints import serverFromString
 from txcoap.limits import Limits
 from txcoap.observe import ObservableResource
 from txcoap.options import Options
+from txcoap.parameters import DEFAULT_PARAMETERS
 from txcoap.request import NOT_DONE_YET, Request
+from txcoap.sansio.clients import NamingMessaging
 from txcoap.sansio.datagrams import ACK, CON, NON, RST, Datagram, decode, encode
 from txcoap.server import Site
 
@@ -193,6 +196,20 @@ class NamedTests(ServerTestCase):
         self.peer.send(CON, Code.GET, 9, b"t", Options.fromPairs([(65001, b"")]))
         self.assertEqual(self.peer.takeOne().code, Code.BAD_OPTION)
         self.assertForgets()
+
+    def test_paths(self) -> None:
+        """Who is known by a path, as over a Unix socket, is not asked for another name."""
+        asked: list[Any] = []
+        machine = NamingMessaging(
+            DEFAULT_PARAMETERS,
+            Limits(),
+            Random(1),
+            lambda peer: None,
+            lambda peer, options: asked.append(peer),
+        )
+        for peer in ("/run/x.sock", CLIENT):
+            machine.receiveDatagram(encode(CON, Code.GET, 1, b"t"), peer, None, 0.0)
+        self.assertEqual(asked, [CLIENT])
 
     def test_full(self) -> None:
         """Limits hold, and all is forgotten in time."""

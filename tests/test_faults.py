@@ -254,6 +254,35 @@ class ClockTests(SynchronousTestCase):
         self.assertNotIn(watch, reactor.getReaders())
         self.assertEqual(watch.fileno(), -1)
 
+    def test_inVain(self) -> None:
+        """Where the reactor is wrong, and nothing has happened, nobody is told, and the watch goes on."""
+        from twisted.internet import reactor
+
+        reading, writing = os.pipe()
+        self.addCleanup(os.close, writing)
+        os.set_blocking(reading, False)
+        watch = StepWatch(reactor, lambda: reading)
+        told: list[int] = []
+        forget = watch.add(partial(told.append, 1))
+        watch.doRead()
+        self.assertEqual((told, watch.fileno()), ([], reading))
+        forget()
+
+    def test_leftMeanwhile(self) -> None:
+        """Who is told may have another not be told any more; without a new timer the watch is over."""
+        from twisted.internet import reactor
+
+        reading, writing = os.pipe()
+        self.addCleanup(os.close, writing)
+        timers = [None, reading]
+        watch = StepWatch(reactor, timers.pop)
+        told: list[int] = []
+        forget = [watch.add(lambda: forget[1]()), watch.add(partial(told.append, 2))]
+        os.write(writing, bytes(8))
+        watch.doRead()
+        self.assertEqual((told, watch.fileno()), ([], -1))
+        forget[0]()
+
     def test_timer(self) -> None:
         """Linux has a timer that tells; nothing is to be read from it while the clock is not set."""
         fd = openTimer()

@@ -217,6 +217,18 @@ class SendingTests(SynchronousTestCase):
         self.assertEqual(b"".join(sent), whole)
         self.assertEqual((asking.sent, asking.total), (100, 100))
 
+    def test_fedTooLarge(self) -> None:
+        """A body of which a part was sent, and is kept no longer, cannot begin anew in smaller blocks."""
+        asking = putting(b"", exponent=2, isWhole=False)
+        asking.feed(bytes(200))
+        asking.next()
+        asking.answered(Response(CONTINUE, block1=Block(0, True, 2)))
+        asking.next()
+        asking.answered(Response(Code.REQUEST_ENTITY_TOO_LARGE, block1=Block(1, True, 0)))
+        self.assertEqual(asking.stage, Stage.DONE)
+        assert asking.response is not None
+        self.assertEqual(asking.response.code, Code.REQUEST_ENTITY_TOO_LARGE)
+
     def test_fedSmall(self) -> None:
         """A body that turns out to fit a block goes without Block1."""
         for length in (0, 5, 16):

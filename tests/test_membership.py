@@ -4,6 +4,7 @@ Tests for L{txcoap.transports.membership}, and of multicast over sockets: groups
 
 from __future__ import annotations
 
+import errno
 import socket
 from typing import Any
 
@@ -71,6 +72,18 @@ class JoiningTests(SynchronousTestCase):
     def test_all(self) -> None:
         """By all interfaces that carry multicast, where none is named."""
         self.assertIn(loopback(), membership.join(self.socket(), Group(GROUP)))
+
+    def test_allTwice(self) -> None:
+        """By all once more: those that it was joined by count as joined."""
+        skt = self.socket()
+        joined = membership.join(skt, Group(GROUP))
+        self.assertEqual(membership.join(skt, Group(GROUP)), joined)
+
+    def test_none(self) -> None:
+        """A host of whose interfaces none carries multicast: the system's reason is told."""
+        self.patch(socket, "if_nameindex", list)
+        error = self.assertRaises(OSError, membership.join, self.socket(), Group(GROUP))
+        self.assertEqual(error.errno, errno.ENODEV)
 
     def test_ipv6(self) -> None:
         """A group of IPv6, by the number of the interface."""

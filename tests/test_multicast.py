@@ -279,6 +279,29 @@ class ServingTests(GroupCase):
         (response,) = self.gather("/counted")
         self.assertEqual((response.payload, counted.count), (LARGE, 1))
 
+    def test_unnamed(self) -> None:
+        """A client that has no name there is known by its address."""
+        site = Site(tree(), clientOf=lambda peer, options: None)
+        self.network.listen(site, "192.0.2.20").joinGroup(*readGroups(GROUP))
+        self.assertEqual(len(self.gather()), 4)
+
+    def test_brokenWhileFailing(self) -> None:
+        """A site that raises where the others answer says nothing, and keeps the socket from nothing."""
+
+        class Failing(Site):
+            def rendered(self, result: Any, request: Any) -> None:
+                raise ValueError("scripted")
+
+            def failed(self, failure: Any, request: Any) -> None:
+                failure.raiseException()
+
+        port = self.network.listen(Failing(tree()), "192.0.2.20")
+        port.joinGroup(*readGroups(GROUP))
+        self.assertEqual(len(self.gather()), 3)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        self.network.advance(300)
+        self.assertEqual({name: size for name, size in port.protocol.sizes().items() if size}, {})
+
     def test_unanswered(self) -> None:
         """A site that leaves non-confirmable requests unanswered leaves those of groups so too."""
         site = Site(tree(), answersNonConfirmable=False)

@@ -385,6 +385,15 @@ class NonConfirmableTests(SynchronousTestCase):
         bench.confirm(last)
         self.assertEqual(0, len(bench.notifier))
 
+    def test_lastAtOnce(self) -> None:
+        """Where nothing went before, the last is sent at once; it is confirmable too."""
+        bench = self.bench
+        bench.notify(self.relation, b"gone", Code.NOT_FOUND)
+        last = bench.sentOne()
+        self.assertEqual((CON, b"gone"), (last.type, last.payload))
+        bench.confirm(last)
+        self.assertEqual(0, len(bench.notifier))
+
     def test_endedWhileOneWaits(self) -> None:
         """Ended while one waits for its 3 seconds, it is not sent."""
         bench = self.bench
@@ -536,6 +545,26 @@ class ManyTests(SynchronousTestCase):
 
 class ShortageTests(SynchronousTestCase):
     """What cannot be sent now is sent later."""
+
+    def test_noMessageID(self) -> None:
+        """
+        Where no message ID is free when a notification is repeated, it is repeated as it was (RFC 7252 4.4);
+        the newest state goes after it.
+        """
+        bench = Bench()
+        relation = bench.observer()
+        bench.notify(relation, b"1")
+        first = bench.sentOne()
+        bench.notify(relation, b"2")
+        peer = bench._transmissions.use(PEER, bench.now)
+        assert peer is not None
+        while peer.messageIDs.take(bench.now) is not None:
+            pass
+        bench.advance(STEADY.ACK_TIMEOUT)
+        self.assertEqual([first.messageID], [each.messageID for each in bench.sent()])
+        bench.confirm(first)
+        bench.advance(STEADY.EXCHANGE_LIFETIME)
+        self.assertIn(b"2", bench.told())
 
     def test_noPlaceForThePeer(self) -> None:
         """The newest state goes once the peer has a place again."""

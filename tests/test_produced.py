@@ -16,6 +16,7 @@ from tests.test_fetching import body
 from tests.wire import FORGOTTEN, Answering
 from txcoap.block import Block
 from txcoap.codes import Code
+from txcoap.errors import RequestError
 from txcoap.groups import Answering as Answers
 from txcoap.groups import readGroups
 from txcoap.memory import SERVER_HOST
@@ -78,15 +79,17 @@ class Produced(Resource):
 
     isLeaf = True
 
-    def __init__(self, source: Source, isPush: bool = False) -> None:
+    def __init__(self, source: Source, isPush: bool = False, code: Code = Code.CONTENT) -> None:
         self.source = source
         self.isPush = isPush
+        self.code = code
         self.notified: list[Deferred[None]] = []
 
     def render_GET(self, request: Request) -> int:
         """Register it."""
         self.notified.append(request.notifyFinish())
         self.source.request = request
+        request.setResponseCode(self.code)
         request.registerProducer(self.source, self.isPush)
         return NOT_DONE_YET
 
@@ -321,12 +324,14 @@ class AskedTests(SynchronousTestCase):
 class GroupTests(SynchronousTestCase):
     """A producer's body, asked for by multicast (RFC 7252 8)."""
 
-    def gather(self, source: Source, answering: Answers = Answers.USEFUL) -> list[Any]:
+    def gather(
+        self, source: Source, answering: Answers = Answers.USEFUL, code: Code = Code.CONTENT
+    ) -> list[Any]:
         """What a group of one answers."""
-        network = MemoryNetwork()
+        self.network = network = MemoryNetwork()
         self.addCleanup(network.close)
         root = Resource()
-        resource = Produced(source)
+        resource = Produced(source, code=code)
         resource.multicastAnswers = answering
         root.putChild("x", resource)
         network.listen(Site(root)).joinGroup(*readGroups(GROUP))
@@ -342,6 +347,11 @@ class GroupTests(SynchronousTestCase):
         self.assertEqual(response.payload, body(3000))
 
     def test_unwanted(self) -> None:
-        """What nobody needs is kept back, like any other response."""
+        """What nobody needs is kept back, like any other response; what is large is made no more."""
         self.assertEqual(self.gather(Source(b"")), [])
         self.successResultOf(self.resource.notified[0])
+        failing = Source(body(3000))
+        self.assertEqual(self.gather(failing, code=Code.NOT_FOUND), [])
+        self.network.advance(300)
+        self.failureResultOf(self.resource.notified[0], RequestError)
+        self.assertTrue(failing.whole)

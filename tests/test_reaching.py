@@ -54,6 +54,16 @@ class SocketTests(AgentTestCase):
             self.successResultOf(self.agent.close())
             self.assertEqual(self.ours(), [])
 
+    def test_closedWhileIdle(self) -> None:
+        """C{close} of what is not in use leaves no timer of C{idleTimeout}."""
+        agent = self.newAgent(idleTimeout=60)
+        waiting = agent.get(TEXT)
+        self.reply()
+        self.successResultOf(waiting)
+        self.assertNotEqual(self.reactor.getDelayedCalls(), [])
+        self.successResultOf(agent.close(grace=0))
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
     def test_fresh(self) -> None:
         """With C{freshSockets}, one for each request, closed with the response or the failure."""
         agent = self.newAgent(freshSockets=True)

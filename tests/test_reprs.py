@@ -22,12 +22,14 @@ from txcoap.definitions import UINT, Single
 from txcoap.message import Request
 from txcoap.options import registerOption
 from txcoap.parameters import DEFAULT_PARAMETERS
+from txcoap.prometheus import PrometheusResource
 from txcoap.proxy import ForwardProxy
 from txcoap.reverse import ReverseProxy
 from txcoap.sansio.events import OutgoingRequest, RequestFailed
 from txcoap.service import CoAPService
 from txcoap.static import File
 from txcoap.testing import MemoryNetwork, ScriptedPeer, StubAgent
+from txcoap.workers import Supervisor
 
 
 class Lamp(ObservableResource):
@@ -99,6 +101,13 @@ class ReprTests(SynchronousTestCase):
         """A service tells what it serves, and where."""
         service = CoAPService(Lamp(), [], Clock())
         self.assertEqual(repr(service), "<CoAPService of <Lamp with 0 observers>, not listening>")
+
+    def test_workers(self) -> None:
+        """A supervisor tells how many workers it has, and where they listen; a page of figures, whose."""
+        supervisor = Supervisor(2, [], ["udp:0:interface=127.0.0.1"], Clock())
+        self.assertEqual(repr(supervisor), "<Supervisor of 2 workers, not listening>")
+        page = PrometheusResource(supervisor.health)
+        self.assertRegex(repr(page), "<PrometheusResource of <bound method Supervisor.health of <Supervisor")
 
     def test_observations(self) -> None:
         """An observation tells what it is of, and how it ended."""

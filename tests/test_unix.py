@@ -132,6 +132,19 @@ class UnixPortTests(TestCase):
         await stopping[0]
         self.assertEqual(asked.payloads, [b"a"])
 
+    async def test_manyATurn(self) -> None:
+        """
+        Of many datagrams some are delivered in one turn of the reactor, the rest in the next;
+        C{receiveBuffer} None leaves the kernel's.
+        """
+        _, asked = self.listen(receiveBuffer=None)
+        client, _ = self.openClient()
+        for _ in range(8):
+            self.assertIsNone(client.send(b"a", self.path))
+        port: Any = asked.transport
+        port.datagramsPerTurn = 2
+        await asked.until(lambda: len(asked.payloads) == 8)
+
     def test_nobodyListens(self) -> None:
         """
         That nobody listens is known at once: an errno, also for a path that none can have.

@@ -5,6 +5,7 @@ Tests for L{txcoap.workers} and L{txcoap.worker} with real processes, over loopb
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pwd
 import select
@@ -311,6 +312,20 @@ class ProcessTests(SynchronousTestCase):
             process.terminate()
             process.wait(PATIENCE)
         self.assertFree()
+
+    def test_workerCannotStart(self) -> None:
+        """A worker that cannot so much as start says why in a record of its own, and ends with 1."""
+        words = ["--path", ".", "--sockets", "0", "--directory", "/nonexistent"]
+        ended = subprocess.run(
+            [sys.executable, "-m", "txcoap.worker", *words],
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=30,
+        )
+        self.assertEqual(ended.returncode, 1)
+        (record,) = map(json.loads, ended.stdout.replace(b"\x1e", b"").splitlines())
+        self.assertIn("/nonexistent", record["failureText"])
 
     def test_cannotStart(self) -> None:
         """Where the module is missing the exit status is 1, and the log tells why."""
