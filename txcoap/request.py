@@ -30,7 +30,7 @@ _log = Sparing(Logger())
 NOT_DONE_YET = 1
 """What a render method returns to answer later, with C{request.write} and C{request.finish}."""
 
-# RFC 7641 4.5: of a handler's non-confirmable notifications one in so many is confirmable.
+# RFC 7641 4.5: of a kept request's non-confirmable notifications one in so many is confirmable.
 _CONFIRM_EVERY = 10
 
 

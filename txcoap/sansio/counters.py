@@ -104,7 +104,7 @@ class Counters:
     @ivar downloadsEvicted: Bodies that were being fetched in blocks, forgotten to make room for others.
     @ivar observersRefused: Requests to observe answered without, because a limit was reached.
     @ivar groupResponsesIgnored: Responses to requests of ours to groups, beyond the limit.
-    @ivar unanswered: Requests forgotten, since their handler did not answer within EXCHANGE_LIFETIME.
+    @ivar unanswered: Requests forgotten, since their method did not answer within EXCHANGE_LIFETIME.
     @ivar unsent: Responses not sent, and notifications that had to wait, for lack of a message ID or of a
         place for the peer.
     """
