@@ -1,5 +1,5 @@
 """
-Tests for L{txcoap.sansio.blocks}.
+Tests for L{txcoap.sansio.blocks} and L{txcoap.sansio.transfers}.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-Tests for L{txcoap.blockwise}: bodies in blocks, as a server takes and gives them.
+Tests for L{txcoap.blockwise} and L{txcoap.consumed}: bodies in blocks, as a server takes and gives them.
 """
 
 from __future__ import annotations

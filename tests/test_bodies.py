@@ -1,5 +1,5 @@
 """
-Tests for L{txcoap.bodies}: bodies of any length, as an agent sends and fetches them.
+Tests for L{txcoap.conversing} and L{txcoap.bodies}: bodies of any length, as an agent sends and fetches them.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """
-Tests for L{txcoap.sansio.freshness}: the rules of caching, by hand and against a simpler cache.
+Tests for L{txcoap.sansio.freshness} and L{txcoap.sansio.cacheable}: the rules of caching, by hand and against
+a simpler cache.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-Tests for L{txcoap.observe}, and for observing in the style of a handler: rendering that takes time, and
+Tests for L{txcoap.observe}, and for requests that a method keeps to notify: rendering that takes time, and
 how observations end on the server.
 """
 

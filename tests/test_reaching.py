@@ -1,5 +1,5 @@
 """
-Tests for L{txcoap.client}: how an agent reaches a server, by which socket and which address.
+Tests for L{txcoap.reaching}: how an agent reaches a server, by which socket and which address.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-Tests for L{txcoap.sansio.messaging}: retransmission, whose turn it is, PROBING_RATE and message IDs
+Tests for L{txcoap.sansio.transmissions}: retransmission, whose turn it is, PROBING_RATE and message IDs
 (RFC 7252 4.2, 4.4, 4.7).
 """
 

@@ -1,5 +1,5 @@
 """
-Tests for L{txcoap.uri}.
+Tests for L{txcoap.uri}, and L{txcoap.spelling} on which it stands.
 """
 
 from __future__ import annotations

@@ -188,7 +188,7 @@ class CachingAgent(Verbs):
         return None if key is None else self.findByKey(key)
 
     def findByKey(self, key: Key) -> Response | None:
-        """As L{find}, for who keeps the key (L{keyOf<txcoap.sansio.freshness.keyOf>})."""
+        """As L{find}, for who keeps the key (L{keyOf<txcoap.sansio.cacheable.keyOf>})."""
         now = self._now()
         stored = self.cache.find(key, now)
         return None if stored is None else stored.response(now)
