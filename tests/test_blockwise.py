@@ -885,6 +885,16 @@ class SendingTests(BlockwiseTestCase):
                 first = self.get(0, exponent)
                 self.assertEqual(self.getAll(first), body(length))
 
+    def test_optionsBeyond(self) -> None:
+        """Options with greater numbers than Block2's are in every block, behind it (RFC 7252 3.1)."""
+        beyond = (64996, b"x")
+        self.store.answer = lambda request: Response(CONTENT, body(100), Options.fromPairs([beyond]))
+        self.serve(self.store, blockSize=16)
+        first = self.answerTo(GET, "x")
+        self.assertEqual(self.getAll(first), body(100))
+        for answer in (first, self.get(1), self.get(6)):
+            self.assertEqual(answer.options.pairs[-1], beyond)
+
     def test_etagMade(self) -> None:
         """An ETag is made if the resource gave none, the same for the same bytes; each block has it."""
         self.serve(self.store, blockSize=16)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor as _reactor
+from twisted.internet.defer import ensureDeferred
 from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.task import Clock, deferLater
 from twisted.trial.unittest import SynchronousTestCase
@@ -206,6 +207,26 @@ class ShellTests(ServedTests):
         self.assertEqual((code, out), (Exit.SUCCESS, "0\n"))
         self.assertIn("the server does not list its resources: 4.04 Not Found", err)
 
+    async def test_interruptWaiting(self) -> None:
+        """Ctrl-C ends C{wait}, and not what it waits for, which can be ended later."""
+        console = Console(None, BytesIO(), StringIO())
+        session = Shell(reactor, console, perform, URI.fromText(f"coap://{self.base}"))
+
+        async def interrupt() -> str:
+            while not self.counter.observerCount:
+                await deferLater(reactor, 0.01)
+            reactor.callLater(0.05, session.interrupt)
+            return "wait"
+
+        session.lines = Fed(
+            "observe sensors/counter &", lambda: ensureDeferred(interrupt()), "jobs", "cancel 1"
+        )
+        await session.run(False)
+        assert isinstance(console.stdout, BytesIO)
+        self.assertEqual(console.stdout.getvalue(), b"[1] observe sensors/counter\n")
+        self.assertEqual(session.lines.written, ["[1] 0", "[1] is cancelled: observe sensors/counter"])
+        self.assertEqual(self.counter.observerCount, 0)
+
     def test_interruptNothing(self) -> None:
         """Ctrl-C between two lines ends nothing."""
         console = Console(None, BytesIO(), StringIO())
@@ -245,6 +266,13 @@ class CommandTests(ServedTests):
         self.assertEqual(
             await self.run_(*command, "--code"), (Exit.SUCCESS, "", "no response was asked for\n")
         )
+
+    async def test_enough(self) -> None:
+        """C{observe} ends with the states that are wanted or with the time, whichever is first."""
+        command = ("observe", f"{self.base}/sensors/counter", "--duration")
+        self.assertEqual(await self.run_(*command, "20", "-c", "1"), (Exit.SUCCESS, "0\n", ""))
+        self.assertEqual(await self.run_(*command, "0.2", "-c", "2"), (Exit.SUCCESS, "0\n", ""))
+        self.assertEqual(self.counter.observerCount, 0)
 
     async def test_nothingFound(self) -> None:
         """C{discover} that finds nothing says so, unless it is to be quiet."""

@@ -16,13 +16,14 @@ from twisted.trial.unittest import TestCase
 from twisted.web.client import FileBodyProducer
 
 from tests.test_membership import GROUP, QUICK, Name, loopback
-from txcoap import Agent, Resource, Site, tap
+from txcoap import Agent, Code, Request, Resource, Response, Site, tap
 from txcoap.cli.arguments import parse
 from txcoap.cli.commands import perform
 from txcoap.cli.console import Console, OutputFile
 from txcoap.cli.failures import Exit
 from txcoap.cli.preparing import Prepared, readBody
 from txcoap.endpoints import serverFromString
+from txcoap.formats import LINK_FORMAT
 from txcoap.groups import Answering, Group
 
 reactor: Any = _reactor
@@ -34,14 +35,23 @@ class Missing(Resource):
     multicastAnswers = Answering.ALWAYS
 
 
+class Nonsense(Resource):
+    """Says that it lists links, and does not."""
+
+    def render_GET(self, request: Request) -> Response:
+        return Response(Code.CONTENT, b"nonsense", contentFormat=LINK_FORMAT)
+
+
 class CommandTests(TestCase):
     """C{txcoap get} and C{txcoap discover} of a group."""
 
     async def start(self, *names: bytes) -> None:
         self.interface = loopback()
         self.port = 0
+        self.roots: list[Resource] = []
         for name in names:
             root = Resource()
+            self.roots.append(root)
             root.putChild("name", Name(name))
             root.putChild("missing", Missing())
             endpoint = serverFromString(reactor, f"udp:{self.port}:reuseaddr=1")
@@ -81,6 +91,17 @@ class CommandTests(TestCase):
         self.assertTrue(any(line.startswith("  /name") for line in lines[1:]), lines)
         _, (line,), _ = await self.run_("discover", "", "--raw")
         self.assertTrue(line.endswith("</name>"), line)
+
+    async def test_noLinks(self) -> None:
+        """What is no link format is told below its sender, and disturbs no other."""
+        await self.start(b"hall", b"kitchen")
+        core = Resource()
+        core.putChild("core", Nonsense())
+        self.roots[0].putChild(".well-known", core)
+        code, lines, (told,) = await self.run_("discover", "")
+        self.assertEqual(code, 0)
+        self.assertEqual(sum(line.startswith("  /name") for line in lines), 1)
+        self.assertIn("no links: at character 0, 'nonsense'", told)
 
     async def test_code(self) -> None:
         """With C{--code} each answer's code, and where it came from, are on standard error."""

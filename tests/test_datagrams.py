@@ -187,6 +187,11 @@ class RowTests(SynchronousTestCase):
             "<CON PUT ID 7 token 01 <Options Uri-Path: 'a'> 3 bytes>",
         )
 
+    def test_others(self) -> None:
+        """A message equals no other thing, not its own bytes either."""
+        datagram, text = RFC_EXAMPLES[0]
+        self.assertNotEqual(datagram, bytes.fromhex(text))
+
 
 class StrictTests(SynchronousTestCase):
     """What RFC 7252 3 calls a message format error."""
