@@ -23,12 +23,11 @@ from txcoap.errors import CoAPError, RequestError
 from txcoap.limits import Limits
 from txcoap.message import Request
 from txcoap.options import DEFINITIONS, Options
-from txcoap.parameters import DEFAULT_PARAMETERS
 from txcoap.sansio.datagrams import Datagram, decode
 from txcoap.sansio.events import IncomingRequest, OutgoingRequest
 from txcoap.sansio.exchanges import Exchanges
 
-from .soundness import SENDABLE, Unsound
+from .soundness import PARAMETERS, SENDABLE, Unsound
 from .spoiling import Spoiler, corpus
 
 __all__ = ["Fuzzer", "Unsound", "main"]
@@ -45,7 +44,6 @@ LIMITS = Limits(
     downloads=5,
     downloadBytes=5_000,
 )
-PARAMETERS = DEFAULT_PARAMETERS.evolve(NSTART=3)
 PEERS = [(f"192.0.2.{number // 2}", number) for number in range(40)]
 
 # Requests of our own that are open at any time.

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -18,6 +17,7 @@ from .groups import Answering
 from .interfaces import IResource
 from .linkformat import Link
 from .logs import Sparing
+from .spelling import writePath
 
 __all__ = ["NoResource", "Resource", "getChildForRequest"]
 
@@ -124,7 +124,7 @@ class Resource:
                 attributes.setdefault("ct", contentFormat(self.contentFormat))
             yield Link.of(path or "/", **attributes)
         for segment, child in self.children.items():
-            where = f"{path}/{quote(segment, safe=SEGMENT_SAFE)}"
+            where = path + writePath([segment])
             try:
                 yield from child.getLinks(where)
             except Exception:
@@ -134,10 +134,6 @@ class Resource:
     def __repr__(self) -> str:
         below = f" with {len(self.children)} below" if self.children else ""
         return f"<{type(self).__name__}{below}>"
-
-
-SEGMENT_SAFE = "!$&'()*+,;=:@"
-"""What RFC 3986 3.3 lets stand in a path segment, beside what C{quote} lets stand anyway."""
 
 
 class NoResource(Resource):

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any
-from urllib.parse import quote
 
 from twisted.internet.defer import Deferred
 
@@ -21,12 +20,11 @@ from .message import Response
 from .options import NO_OPTIONS, Options
 from .relay import Relay
 from .request import Request
+from .spelling import writePath
 from .uri import URI
 from .verbs import uriOf
 
 __all__ = ["ReverseProxy"]
-
-_SEGMENT_SAFE = "!$&'()*+,;=:@"
 
 
 class ReverseProxy(Relay):
@@ -121,7 +119,7 @@ class ReverseProxy(Relay):
             isOurs = (target.scheme, target.authority) == (self.base.scheme, self.base.authority)
             if isOurs and target.path[: len(self._path)] == self._path:
                 rest = target.path[len(self._path) :]
-                yield Link("".join("/" + quote(each, safe=_SEGMENT_SAFE) for each in rest), link.attributes)
+                yield Link(writePath(rest), link.attributes)
 
     def getLinks(self, path: str) -> Iterator[Link]:
         """The links that L{discover} found, as they are seen here; see L{IResource}."""

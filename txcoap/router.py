@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
-from urllib.parse import quote
 from weakref import WeakValueDictionary
 
 from twisted.internet.defer import Deferred
@@ -20,8 +19,9 @@ from .interfaces import IResource
 from .linkformat import Link
 from .observe import ObservableResource
 from .patterns import Converter
-from .resource import SEGMENT_SAFE, Resource
+from .resource import Resource
 from .routes import OBSERVABLE, Place, Route, RouteTable, Subrouter
+from .spelling import writePath
 
 __all__ = ["Router", "Subrouter"]
 
@@ -232,9 +232,9 @@ class Router(Subrouter):
                     attributes.setdefault("ct", list(numbers))
                 if any(each.observable for each in routes):
                     attributes["obs"] = True
-                yield Link.of(_pathTo(path, place.pattern.segments) or "/", **attributes)
+                yield Link.of((path + writePath(place.pattern.fill({}))) or "/", **attributes)
         for segments, resource in self._table.mounts.items():
-            yield from resource.getLinks(_pathTo(path, segments))
+            yield from resource.getLinks(path + writePath(segments))
 
     # What the functions do
 
@@ -343,7 +343,3 @@ class _Refused(Resource):
     def render(self, request: Any) -> Any:
         """Fail, as a route's function would."""
         return self._router.refuse(request, self._methods)
-
-
-def _pathTo(path: str, segments: Iterable[Any]) -> str:
-    return path + "".join("/" + quote(each, safe=SEGMENT_SAFE) for each in segments)

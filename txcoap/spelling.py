@@ -9,6 +9,7 @@ the zone of an IPv6 address may follow a bare C{%}.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from string import ascii_lowercase, ascii_uppercase
@@ -25,6 +26,7 @@ __all__ = [
     "parsePath",
     "parseQuery",
     "split",
+    "writePath",
 ]
 
 # RFC 3986 appendix B, with a scheme that is one.
@@ -42,6 +44,7 @@ _AUTHORITY = re.compile(r"(?:\[(?P<literal>[^\]]*)\]|(?P<name>[^:\[\]]*))(?::(?P
 _LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 SUB_DELIMS = "!$&'()*+,;="
+_SAFE_IN_SEGMENT = SUB_DELIMS + ":@"
 _BEYOND_ASCII = "\u00a0-\ud7ff\uf900-\ufdcf\ufdf0-\uffef\U00010000-\U000efffd"
 
 
@@ -98,6 +101,11 @@ def parseQuery(query: str, text: str) -> tuple[str, ...]:
     """The arguments of a query, decoded."""
     _check(_QUERY_SPELLING, query, "query", text)
     return tuple([_decode(argument) for argument in query.split("&")])
+
+
+def writePath(segments: Iterable[str]) -> str:
+    """Segments as a path, percent-encoded where need be, a slash before each."""
+    return "".join(["/" + quote(each, safe=_SAFE_IN_SEGMENT) for each in segments])
 
 
 def _parsePort(port: str) -> int:

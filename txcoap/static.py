@@ -16,7 +16,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from mimetypes import MimeTypes
 from typing import Any, NoReturn
-from urllib.parse import quote
 
 from twisted.logger import Logger
 
@@ -35,7 +34,8 @@ from .linkformat import Link, filterLinks, write
 from .logs import Sparing
 from .message import Response
 from .options import Options
-from .resource import SEGMENT_SAFE, NoResource, Resource
+from .resource import NoResource, Resource
+from .spelling import writePath
 
 __all__ = ["CONTENT_FORMATS", "File", "refuse"]
 
@@ -200,12 +200,12 @@ class File(Resource):
     def _list(self, request: Any, opened: Opened, segments: Sequence[str]) -> Response:
         request.negotiate(LINK_FORMAT)
         way = request.prepath if segments is self._segments else request.prepath[:-1]
-        base = "".join(f"/{quote(each, safe=SEGMENT_SAFE)}" for each in way)
+        base = writePath(way)
         links = []
         for name, found in opened.entries(MAX_ENTRIES):
             status = self._statusOf((*segments, name)) if found is None else found
             if status is not None:
-                links.append(self._linkTo(f"{base}/{quote(name, safe=SEGMENT_SAFE)}", name, status))
+                links.append(self._linkTo(base + writePath([name]), name, status))
         body = write(filterLinks(links, request.query)).encode("utf-8")
         return Response(Code.CONTENT, body, contentFormat=LINK_FORMAT, maxAge=self._maxAge)
 
@@ -229,7 +229,7 @@ class File(Resource):
         if self.isVisible and status is not None and (self._lists or not stat.S_ISDIR(status.st_mode)):
             yield self._linkTo(path or "/", self._tree.path, status, **self.attributes)
         for segment, child in self.children.items():
-            yield from child.getLinks(f"{path}/{quote(segment, safe=SEGMENT_SAFE)}")
+            yield from child.getLinks(path + writePath([segment]))
 
 
 @lru_cache(256)

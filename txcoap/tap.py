@@ -187,6 +187,23 @@ class Options(usage.Options):
 
         @raise usage.UsageError: if not; the text says what to give instead.
         """
+        self._checkServed()
+        if self["timing"] is not None:
+            try:
+                self["parameters"] = Parameters.fromText(self["timing"])
+            except ValueError as e:
+                raise usage.UsageError(f"--timing: {e}") from None
+        grace = self["grace"]
+        if not (grace.isascii() and grace.replace(".", "", 1).isdigit()):
+            raise usage.UsageError(f"--grace {grace}: give a number of seconds, such as 5")
+        from twisted.internet import reactor
+
+        self["forward"] = self._forwardProxy(reactor)
+        self._findPlaces(reactor)
+        self["root"] = self._root(self["path"], self["resources"])
+
+    def _checkServed(self) -> None:
+        """What is to be served, and what is of no use without it."""
         path, resources = self["path"], self["resources"]
         if not (path or resources or self["proxy"]):
             raise usage.UsageError(
@@ -202,18 +219,18 @@ class Options(usage.Options):
             raise usage.UsageError("--writable is for --path: resources themselves say what they take")
         if self["maximum-body"] is not None and not self["writable"]:
             raise usage.UsageError("--maximum-body is for --writable")
-        if self["timing"] is not None:
-            try:
-                self["parameters"] = Parameters.fromText(self["timing"])
-            except ValueError as e:
-                raise usage.UsageError(f"--timing: {e}") from None
         if self["proxy-allow"] and not self["proxy"]:
             raise usage.UsageError("--proxy-allow is for --proxy")
         if self["proxy-cache"] is not None and not self["proxy"]:
             raise usage.UsageError("--proxy-cache is for --proxy")
-        from twisted.internet import reactor
+        if self["metrics"] is not None:
+            try:
+                putResource(Resource(), self["metrics"], Resource())
+            except ValueError as e:
+                raise usage.UsageError(f"--metrics: {e}") from None
 
-        self["forward"] = self._forwardProxy(reactor)
+    def _findPlaces(self, reactor: Any) -> None:
+        """Where it is served, and which groups are heard."""
         try:
             endpoint = serverFromString if self["workers"] is None else sharedEndpoint
             self["endpoints"] = [endpoint(reactor, each) for each in self["listen"] or [DEFAULT_LISTEN]]
@@ -224,21 +241,12 @@ class Options(usage.Options):
             self["prometheus"] = None if where is None else streamServer(reactor, where)
         except (TypeError, ValueError) as e:
             raise usage.UsageError(f"--prometheus {where}: {e}; give tcp:9100 or so") from None
-        grace = self["grace"]
-        if not (grace.isascii() and grace.replace(".", "", 1).isdigit()):
-            raise usage.UsageError(f"--grace {grace}: give a number of seconds, such as 5")
-        if self["metrics"] is not None:
-            try:
-                putResource(Resource(), self["metrics"], Resource())
-            except ValueError as e:
-                raise usage.UsageError(f"--metrics: {e}") from None
         for text in self["multicast"]:
             try:
                 for group in readGroups(text):
                     requireInterface(group.interface)
             except ValueError as e:
                 raise usage.UsageError(f"--multicast {text}: {e}") from None
-        self["root"] = self._root(path, resources)
 
     def _root(self, path: str | None, resources: str | None) -> Any:
         if path:

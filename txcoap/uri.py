@@ -25,6 +25,7 @@ from .spelling import (
     parsePath,
     parseQuery,
     split,
+    writePath,
 )
 
 __all__ = ["DEFAULT_PORTS", "URI", "argumentsOf"]
@@ -44,7 +45,6 @@ MAXIMUM_PART = 255
 
 # The slash in a query needs no encoding, but RFC 7252 appendix B shows it encoded.
 _SAFE_IN_HOST = SUB_DELIMS
-_SAFE_IN_SEGMENT = SUB_DELIMS + ":@"
 _SAFE_IN_ARGUMENT = SUB_DELIMS.replace("&", "") + ":@?"
 
 
@@ -157,9 +157,9 @@ class URI:
     @property
     def resourceName(self) -> str:
         """Path and query as they stand in the text: C{"/a/b?x=1"} (RFC 7252 6.5 steps 6 to 8)."""
-        path = "/".join(quote(segment, safe=_SAFE_IN_SEGMENT) for segment in self.path)
+        path = writePath(self.path) or "/"
         query = "&".join(quote(argument, safe=_SAFE_IN_ARGUMENT) for argument in self.query)
-        return f"/{path}?{query}" if self.query else f"/{path}"
+        return f"{path}?{query}" if self.query else path
 
     @property
     def isLiteral(self) -> bool:
