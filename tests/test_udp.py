@@ -204,6 +204,14 @@ class AncillaryTests(SynchronousTestCase):
         ):
             self.assertRaises(ValueError, ancillary.literalAddress, family, host, port)
 
+    def test_outgoing(self) -> None:
+        """How a datagram is to leave: by an interface, over so many hops, both, or as the system has it."""
+        for isIPv6, level in ((False, socket.IPPROTO_IP), (True, socket.IPPROTO_IPV6)):
+            self.assertEqual(ancillary.outgoing(isIPv6, 0, None), ())
+            ((found, _, data),) = ancillary.outgoing(isIPv6, 0, 3)
+            self.assertEqual((found, struct.unpack("@i", data)), (level, (3,)))
+            self.assertEqual([each[0] for each in ancillary.outgoing(isIPv6, 1, 3)], [level, level])
+
 
 class ScriptedPortTests(SynchronousTestCase):
     """
@@ -442,6 +450,21 @@ class ScriptedPortTests(SynchronousTestCase):
         expected = [(b"old", ("127.0.0.1", 7), errno.ECONNREFUSED)]
         self.assertEqual(self.protocol.unreachable, expected)
         self.assertEqual(self.protocol.turns, 1)
+
+    def test_pendingErrorFromAddress(self) -> None:
+        """
+        What is to leave from a certain address does so too, where such an error comes between.
+        """
+        needsLinux()
+        skt = ScriptedSocket()
+        port = self.listen(skt)
+        local = ancillary.localAddress([pktinfo4(3, "127.0.0.2", "127.0.0.2")])
+        assert local is not None
+        skt.failures = [errno.ECONNREFUSED]
+        skt.errors = [errorEntry(("127.0.0.1", 7), errno.ECONNREFUSED, b"old")]
+        self.assertIsNone(port.send(b"new", ("127.0.0.1", 9), local))
+        self.assertEqual(skt.sent, [(b"new", ("127.0.0.1", 9), local.ancillary)])
+        self.reactor.advance(0)
 
     def test_pendingErrorsAreBounded(self) -> None:
         """

@@ -172,7 +172,7 @@ class CoAPProtocol(Serving):
     def _requestFailed(self, event: RequestFailed) -> None:
         if isinstance(event.exchange, GroupRequest):
             gatherer = self._gathering.pop(event.exchange, None)
-            if gatherer is not None:
+            if gatherer is not None:  # pragma: no branch - see _deliver
                 gatherer.failed(event.error)
             return
         observer = self._observing.pop(event.exchange, None)

@@ -207,7 +207,7 @@ class Port(DatagramPort):
 
     def _takeErrors(self) -> list[tuple[bytes, Any, int]]:
         errors: list[tuple[bytes, Any, int]] = []
-        if not self._reportsErrors:
+        if not self._reportsErrors:  # pragma: no cover - other systems do not tell
             return errors
         for _ in range(MAX_ERRORS):
             try:
