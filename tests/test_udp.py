@@ -23,7 +23,7 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
 from tests.recorders import Recorder, ScriptedSocket
-from txcoap.interfaces import IDatagramReceiver, ITransport
+from txcoap.interfaces import IDatagramReceiver, ISendsMany, ITransport
 from txcoap.transports import ancillary, sockets
 from txcoap.transports.port import MAX_ERRORS, RECEIVE_BUFFER
 from txcoap.transports.udp import MAX_LOCAL_ADDRESSES, Port, adopt, listenUDP
@@ -432,6 +432,20 @@ class ScriptedPortTests(SynchronousTestCase):
         for failure, expected in rows:
             skt.failures = [failure, failure]
             self.assertEqual(port.send(b"a", ("192.0.2.1", 9)), expected)
+
+    def test_sendAll(self) -> None:
+        """
+        Of many that are sent at once, those are returned that it is pointless to send; the others go out,
+        whether they are lost or not.
+        """
+        skt = ScriptedSocket()
+        port = self.listen(skt)
+        verifyObject(ISendsMany, port)
+        skt.failures = [errno.EACCES, errno.EACCES, errno.EAGAIN]
+        peers = [("192.0.2.1", number) for number in (1, 2, 3, 4)]
+        unsent = port.sendAll([(b"%d" % peer[1], peer, None) for peer in peers])
+        self.assertEqual(unsent, [(b"1", peers[0], errno.EACCES)])
+        self.assertEqual(skt.sent, [(b"3", peers[2]), (b"4", peers[3])])
 
     def test_pendingError(self) -> None:
         """

@@ -53,6 +53,8 @@ class AnsweredRequest(AskedRequest):
     resource: Any = None
     finished = False
     block1: Block | None = None
+    # False once anything was set for the answer.
+    _isBare = True
     _code: Code | None = None
     _options = NO_OPTIONS
     _notifications: tuple[Deferred[None], ...] = ()
@@ -68,10 +70,12 @@ class AnsweredRequest(AskedRequest):
         @raise ValueError: if that is none of a response.
         """
         self._code = Response(code).code
+        self._isBare = False
 
     def setOption(self, **values: object) -> None:
         """Answer with these options, where the method returns no L{Response}; by accessor name."""
         self._options = self._options.evolve(**values)
+        self._isBare = False
 
     def setHeader(self, name: str | int, value: Any) -> None:
         """
@@ -81,6 +85,7 @@ class AnsweredRequest(AskedRequest):
         @param name: See L{withHeader<txcoap.headers.withHeader>}; likewise for the value and errors.
         """
         self._options = withHeader(self._options, name, value)
+        self._isBare = False
 
     def writeHead(self, code: Code | int | str, headers: Mapping[str, Any] | None = None) -> None:
         """
@@ -93,6 +98,7 @@ class AnsweredRequest(AskedRequest):
         options = fromHeaders(headers or {}, self._options)
         self.setResponseCode(code)
         self._options = options
+        self._isBare = False
 
     def negotiate(self, *formats: int | str) -> int:
         """
@@ -154,7 +160,7 @@ class AnsweredRequest(AskedRequest):
         kind = result.__class__
         if kind is Response:
             code, body, options = result.code, result.payload, result.options
-        elif self._options is not NO_OPTIONS or self._code is not None:
+        elif not self._isBare:
             return False
         elif kind is str:
             code, body, options = DEFAULT_CODES[self.code], result.encode("utf-8"), _TEXT
@@ -165,12 +171,14 @@ class AnsweredRequest(AskedRequest):
         else:
             return False
         site = self.site
-        if self._notifications or site.accessLog is not None or len(body) > site.blockwise.size:
+        if site.accessLog is not None or len(body) > site.blockwise.size:
             return False
         if self.options.mayHaveAccept and not self._isAcceptable(options):
             return False
         self.protocol.respond(self.exchange, code, options, body)
         self.finished = True
+        if self._notifications:
+            self.concluded()
         return True
 
     def _isAcceptable(self, options: Options) -> bool:

@@ -24,7 +24,7 @@ from .addresses import describeAddress
 from .clocks import clockOf, watchSteps
 from .codes import Code
 from .errors import FormatError, SocketClosed
-from .interfaces import IDatagramReceiver, ISite, ITransport
+from .interfaces import IDatagramReceiver, ISendsMany, ISite, ITransport, Unsent
 from .limits import Limits
 from .logs import Sparing
 from .options import NO_OPTIONS
@@ -39,7 +39,7 @@ from .sansio.guarding import GuardedExchanges
 from .sansio.health import Health
 from .sansio.shares import HostOf
 from .sansio.transfers import Transfers
-from .sansio.transmissions import Chance
+from .sansio.transmissions import Chance, Outgoing
 
 __all__ = ["Driver", "Trace"]
 
@@ -107,6 +107,7 @@ class Driver(DatagramProtocol):
         self._begin()
         self._wasOpen = False
         self._send: Callable[[bytes, Any, Any], int | None] = self._write
+        self._sendAll: Callable[[list[Outgoing]], list[Unsent]] = self._sendEach
         self._endsTurns = False
         # Whether the transport is about to end its turn.
         self._isAmidTurn = False
@@ -207,6 +208,8 @@ class Driver(DatagramProtocol):
         transport: Any = self.transport
         if ITransport.providedBy(transport):
             self._send = transport.send
+            if ISendsMany.providedBy(transport):
+                self._sendAll = transport.sendAll
             self._endsTurns = True
 
     def stopProtocol(self) -> None:
@@ -220,6 +223,7 @@ class Driver(DatagramProtocol):
             self.site.socketClosed(self)
         self._endsTurns = False
         self._send = self._write
+        self._sendAll = self._sendEach
         if self._call is not None and self._call.active():
             self._call.cancel()
         self._call = None
@@ -351,15 +355,24 @@ class Driver(DatagramProtocol):
 
     def _flush(self) -> None:
         """Send what the machines want sent."""
-        for data, peer, local in self._exchanges.datagramsToSend():
+        datagrams = self._exchanges.datagramsToSend()
+        send = self._sendAll if self.trace is None else self._sendEach
+        for data, peer, error in send(datagrams):
+            event = self._exchanges.receiveUnreachable(data, peer, error, self.now())
+            if event is not None:
+                self._deliver(event)
+                self._flush()
+
+    def _sendEach(self, datagrams: list[Outgoing]) -> list[Unsent]:
+        """As L{ISendsMany.sendAll}, by a transport that is no such one, and where they are watched."""
+        unsent = []
+        for data, peer, local in datagrams:
             if self.trace is not None:
                 self._show("sent", data, peer)
             error = self._send(data, peer, local)
             if error is not None:
-                event = self._exchanges.receiveUnreachable(data, peer, error, self.now())
-                if event is not None:
-                    self._deliver(event)
-                    self._flush()
+                unsent.append((data, peer, error))
+        return unsent
 
     def _write(self, data: bytes, peer: Any, local: Any) -> int | None:
         """Send by a transport of Twisted's own; see L{ITransport.send}."""

@@ -7,6 +7,7 @@ The seams: what the parts of txcoap ask of each other, and what users may replac
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -20,8 +21,10 @@ __all__ = [
     "IProxy",
     "IRange",
     "IResource",
+    "ISendsMany",
     "ISite",
     "ITransport",
+    "Unsent",
 ]
 
 # Datagrams: between a port and the protocol above it.
@@ -100,6 +103,24 @@ class ITransport(Interface):
     def getHost() -> IAddress:
         """
         @return: the address that this is bound to.
+        """
+
+
+Unsent = tuple[bytes, Any, int]
+"""A datagram that it is pointless to send again: its payload, where to, and the errno."""
+
+
+class ISendsMany(ITransport):
+    """
+    A transport that is given what a turn has to send all at once.
+    """
+
+    def sendAll(datagrams: Iterable[tuple[bytes, Any, Any]]) -> list[Unsent]:
+        """
+        Send datagrams, each as L{ITransport.send} does.
+
+        @param datagrams: of each what C{send} takes.
+        @return: those for which C{send} would have returned an errno.
         """
 
 

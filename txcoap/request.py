@@ -146,6 +146,7 @@ class Request(AnsweredRequest):
     def discardAnswer(self) -> None:
         """Forget the code and the options that were set for the answer, and what was written of it."""
         self._code, self._options, self._chunks = None, NO_OPTIONS, None
+        self._isBare = True
 
     # State by state
 

@@ -5,6 +5,7 @@ L{Site}: from a peer's request to the resource it is for, and from what that ret
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Hashable
+from types import CoroutineType
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -17,6 +18,7 @@ from .answered import DEFAULT_CODES
 from .blockwise import Blockwise
 from .closing import UNAVAILABLE
 from .codes import Code
+from .coroutines import begin
 from .discovery import WELL_KNOWN_CORE, WellKnownCore
 from .errors import (
     BadRequest,
@@ -258,7 +260,11 @@ class Site:
 
     def rendered(self, result: Any, request: Request) -> None:
         """A render method, or the Deferred that it returned, gave its result."""
-        if result.__class__ is bytes:
+        if result.__class__ is CoroutineType:
+            result = begin(result)
+            if not (request.options.isPlain and request.answersAtOnce(result)):
+                self.rendered(result, request)
+        elif result.__class__ is bytes:
             request.respond(request.toResponse(result))
         elif isinstance(result, Response):
             request.respond(result)

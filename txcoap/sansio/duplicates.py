@@ -161,17 +161,18 @@ class Duplicates:
         old = replies.get(key)
         if old is None:
             return
-        if len(reply) > self._maximumSafeReply and RANKS[code] is SAFE:
-            del replies[key]
-            self.size -= ENTRY_SIZE - TRACE_SIZE + len(old)
-            return
-        replies[key] = reply
-        growth = len(reply) - len(old)
-        self.size += growth
+        length = len(reply)
+        growth = length - len(old)
         # To compare two members takes less time than to look one up by the other.
         if code is POST or code is PATCH:
             self._kept += growth
             self._keptOf[key >> _HOST_SHIFT & _HOST] += growth
+        elif length > self._maximumSafeReply and RANKS[code] is SAFE:
+            del replies[key]
+            self.size -= ENTRY_SIZE - TRACE_SIZE + len(old)
+            return
+        replies[key] = reply
+        self.size += growth
 
     def _forgetOld(self, _: None, now: float) -> None:
         self.expire(now)

@@ -160,7 +160,9 @@ class Peer:
 
 class Peers:
     """
-    The peers by address, those used longest ago first; at most C{maximum} of them.
+    The peers; at most C{maximum} of them.
+
+    @ivar byAddress: Each by its address, those used longest ago first.
     """
 
     # How many busy ones are passed over in the search for one that can go.
@@ -170,56 +172,54 @@ class Peers:
         self._parameters = parameters
         self._maximum = maximum
         self._random = random
-        self._peers: OrderedDict[Hashable, Peer] = OrderedDict()
+        self.byAddress: OrderedDict[Hashable, Peer] = OrderedDict()
 
     def get(self, address: Hashable) -> Peer | None:
         """The peer of an address, if it is remembered."""
-        return self._peers.get(address)
+        return self.byAddress.get(address)
 
     def use(self, address: Hashable, now: float) -> Peer | None:
         """The peer of an address, about to be sent something; None if there is no place for it."""
-        peer = self._peers.get(address)
+        peer = self.byAddress.get(address)
         if peer is None:
-            if len(self._peers) >= self._maximum and not self._makeRoom():
+            if len(self.byAddress) >= self._maximum and not self._makeRoom():
                 return None
             ids = MessageIDs(self._random.getrandbits(16), self._parameters.EXCHANGE_LIFETIME)
-            peer = self._peers[address] = Peer(address, ids, now, self._parameters.PROBING_ALLOWANCE)
+            peer = self.byAddress[address] = Peer(address, ids, now, self._parameters.PROBING_ALLOWANCE)
         else:
-            # As touch does; this is done for every notification.
-            peer.usedAt = now
-            self._peers.move_to_end(address)
+            self.touch(peer, now)
         return peer
 
     def touch(self, peer: Peer, now: float) -> None:
         """A peer is sent something: it is remembered for EXCHANGE_LIFETIME from now."""
         peer.usedAt = now
-        self._peers.move_to_end(peer.address)
+        self.byAddress.move_to_end(peer.address)
 
     def expire(self, now: float) -> None:
         """Forget those that were idle for EXCHANGE_LIFETIME: all of their message IDs are free."""
-        while self._peers:
-            peer = next(iter(self._peers.values()))
+        while self.byAddress:
+            peer = next(iter(self.byAddress.values()))
             if peer.usedAt + self._parameters.EXCHANGE_LIFETIME > now:
                 return
             if peer.isBusy:
                 self.touch(peer, now)
             else:
-                del self._peers[peer.address]
+                del self.byAddress[peer.address]
 
     def next(self) -> float:
         """When L{expire} has something to do."""
-        for peer in self._peers.values():
+        for peer in self.byAddress.values():
             return peer.usedAt + self._parameters.EXCHANGE_LIFETIME
         return NEVER
 
     def _makeRoom(self) -> bool:
-        for _ in range(min(self._PATIENCE, len(self._peers))):
-            peer = next(iter(self._peers.values()))
+        for _ in range(min(self._PATIENCE, len(self.byAddress))):
+            peer = next(iter(self.byAddress.values()))
             if not peer.isBusy:
-                del self._peers[peer.address]
+                del self.byAddress[peer.address]
                 return True
-            self._peers.move_to_end(peer.address)
+            self.byAddress.move_to_end(peer.address)
         return False
 
     def __len__(self) -> int:
-        return len(self._peers)
+        return len(self.byAddress)

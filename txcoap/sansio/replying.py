@@ -111,9 +111,11 @@ class Replying:
         now: float,
         confirmable: bool | None,
     ) -> bool:
-        if request.state is ANSWERED or request.state is FORGOTTEN:
+        state = request.state
+        if state is ANSWERED or state is FORGOTTEN:
             return False
-        if 5 + len(request.token) + len(optionlist.encode(options)) + len(payload) > MAX_DATAGRAM:
+        wire = options.wire or optionlist.encode(options)
+        if 5 + len(request.token) + len(wire) + len(payload) > MAX_DATAGRAM:
             raise MessageTooLarge(f"a body of {len(payload)} bytes does not fit a datagram")
         self._answered(request)
         answer = (code, options, payload)
@@ -121,7 +123,7 @@ class Replying:
             self._waiting.linger(request.peer)
             self._deadlines.set(request.notBefore, self._leisureOver, (request, answer))
             return True
-        if request.confirmable if confirmable is None else confirmable:
+        if request.type is CON if confirmable is None else confirmable:
             return self._separate.confirm(request, answer, now)
         return self._separate.sendOnce(request, answer, now)
 
@@ -162,7 +164,8 @@ class Replying:
 
     def _answered(self, request: IncomingRequest) -> None:
         request.state = ANSWERED
-        self._waiting.leave(request)
+        if self._waiting.count:
+            self._waiting.leave(request)
 
     def _sendEmpty(self, type: Type, request: IncomingRequest) -> None:
         data = empty(type, request.messageID)

@@ -39,7 +39,8 @@ class Separate:
         if messageID is None:
             self._transmissions.counters.unsent += 1
             return False
-        data = _encode(NON, request, answer, messageID)
+        code, options, payload = answer
+        data = encode(NON, code, messageID, request.token, options, payload)
         self._transmissions.send((data, request.peer, request.local))
         return True
 
@@ -83,7 +84,8 @@ class Separate:
             self._leave(request)
             transmissions.counters.unsent += 1
             return False
-        data = _encode(CON, request, answer, messageID)
+        code, options, payload = answer
+        data = encode(CON, code, messageID, request.token, options, payload)
         transmissions.transmit(request, peer, request.local, messageID, data, transmissions.parameters, now)
         return True
 
@@ -93,11 +95,6 @@ class Separate:
 
     def _report(self, request: IncomingRequest, error: RequestError, now: float) -> None:
         self._transmissions.deadlines.set(now, _asIs, Ended(request, error))
-
-
-def _encode(type: int, request: IncomingRequest, answer: Answer, messageID: int) -> bytes:
-    code, options, payload = answer
-    return encode(type, code, messageID, request.token, options, payload)
 
 
 def _asIs(ended: Ended, now: float) -> Ended:

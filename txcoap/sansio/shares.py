@@ -26,13 +26,14 @@ def hostOf(peer: Hashable) -> Hashable:
     The host that an address belongs to: the address without the port; of IPv6 the first 64 bits, since
     whoever has one address of such a network has them all.
     """
-    return _hostOf(peer[0]) if isinstance(peer, tuple) and isinstance(peer[0], str) else peer
+    if not isinstance(peer, tuple) or not isinstance(peer[0], str):
+        return peer
+    address = peer[0]
+    return _networkOf(address) if ":" in address else address
 
 
 @lru_cache(4096)
-def _hostOf(address: str) -> Hashable:
-    if ":" not in address:
-        return address
+def _networkOf(address: str) -> Hashable:
     try:
         parsed = IPv6Address(address)
     except ValueError:

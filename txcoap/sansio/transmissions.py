@@ -160,6 +160,7 @@ class Transmissions:
         self._limits = limits
         self._chance = chance
         self._peers = Peers(parameters, limits.peers, chance)
+        self._known = self._peers.byAddress
         self._underWay: dict[tuple[Hashable, int], Transmission] = {}
         self._sweep: Deadline | None = None
         self._drawn: list[int] = []
@@ -196,6 +197,16 @@ class Transmissions:
 
     def use(self, address: Hashable, now: float) -> Peer | None:
         """A peer that is about to be sent something; None if there is no place for it."""
+        peer = self._known.get(address)
+        if peer is None:
+            return self._meet(address, now)
+        # As Peers.touch does; this is done for every notification.
+        peer.usedAt = now
+        self._known.move_to_end(address)
+        return peer
+
+    def _meet(self, address: Hashable, now: float) -> Peer | None:
+        """A peer that was not sent anything lately."""
         peer = self._peers.use(address, now)
         if peer is None:
             self.counters.peersRefused += 1

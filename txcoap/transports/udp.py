@@ -24,14 +24,17 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections.abc import Iterable
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReactorFDSet
 from twisted.internet.protocol import DatagramProtocol
+from zope.interface import implementer
 
 from txcoap.groups import Group
+from txcoap.interfaces import ISendsMany, Unsent
 from txcoap.transports import ancillary, membership, sockets
 from txcoap.transports.port import MAX_DATAGRAM, MAX_ERRORS, RECEIVE_BUFFER, DatagramPort
 
@@ -41,6 +44,7 @@ __all__ = ["MAX_LOCAL_ADDRESSES", "Port", "adopt", "listenUDP"]
 MAX_LOCAL_ADDRESSES = 256
 
 
+@implementer(ISendsMany)
 class Port(DatagramPort):
     """
     A UDP port which delivers to a L{txcoap.interfaces.IDatagramReceiver}.
@@ -220,6 +224,25 @@ class Port(DatagramPort):
             if number is not None and peer:
                 errors.append((data, peer, number))
         return errors
+
+    def sendAll(self, datagrams: Iterable[tuple[bytes, Any, Any]]) -> list[Unsent]:
+        """
+        Send datagrams: see L{ISendsMany.sendAll}.
+        """
+        unsent: list[Unsent] = []
+        sendTo = self._sendTo
+        for data, peer, local in datagrams:
+            # As send does; this is done for every datagram.
+            try:
+                if local is None:
+                    sendTo(data, peer)
+                else:
+                    self._sendMessage((data,), local.ancillary, 0, peer)
+            except (OSError, ValueError, OverflowError) as failure:
+                number = self._sendAgain(data, peer, local, failure)
+                if number is not None:
+                    unsent.append((data, peer, number))
+        return unsent
 
     def toPeer(self, host: str, port: int) -> Any:
         """
