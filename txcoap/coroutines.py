@@ -4,9 +4,8 @@ Coroutines that resources return: most have their result without waiting for any
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context, copy_context
-from types import CoroutineType
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -14,7 +13,7 @@ from twisted.internet.defer import Deferred
 __all__ = ["begin"]
 
 
-def begin(coroutine: CoroutineType[Any, Any, Any]) -> Any:
+def begin(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """
     Run a coroutine as far as it goes without waiting. A Deferred is made only for one that waits: it takes
     more time than most render methods.
@@ -32,9 +31,7 @@ def begin(coroutine: CoroutineType[Any, Any, Any]) -> Any:
     return Deferred.fromCoroutine(_goOn(coroutine, awaited, context))
 
 
-def _goOn(
-    coroutine: CoroutineType[Any, Any, Any], awaited: Any, context: Context
-) -> Generator[Any, Any, Any]:
+def _goOn(coroutine: Coroutine[Any, Any, Any], awaited: Any, context: Context) -> Generator[Any, Any, Any]:
     """The rest of a coroutine that waits for something, as C{yield from} would run it (PEP 380)."""
     step: Callable[[Any], Any]
     while True:
