@@ -20,7 +20,7 @@ from txcoap.sansio.datagrams import ACK, CON, NON, Datagram
 from txcoap.sansio.deadlines import Deadlines
 from txcoap.sansio.echo import EchoKey, ForAWhile
 from txcoap.sansio.events import RequestFailed, ResponseReceived
-from txcoap.sansio.transmissions import MAX_DATAGRAM
+from txcoap.sansio.transmission import MAX_DATAGRAM
 from txcoap.server import Site
 from txcoap.testing import MemoryNetwork
 

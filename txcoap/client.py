@@ -32,7 +32,7 @@ from .protocol import CoAPProtocol, Trace
 from .reaching import Reach
 from .received import ReceivedResponse
 from .sansio.health import Health
-from .sansio.transmissions import Chance
+from .sansio.transmission import Chance
 from .uri import URI
 from .verbs import Verbs, coreOf, groupOf, linksOf, located, targetOf, uriOf
 

@@ -39,7 +39,7 @@ from .sansio.guarding import GuardedExchanges
 from .sansio.health import Health
 from .sansio.shares import HostOf
 from .sansio.transfers import Transfers
-from .sansio.transmissions import Chance, Outgoing
+from .sansio.transmission import Chance, Outgoing
 
 __all__ = ["Driver", "Trace"]
 

@@ -31,7 +31,7 @@ from .networkreactor import NetworkReactor
 from .parameters import Parameters
 from .protocol import CoAPProtocol, Trace
 from .sansio.datagrams import Datagram, decode
-from .sansio.transmissions import MAX_DATAGRAM
+from .sansio.transmission import MAX_DATAGRAM
 from .transports.ancillary import LocalAddress
 
 __all__ = [

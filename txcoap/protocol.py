@@ -36,7 +36,7 @@ from .sansio.events import (
     ResponseReceived,
 )
 from .sansio.shares import HostOf, hostOf
-from .sansio.transmissions import Chance, Transmission
+from .sansio.transmission import Chance, Transmission
 from .serving import Serving
 
 __all__ = ["CoAPProtocol", "Gatherer", "Observer", "Trace"]

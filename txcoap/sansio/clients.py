@@ -21,7 +21,7 @@ from .datagrams import CON, NON, decode
 from .events import GroupInquiry, IncomingRequest
 from .messaging import Messaging, Report
 from .shares import HostOf
-from .transmissions import Chance, Outgoing
+from .transmission import Chance, Outgoing
 
 __all__ = ["ClientOf", "NamingMessaging"]
 

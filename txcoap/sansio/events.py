@@ -19,7 +19,7 @@ from .datagrams import CON, Datagram
 if TYPE_CHECKING:
     from .deadlines import Deadline
     from .observations import Relation
-    from .transmissions import Transmission
+    from .transmission import Transmission
 
 __all__ = [
     "Event",

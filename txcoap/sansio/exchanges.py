@@ -44,7 +44,7 @@ from .observations import Relation
 from .requesting import Requesting
 from .shares import HostOf, hostOf
 from .transfers import Transfers
-from .transmissions import Chance, Ended, Transmission
+from .transmission import Chance, Ended, Transmission
 
 __all__ = ["Exchanges"]
 

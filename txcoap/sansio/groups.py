@@ -23,7 +23,7 @@ from .counters import Counters
 from .datagrams import NON, encode
 from .events import Event, GroupOver, GroupRequest, GroupResponse, Progress
 from .messaging import Arrival, Messaging
-from .transmissions import MAX_DATAGRAM
+from .transmission import MAX_DATAGRAM
 
 __all__ = ["Groups"]
 

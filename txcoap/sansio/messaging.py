@@ -41,7 +41,7 @@ from .events import (
 )
 from .replying import Replying
 from .shares import HostOf, hostOf
-from .transmissions import Chance, Ended, Transmission
+from .transmission import Chance, Ended, Transmission
 
 __all__ = ["Arrival", "Messaging"]
 

@@ -18,7 +18,8 @@ from .events import IncomingRequest, RelationEnded
 from .observations import NON_INTERVAL, Relation, Spread, sequenceAt
 from .peers import Peer
 from .shares import Shares
-from .transmissions import Transmission, Transmissions
+from .transmission import Transmission
+from .transmissions import Transmissions
 
 __all__ = ["Notifier"]
 

@@ -26,7 +26,8 @@ from .duplicates import Duplicates
 from .events import ACKNOWLEDGED, ANSWERED, FORGOTTEN, UNANSWERED, GroupInquiry, IncomingRequest
 from .separate import Answer, Separate
 from .shares import HostOf
-from .transmissions import MAX_DATAGRAM, Chance, Transmissions
+from .transmission import MAX_DATAGRAM, Chance
+from .transmissions import Transmissions
 from .waiting import Waiting
 
 __all__ = ["Replying"]

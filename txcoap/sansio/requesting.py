@@ -38,7 +38,7 @@ from .events import (
 )
 from .groups import Groups
 from .messaging import Arrival, Messaging
-from .transmissions import Chance, Transmission
+from .transmission import Chance, Transmission
 
 __all__ = ["Requesting", "wantsNothing"]
 

@@ -12,7 +12,8 @@ from ..options import Options
 from .datagrams import CON, NON, encode
 from .events import IncomingRequest
 from .peers import Peer
-from .transmissions import Ended, Transmissions
+from .transmission import Ended
+from .transmissions import Transmissions
 
 __all__ = ["Answer", "Separate"]
 

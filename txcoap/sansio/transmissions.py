@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from os import strerror
-from typing import Any, Protocol
+from typing import Any
 
 from ..errors import (
     MessageTooLarge,
@@ -33,26 +33,11 @@ from .deadlines import Deadline, Deadlines
 from .events import DONE, SENT, WAITING, IncomingRequest, OutgoingRequest
 from .peers import Peer, Peers
 from .shares import HostOf, Shares, hostOf
+from .transmission import MAX_DATAGRAM, Chance, Ended, Outgoing, Transmission
 
-__all__ = ["MAX_DATAGRAM", "Chance", "Ended", "Outgoing", "Transmission", "Transmissions"]
+__all__ = ["Transmissions"]
 
 _PING_SIZE = 4
-
-MAX_DATAGRAM = 65507
-"""Bytes that a UDP datagram can carry."""
-
-Outgoing = tuple[bytes, Hashable, Hashable]
-
-
-class Chance(Protocol):
-    """What is needed of C{random.Random}; in production a C{random.SystemRandom}."""
-
-    def random(self) -> float:
-        """A float from 0 up to 1."""
-
-    def getrandbits(self, k: int, /) -> int:
-        """A number of so many bits."""
-
 
 # How many numbers are drawn at once for the first time-outs, and what they are below.
 _DRAWN = 64
@@ -60,71 +45,6 @@ _DRAWN_BELOW = 1 << 16
 
 # A repetition that comes later than by this many seconds is one that may have been missed.
 _LATE = 0.1
-
-
-class Transmission:
-    """
-    A message of ours whose fate matters.
-
-    @ivar owner: What it belongs to: an L{OutgoingRequest}, an L{IncomingRequest}, a
-        L{Relation<txcoap.sansio.observations.Relation>}, or None for a ping.
-    @ivar peer: To whom it goes.
-    @ivar messageID: Its ID.
-    @ivar data: Its bytes.
-    @ivar confirmable: Whether it is to be acknowledged, and repeated until then.
-    @ivar isUnderWay: Whether it may still be acknowledged or rejected.
-    @ivar remaining: How often it can be repeated.
-    @ivar attempts: How often it could be repeated at first.
-    @ivar renew: Called before it is repeated; it may L{Transmissions.reissue} it.
-    @ivar timeout: How long the next repetition is waited for, in seconds.
-    """
-
-    __slots__ = (
-        "attempts",
-        "confirmable",
-        "data",
-        "deadline",
-        "expiry",
-        "isUnderWay",
-        "local",
-        "messageID",
-        "owner",
-        "peer",
-        "remaining",
-        "renew",
-        "timeout",
-    )
-
-    def __init__(self, owner: Any, peer: Peer, local: Hashable, messageID: int, data: bytes) -> None:
-        self.owner = owner
-        self.peer = peer
-        self.local = local
-        self.messageID = messageID
-        self.data = data
-        self.confirmable = data[0] >> 4 & 3 == CON
-        self.isUnderWay = True
-        self.remaining = self.attempts = 0
-        self.timeout = 0.0
-        self.renew: Callable[[Transmission, float], None] | None = None
-        self.deadline: Deadline | None = None
-        self.expiry: Deadline | None = None
-
-
-class Ended:
-    """
-    A message of ours came to its end, neither acknowledged nor answered.
-
-    @ivar owner: What it belonged to.
-    @ivar error: Why.
-    @ivar transmission: The message; None if it was never sent.
-    """
-
-    __slots__ = ("error", "owner", "transmission")
-
-    def __init__(self, owner: Any, error: RequestError, transmission: Transmission | None = None) -> None:
-        self.owner = owner
-        self.transmission = transmission
-        self.error = error
 
 
 class Transmissions:
@@ -397,7 +317,7 @@ class Transmissions:
             return self._giveUp(transmission, now)
         assert transmission.deadline is not None
         due = transmission.deadline.when
-        isMissed = now - due > _LATE and _isMissed(transmission, due, now)
+        isMissed = now - due > _LATE and transmission.isMissed(due, now)
         if transmission.renew is not None and not isMissed:
             transmission.renew(transmission, now)
         isFirst = transmission.remaining == transmission.attempts
@@ -512,18 +432,6 @@ class Transmissions:
         return self._fail(
             transmission, Unreachable(error, f"{peer} cannot be reached: {strerror(error)}"), now
         )
-
-
-def _isMissed(transmission: Transmission, due: float, now: float) -> bool:
-    """
-    Whether it is too late for a repetition that was due while nothing was done (RFC 7252 4.2): the next is at
-    hand, or MAX_TRANSMIT_SPAN is over.
-    """
-    last = transmission.timeout
-    first = last / (1 << transmission.attempts - transmission.remaining)
-    began = due - (2 * last - first)
-    span = first * ((1 << transmission.attempts) - 0.5)
-    return due + 2 * last < now + first or now > began + span
 
 
 def _tooMuch(address: Hashable) -> ProbingRateExceeded:
