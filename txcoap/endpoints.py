@@ -35,9 +35,9 @@ from twisted.internet.protocol import DatagramProtocol
 from twisted.python.systemd import ListenFDs
 from zope.interface import implementer
 
-from txcoap.interfaces import IDatagramEndpoint
-from txcoap.transports import ancillary, membership, sockets, udp, unix
-from txcoap.transports.port import RECEIVE_BUFFER
+from .interfaces import IDatagramEndpoint
+from .transports import ancillary, membership, sockets, udp, unix
+from .transports.port import RECEIVE_BUFFER
 
 __all__ = [
     "DEFAULT_PORT",

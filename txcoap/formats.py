@@ -24,6 +24,7 @@ __all__ = [
     "JSON",
     "LINK_FORMAT",
     "OCTET_STREAM",
+    "SENML_JSON",
     "TEXT",
     "Format",
     "contentFormat",
@@ -36,6 +37,7 @@ LINK_FORMAT = 40
 OCTET_STREAM = 42
 JSON = 50
 CBOR = 60
+SENML_JSON = 110
 
 MAXIMUM = 0xFFFF
 

@@ -9,15 +9,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from .errors import InvalidURI
-from .formats import JSON
+from .formats import JSON, SENML_JSON, TEXT
 from .resource import Resource
 from .sansio.health import Health
 from .uri import URI
 
 __all__ = ["Health", "HealthResource", "figures", "putResource"]
-
-SENML_JSON = 110
-TEXT = 0
 
 
 class HealthResource(Resource):

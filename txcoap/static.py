@@ -29,7 +29,17 @@ from .errors import (
     ResponseError,
     ServiceUnavailable,
 )
-from .formats import CBOR, FORMATS, JSON, LINK_FORMAT, OCTET_STREAM, TEXT, contentFormat, formatName
+from .formats import (
+    CBOR,
+    FORMATS,
+    JSON,
+    LINK_FORMAT,
+    OCTET_STREAM,
+    SENML_JSON,
+    TEXT,
+    contentFormat,
+    formatName,
+)
 from .linkformat import Link, filterLinks, write
 from .logs import Sparing
 from .message import Response
@@ -80,7 +90,7 @@ CONTENT_FORMATS: Mapping[str, int] = {
     ".log": TEXT,
     ".md": TEXT,
     ".p10": 286,
-    ".senml": 110,
+    ".senml": SENML_JSON,
     ".senmlc": 112,
     ".senmle": 114,
     ".senmlx": 310,

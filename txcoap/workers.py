@@ -18,7 +18,6 @@ from typing import Any
 
 from twisted.application.reactors import getReactorTypes
 from twisted.application.service import Service
-from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.endpoints import serverFromString as streamServer
 from twisted.internet.interfaces import IAddress, IDelayedCall, IListeningPort
@@ -26,7 +25,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web import server as http
 
-from .addresses import describeAddress
+from .addresses import addressOf, describeAddress
 from .endpoints import UDPServerEndpoint, serverFromString
 from .prometheus import PrometheusResource
 from .sansio.health import Health
@@ -146,7 +145,7 @@ class Supervisor(Service):
 
     def getHosts(self) -> list[IAddress]:
         """The addresses that the workers listen at."""
-        return [_addressOf(each) for each in self._sockets[: len(self._endpoints)]]
+        return [addressOf(each.getsockname()) for each in self._sockets[: len(self._endpoints)]]
 
     def __repr__(self) -> str:
         hosts = ", ".join(map(describeAddress, self.getHosts()))
@@ -342,13 +341,6 @@ def _resultNow(
     if failures:
         failures[0].raiseException()
     result.addCallback(lambda _: failed(failures[0]) if failures else None)
-
-
-def _addressOf(skt: socket.socket) -> IAddress:
-    where = skt.getsockname()
-    if skt.family == socket.AF_INET6:
-        return IPv6Address("UDP", *where)
-    return IPv4Address("UDP", *where)
 
 
 def _descriptors(first: int, count: int) -> str:

@@ -11,8 +11,8 @@ import errno
 import socket
 import struct
 
-from txcoap.groups import Group
-from txcoap.transports import ancillary, sockets
+from ..groups import Group
+from . import ancillary, sockets
 
 __all__ = ["hearOnlyJoined", "join", "requireInterface"]
 

@@ -25,10 +25,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from txcoap.interfaces import ITransport
-from txcoap.logs import Sparing
-from txcoap.transports import sockets
-from txcoap.transports.ancillary import LocalAddress
+from ..interfaces import ITransport
+from ..logs import Sparing
+from . import sockets
+from .ancillary import LocalAddress
 
 __all__ = ["MAX_DATAGRAM", "MAX_ERRORS", "RECEIVE_BUFFER", "DatagramPort"]
 

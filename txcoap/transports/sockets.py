@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from txcoap.transports import ancillary
+from . import ancillary
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IListeningPort

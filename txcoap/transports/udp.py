@@ -33,10 +33,10 @@ from twisted.internet.interfaces import IListeningPort, IReactorFDSet
 from twisted.internet.protocol import DatagramProtocol
 from zope.interface import implementer
 
-from txcoap.groups import Group
-from txcoap.interfaces import ISendsMany, Unsent
-from txcoap.transports import ancillary, membership, sockets
-from txcoap.transports.port import MAX_DATAGRAM, MAX_ERRORS, RECEIVE_BUFFER, DatagramPort
+from ..groups import Group
+from ..interfaces import ISendsMany, Unsent
+from . import ancillary, membership, sockets
+from .port import MAX_DATAGRAM, MAX_ERRORS, RECEIVE_BUFFER, DatagramPort
 
 __all__ = ["MAX_LOCAL_ADDRESSES", "Port", "adopt", "listenUDP"]
 

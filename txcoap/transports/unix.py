@@ -23,9 +23,9 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import DatagramProtocol
 from twisted.python.failure import Failure
 
-from txcoap.transports import sockets
-from txcoap.transports.ancillary import LocalAddress
-from txcoap.transports.port import MAX_DATAGRAM, RECEIVE_BUFFER, DatagramPort
+from . import sockets
+from .ancillary import LocalAddress
+from .port import MAX_DATAGRAM, RECEIVE_BUFFER, DatagramPort
 
 __all__ = ["SERVER_MODE", "UnixPort", "adopt", "listenUnix", "openClient"]
 
