@@ -31,7 +31,7 @@ async def work(agent: Any, uris: Iterator[str]) -> int:
             print(f"{uri}: {e}")
         else:
             answered += 1
-            print(f"{uri}: {response.code} {response.text() if response.code.isSuccess else ''}")
+            print(f"{uri}: {response.code} {response.payload.decode(errors='replace')}")
     return answered
 
 
