@@ -28,7 +28,7 @@ __all__ = ["SECTIONS", "main"]
 
 
 #: All that is in C.
-PROGRAMS = ("load.c", "crowd.c", "servers/bare.c", "servers/echoing.c")
+PROGRAMS = ("load.c", "crowd.c", "flood.c", "servers/bare.c", "servers/echoing.c")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -40,7 +40,13 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--rounds", type=int, default=ROUNDS, help="how often each is started anew")
     p.add_argument("--quick", action="store_true", help="one round and small tables: whether it works")
-    p.add_argument("--only", type=choice(SECTIONS), default=list(SECTIONS), help=",".join(SECTIONS))
+    usual = [name for name in SECTIONS if not SECTIONS[name].isLong]
+    p.add_argument(
+        "--only",
+        type=choice(SECTIONS),
+        default=usual,
+        help=f"of {','.join(SECTIONS)}; by default all but the long ones at the end",
+    )
     p.add_argument("--into", type=Path, default=BUILD / "figures", help="directory for what is written")
     p.add_argument("--draw", action="store_true", help="measure nothing")
     return p

@@ -17,6 +17,7 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -28,7 +29,7 @@ from txcoap.errors import CoAPError
 from . import loadgen, peers
 from .resident import Memory, Watch
 
-__all__ = ["ALLOWED", "Result", "flood"]
+__all__ = ["ALLOWED", "RECOVERY", "Result", "flood"]
 
 MIB = 2**20
 
@@ -40,6 +41,8 @@ ALLOWED = 160 * MIB
 INTERVAL = 0.1
 # Normal service: answers as soon as this.
 SOON = 0.25
+
+#: Within so many seconds after the flood it must be back.
 RECOVERY = 2.0
 
 
@@ -164,8 +167,11 @@ async def main(reactor: Any, *words: str) -> None:
     p.add_argument("--factor", type=float, default=1.5, help="times the capacity; 0 for no limit (1.5)")
     p.add_argument("--sources", type=int, default=1000, help="from how many addresses (default 1000)")
     p.add_argument("--malformed", type=int, default=100, help="of a thousand, how many (default 100)")
+    p.add_argument("--json", type=Path, help="where what came of it goes (default nowhere)")
     given = p.parse_args(words)
     result = await flood(reactor, given.seconds, given.factor, given.sources, given.malformed)
+    if given.json:
+        given.json.write_text(json.dumps(asdict(result)))
     memory = {name: f"{size / MIB:.0f} MiB" for name, size in asdict(result.memory).items()}
     print(f"capacity    {result.capacity:,.0f} requests/s")
     print(f"flood       {json.dumps(result.flood)}")

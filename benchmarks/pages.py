@@ -208,6 +208,28 @@ def _streams(measured: dict[str, Any]) -> str:
     return table(("Client", "Server", "Way", "MiB", "MiB/s", "txcoap grew by, KiB"), rows)
 
 
+def _floods(measured: dict[str, Any]) -> str:
+    rows = [
+        (
+            name,
+            each["flood"]["sent"] / each["flood"]["seconds"],
+            each["flood"]["answered"] / each["flood"]["seconds"],
+            f"{each['answered']} of {each['asked']}",
+            (each["memory"]["peak"] - each["memory"]["before"]) / MIB,
+            f"{each['recovered']:.2f}",
+        )
+        for name, each in measured["floods"].items()
+    ]
+    heads = ("Flood", "sent/s", "answered/s", "the client's, answered", "grew by, MiB", "normal after, s")
+    return table(heads, rows)
+
+
+def _day(measured: dict[str, Any]) -> str:
+    begun, ended = measured["day"]["begun"], measured["day"]["ended"]
+    rows = [(what, f"{begun[what]:,}", f"{ended[what]:,}") for what in sorted(begun)]
+    return table(("What", "begun", "with success"), rows)
+
+
 #: Each table: what it is made of, and by what.
 TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "machine": ("machine", _machine),
@@ -223,6 +245,8 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "startup": ("startup", _startup),
     "workers": ("workers", _workers),
     "streams": ("streams", _streams),
+    "floods": ("floods", _floods),
+    "day": ("day", _day),
 }
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from benchmarks.pages import NAMES
 from benchmarks.shares import ORDER
+from benchmarks.stream import MIB
 
 __all__ = ["NoPlots", "writePlots"]
 
@@ -118,6 +119,21 @@ def _startup(axes: Any, measured: dict[str, Any]) -> None:
     axes.set_title("From the start of a process to its end, or to its first answer")
 
 
+def _soak(axes: Any, measured: dict[str, Any]) -> None:
+    over = measured["soak"]["over"]
+    minutes = [seconds / 60 for seconds in over["seconds"]]
+    axes.plot(minutes, [each / MIB for each in over["memory"]], color=COLOURS["txcoap"], label="memory, MiB")
+    for name in ("peers", "observers"):
+        axes.plot(minutes, over[name], label=name)
+    axes.plot(minutes, [each / 1000 for each in over["remembered"]], label="remembered messages, thousands")
+    axes.plot(minutes, [each / 1000 for each in over["ended"]], ":", label="requests so far, thousands")
+    axes.set_ylim(0, 1.4 * max(over["memory"]) / MIB)
+    axes.set_xlabel("minutes")
+    axes.legend(fontsize=8, ncols=3, loc="upper left")
+    axes.grid(alpha=0.3)
+    axes.set_title("A mixed load for ten minutes: what grows")
+
+
 #: Each plot: what of, by what, and its height in inches.
 PLOTS: dict[str, tuple[str, Callable[[Any, dict[str, Any]], None], float]] = {
     "servers": ("servers", _servers, 4.5),
@@ -125,6 +141,7 @@ PLOTS: dict[str, tuple[str, Callable[[Any, dict[str, Any]], None], float]] = {
     "shares": ("shares", _shares, 3.5),
     "scaling": ("scaling", _scaling, 4.5),
     "startup": ("startup", _startup, 3.5),
+    "soak": ("soak", _soak, 4.5),
 }
 
 

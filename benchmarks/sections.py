@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from benchmarks import client, codec, memory, run, scaling, shares, startup, stream, workers
+from benchmarks import client, codec, endurance, memory, run, scaling, shares, startup, stream, workers
 from benchmarks.figures import Figure
 from benchmarks.modes import MODES
 from benchmarks.peers import SERVERS, installed
@@ -34,12 +34,14 @@ class Section:
     @ivar measure: Measures it, given how often to start anew. What it gives can be written as JSON.
     @ivar figures: What came of it, beside the goals.
     @ivar lines: The same for people.
+    @ivar isLong: It takes minutes: it is measured only where it is named.
     """
 
     about: str
     measure: Callable[[int], Any]
     figures: Callable[[Any], Iterable[Figure]]
     lines: Callable[[Any], Iterable[str]]
+    isLong: bool = False
 
 
 def _servers(rounds: int) -> dict[str, Any]:
@@ -105,6 +107,13 @@ SECTIONS = {
         workers.lines,
     ),
     "streams": Section("long bodies", _streams, stream.figures, _streamLines),
+    "floods": Section(
+        "floods", endurance.measureFloods, endurance.floodFigures, endurance.floodLines, isLong=True
+    ),
+    "day": Section(
+        "a simulated day", endurance.measureDay, endurance.dayFigures, endurance.dayLines, isLong=True
+    ),
+    "soak": Section("a soak", endurance.measureSoak, endurance.soakFigures, endurance.soakLines, isLong=True),
 }
 
 

@@ -30,7 +30,7 @@ from txcoap.transports import udp
 from .memory import resident
 from .mixed import Mixed, Tree
 
-__all__ = ["Row", "Soak", "draw", "growth", "soak"]
+__all__ = ["ALLOWED", "JUDGED", "Row", "Soak", "draw", "growth", "soak"]
 
 MIB = 2**20
 LOSS = 0.05
@@ -38,6 +38,8 @@ MALFORMED = 0.01
 CLIENTS = 40
 PAUSE = 0.2
 SETTLED = DEFAULT_PARAMETERS.EXCHANGE_LIFETIME + 30
+#: What is judged.
+JUDGED = ("memory", "remembered", "peers", "clients")
 #: By how much more than in the third before the last third may be, before the run is not flat.
 ALLOWED = 0.05
 
@@ -213,7 +215,7 @@ async def main(reactor: Any, *words: str) -> None:
     _write(rows, given.csv)
     if given.png:
         draw(rows, given.png)
-    grown = {name: growth(rows, name) for name in ("memory", "remembered", "peers", "clients")}
+    grown = {name: growth(rows, name) for name in JUDGED}
     print(
         "growth:", ", ".join(f"{name} {g:+.1%}" for name, g in grown.items() if g is not None) or "not judged"
     )

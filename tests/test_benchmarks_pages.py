@@ -141,6 +141,20 @@ class WholeTests(SynchronousTestCase):
         measured = json.loads((self.into / "measured.json").read_text())
         self.assertEqual((measured["one"], measured["two"]), ({"value": 0.0}, {"value": 3.0}))
 
+    def test_long(self) -> None:
+        """
+        What takes long is measured where it is named, and else left as it was.
+        """
+        one = whole.SECTIONS["one"]
+        self.patch(whole, "SECTIONS", {"one": one, "two": replace(one, isLong=True)})
+        self.main("--rounds", "5")
+        self.assertEqual(self.asked, [5])
+        self.main("--rounds", "6", "--only", "two")
+        self.assertEqual(self.asked, [5, 6])
+        self.main("--rounds", "7")
+        measured = json.loads((self.into / "measured.json").read_text())
+        self.assertEqual((self.asked, measured["two"]), ([5, 6, 7], {"value": 0.0}))
+
     def test_unmeasured(self) -> None:
         """
         A section that cannot be measured is told, and left as it was; the others are measured.
