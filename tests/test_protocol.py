@@ -174,6 +174,20 @@ class AskTests(ClientTestCase):
         self.protocol.turnEnded()
         self.assertEqual(len(self.wire.sent), 2)
 
+    def test_closedAmidTurn(self) -> None:
+        """What was put off until the turn ends is sent when the socket is closed before that."""
+
+        def last(_: Any) -> None:
+            self.request(confirmable=False).addErrback(lambda failure: failure.trap(SocketClosed))
+            self.socket.stopListening()
+
+        self.request().addCallback(last)
+        self.wire.settle()
+        asked = self.peer.takeOne()
+        self.wire.sent.clear()
+        self.protocol.datagramReceived(encode(ACK, Code.CONTENT, asked.messageID, asked.token), CLIENT)
+        self.assertEqual([decode(data).type for _, _, data in self.wire.sent], [NON])
+
     def test_separate(self) -> None:
         """A separate response is acknowledged."""
         waiting = self.request(token=b"t")

@@ -214,6 +214,10 @@ class Driver(DatagramProtocol):
 
     def stopProtocol(self) -> None:
         """The socket is closed."""
+        if self._isAmidTurn:
+            # What was put off until the turn ends goes now, or never.
+            self._isAmidTurn = False
+            self._flush()
         self.isOpen = False
         # A transport of the user's own may go on: it is no longer listened to.
         self.datagramReceived = _unheard  # type: ignore[method-assign]
