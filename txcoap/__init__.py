@@ -46,7 +46,7 @@ __all__ = [
     "Site",
 ]
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0"
 
 _MODULES = {
     "NOT_DONE_YET": "request",
