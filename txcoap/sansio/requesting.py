@@ -103,7 +103,7 @@ class Requesting:
         @param token: 0 to 8 bytes; by default random ones.
         @param timeout: Seconds until it fails, waiting for its turn included. By default it fails when
             no transmission was acknowledged, EXCHANGE_LIFETIME after an empty acknowledgement, and
-            MAX_TRANSMIT_WAIT after a non-confirmable request was sent.
+            MAX_TRANSMIT_WAIT after a non-confirmable request was made.
         @param lasting: Whether it stays open for more responses, as long as they carry Observe.
         @param renewing: Whether a response may be a notification from before this request; then only one
             in the acknowledgement ends its repetition.
