@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from txcoap.parameters import DEFAULT_PARAMETERS
 from txcoap.sansio.deadlines import NEVER
-from txcoap.sansio.peers import MessageIDs, Peer, Peers
+from txcoap.sansio.peers import GRAIN, MessageIDs, Peer, Peers
 
 LIFETIME = DEFAULT_PARAMETERS.EXCHANGE_LIFETIME
 
@@ -114,17 +114,19 @@ class PeersTests(SynchronousTestCase):
         self.assertEqual(len(peers), 1)
 
     def test_forgotten(self) -> None:
-        """A peer is remembered for EXCHANGE_LIFETIME after its last use."""
+        """A peer is remembered for EXCHANGE_LIFETIME after its last use, and for L{GRAIN} more."""
         peers = self.peers()
         self.assertEqual(peers.next(), NEVER)
         peers.use("a", 0.0)
         peers.use("b", 1.0)
         peers.use("a", 2.0)
-        self.assertEqual(peers.next(), 1.0 + LIFETIME)
+        self.assertEqual(peers.next(), 1.0 + GRAIN + LIFETIME)
         peers.expire(1.0 + LIFETIME)
+        self.assertIsNotNone(peers.get("b"))
+        peers.expire(1.0 + GRAIN + LIFETIME)
         self.assertIsNone(peers.get("b"))
         self.assertIsNotNone(peers.get("a"))
-        peers.expire(2.0 + LIFETIME)
+        peers.expire(2.0 + GRAIN + LIFETIME)
         self.assertEqual(len(peers), 0)
 
     def test_busyNotForgotten(self) -> None:

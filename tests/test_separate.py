@@ -23,6 +23,7 @@ from txcoap.parameters import Parameters
 from txcoap.sansio.datagrams import ACK, CON, NON, RST, Datagram
 from txcoap.sansio.events import Event, IncomingRequest, RelationEnded, RequestFailed, ResponseFailed
 from txcoap.sansio.observations import Relation
+from txcoap.sansio.peers import GRAIN
 from txcoap.testing import MemoryNetwork
 
 OTHER = ("192.0.2.2", 5683)
@@ -380,7 +381,7 @@ class EndTests(SynchronousTestCase):
         bench.answerLate(*20 * [b"late"])
         for _ in range(3):
             bench.request(get(), PEER, bench.now)
-        bench.advance(2 * bench.parameters.EXCHANGE_LIFETIME)
+        bench.advance(2 * bench.parameters.EXCHANGE_LIFETIME + GRAIN)
         self.assertEqual(set(bench.sizes().values()), {0}, bench.sizes())
 
 

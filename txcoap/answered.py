@@ -175,7 +175,8 @@ class AnsweredRequest(AskedRequest):
             return False
         if self.options.mayHaveAccept and not self._isAcceptable(options):
             return False
-        self.protocol.respond(self.exchange, code, options, body)
+        protocol = self.protocol
+        protocol.answerAtOnce(self.exchange, code, options, body, protocol.now())
         self.finished = True
         if self._notifications:
             self.concluded()

@@ -27,7 +27,7 @@ from .errors import FormatError, SocketClosed
 from .interfaces import IDatagramReceiver, ISendsMany, ISite, ITransport, Unsent
 from .limits import Limits
 from .logs import Sparing
-from .options import NO_OPTIONS
+from .options import NO_OPTIONS, Options
 from .parameters import Parameters, checked, getDefault
 from .sansio.clients import ClientOf
 from .sansio.counters import Counters
@@ -66,9 +66,12 @@ class Driver(DatagramProtocol):
     @ivar now: Gives the time by which the machines go, in seconds.
     @ivar isOpen: Whether the socket is open.
     @ivar transfers: The bodies that peers send and fetch in blocks.
+    @ivar answerAtOnce: As L{Messaging.respond<txcoap.sansio.messaging.Messaging.respond>}; for a request that
+        nobody was told to wait for.
     """
 
     transfers: Transfers
+    answerAtOnce: Callable[[IncomingRequest, int, Options, bytes, float], bool]
     noisy = False
 
     def __init__(
@@ -132,6 +135,7 @@ class Driver(DatagramProtocol):
         # What is looked at with each datagram.
         self._counted = self._exchanges.counters
         self.transfers = self._exchanges.transfers
+        self.answerAtOnce = self._exchanges.respond
         self._formatErrors = 0
 
     @property

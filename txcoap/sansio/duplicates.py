@@ -22,7 +22,7 @@ from ..codes import Code
 from .counters import Counters
 from .deadlines import NEVER, Ages, Deadline, Deadlines
 
-__all__ = ["SHARD", "Duplicates", "Rank"]
+__all__ = ["HOST", "HOST_SHIFT", "OTHER_BITS", "SHARD", "Duplicates", "Rank"]
 
 
 class Rank(IntEnum):
@@ -52,12 +52,15 @@ TRACE_SIZE = 48
 SHARD = 15
 """The bits of a key that say which table it belongs to."""
 
-# The next bits of the key of a message that must not run twice say which host sent it. Hosts that have
-# them alike have one share together.
-_HOST_SHIFT = 8
-_HOST = 1023
-_HOST_BITS = _HOST << _HOST_SHIFT
-_OTHER_BITS = ~_HOST_BITS
+HOST_SHIFT = 8
+HOST = 1023
+"""
+The bits of the key of a message that must not run twice, shifted so far, that say which host sent it. Hosts
+that have them alike have one share together.
+"""
+
+OTHER_BITS = ~(HOST << HOST_SHIFT)
+"""Those that a message gives itself, as of any other key all do."""
 
 
 class Duplicates:
@@ -96,15 +99,7 @@ class Duplicates:
         self._agesOf = [[ages[rank] for rank in RANKS] for ages in self._ages]
         # Bytes of the messages that never make room, of all hosts and of each.
         self._kept = 0
-        self._keptOf = [0] * (_HOST + 1)
-
-    @staticmethod
-    def keyOf(peer: Hashable, host: Hashable, data: bytes) -> int:
-        """
-        The key of a message that must not run twice: it tells the host. Any other key is
-        C{hash((peer, data))}.
-        """
-        return hash((peer, data)) & _OTHER_BITS | (hash(host) & _HOST) << _HOST_SHIFT
+        self._keptOf = [0] * (HOST + 1)
 
     def find(self, key: int) -> bytes | None:
         """The reply to a message that came before, or None."""
@@ -117,7 +112,7 @@ class Duplicates:
         """
         Remember a message that asks to be processed, without a reply so far.
 
-        @param key: C{hash((peer, bytes))}; of a POST or PATCH what L{keyOf} gives.
+        @param key: C{hash((peer, bytes))}; of a POST or PATCH the host's bits are in it, see L{HOST}.
         @param type: 0 for a confirmable message, 1 for a non-confirmable one.
         @return: Whether there was room.
         """
@@ -142,7 +137,7 @@ class Duplicates:
         @return: The code to refuse it with if there is no room, or none for this host.
         """
         kept = self._kept + ENTRY_SIZE
-        account = key >> _HOST_SHIFT & _HOST
+        account = key >> HOST_SHIFT & HOST
         if kept > self._half and host is not None:
             held = self._keptOf[account]
             if held and held + kept > self._maximum:
@@ -166,7 +161,7 @@ class Duplicates:
         # To compare two members takes less time than to look one up by the other.
         if code is POST or code is PATCH:
             self._kept += growth
-            self._keptOf[key >> _HOST_SHIFT & _HOST] += growth
+            self._keptOf[key >> HOST_SHIFT & HOST] += growth
         elif length > self._maximumSafeReply and RANKS[code] is SAFE:
             del replies[key]
             self.size -= ENTRY_SIZE - TRACE_SIZE + len(old)
@@ -189,7 +184,7 @@ class Duplicates:
                     size = self._remove(key)
                     if rank is OTHER:
                         self._kept -= size
-                        self._keptOf[key >> _HOST_SHIFT & _HOST] -= size
+                        self._keptOf[key >> HOST_SHIFT & HOST] -= size
 
     def next(self) -> float:
         """When L{expire} has something to do."""

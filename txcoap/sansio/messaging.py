@@ -32,7 +32,7 @@ from ..options import Options
 from ..parameters import Parameters
 from .blocks import isContinuation
 from .datagrams import ACK, CON, NON, RST, Datagram, decode, empty, encode
-from .duplicates import SHARD
+from .duplicates import HOST, HOST_SHIFT, OTHER_BITS, SHARD
 from .events import (
     GroupInquiry,
     IncomingRequest,
@@ -180,7 +180,8 @@ class Messaging(Replying):
             return self._request(request, data, peer, local, now)
         duplicates = self._duplicates
         host = self._hostOf(peer)
-        key = duplicates.keyOf(peer, host, data)
+        # The key tells the host, for the replies to it are on that one's account.
+        key = hash((peer, data)) & OTHER_BITS | (hash(host) & HOST) << HOST_SHIFT
         if key in duplicates.shards[key & SHARD]:
             self._repeat(key, request.type, peer, local)
             return None

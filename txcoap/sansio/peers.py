@@ -13,7 +13,10 @@ from ..errors import RequestError
 from ..parameters import Parameters
 from .deadlines import NEVER, Deadline
 
-__all__ = ["MessageIDs", "Peer", "Peers", "Teller"]
+__all__ = ["GRAIN", "MessageIDs", "Peer", "Peers", "Teller"]
+
+GRAIN = 0.2
+"""Seconds within which it is not noted anew that a peer is sent something."""
 
 _SPAN = 1024
 _IDS = 65536
@@ -77,7 +80,7 @@ class Peer:
         ever did.
     @ivar pings: How many pings are under way.
     @ivar resumption: When they are looked at again, where they wait for a free message ID.
-    @ivar usedAt: When it was last sent something.
+    @ivar usedAt: When it was last sent something, or up to L{GRAIN} earlier.
     """
 
     __slots__ = (
@@ -199,7 +202,7 @@ class Peers:
         """Forget those that were idle for EXCHANGE_LIFETIME: all of their message IDs are free."""
         while self.byAddress:
             peer = next(iter(self.byAddress.values()))
-            if peer.usedAt + self._parameters.EXCHANGE_LIFETIME > now:
+            if peer.usedAt + GRAIN + self._parameters.EXCHANGE_LIFETIME > now:
                 return
             if peer.isBusy:
                 self.touch(peer, now)
@@ -209,7 +212,7 @@ class Peers:
     def next(self) -> float:
         """When L{expire} has something to do."""
         for peer in self.byAddress.values():
-            return peer.usedAt + self._parameters.EXCHANGE_LIFETIME
+            return peer.usedAt + GRAIN + self._parameters.EXCHANGE_LIFETIME
         return NEVER
 
     def _makeRoom(self) -> bool:

@@ -31,7 +31,7 @@ from .counters import Counters
 from .datagrams import CON, NON, empty, encode
 from .deadlines import Deadline, Deadlines
 from .events import DONE, SENT, WAITING, IncomingRequest, OutgoingRequest
-from .peers import Peer, Peers
+from .peers import GRAIN, Peer, Peers
 from .shares import HostOf, Shares, hostOf
 from .transmission import MAX_DATAGRAM, Chance, Ended, Outgoing, Transmission
 
@@ -120,9 +120,8 @@ class Transmissions:
         peer = self._known.get(address)
         if peer is None:
             return self._meet(address, now)
-        # As Peers.touch does; this is done for every notification.
-        peer.usedAt = now
-        self._known.move_to_end(address)
+        if now > peer.usedAt + GRAIN:
+            self._peers.touch(peer, now)
         return peer
 
     def _meet(self, address: Hashable, now: float) -> Peer | None:
