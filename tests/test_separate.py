@@ -381,7 +381,7 @@ class EndTests(SynchronousTestCase):
         bench.answerLate(*20 * [b"late"])
         for _ in range(3):
             bench.request(get(), PEER, bench.now)
-        bench.advance(2 * bench.parameters.EXCHANGE_LIFETIME + GRAIN)
+        bench.advance(2 * (bench.parameters.EXCHANGE_LIFETIME + GRAIN))
         self.assertEqual(set(bench.sizes().values()), {0}, bench.sizes())
 
 

@@ -15,14 +15,16 @@ The memory lies in many small tables: to enlarge one great one would stop everyt
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from enum import IntEnum
+from functools import lru_cache
 
 from ..codes import Code
 from .counters import Counters
 from .deadlines import NEVER, Ages, Deadline, Deadlines
+from .shares import HostOf
 
-__all__ = ["HOST", "HOST_SHIFT", "OTHER_BITS", "SHARD", "Duplicates", "Rank"]
+__all__ = ["OTHER_BITS", "SHARD", "Duplicates", "Rank", "accounting"]
 
 
 class Rank(IntEnum):
@@ -52,15 +54,29 @@ TRACE_SIZE = 48
 SHARD = 15
 """The bits of a key that say which table it belongs to."""
 
-HOST_SHIFT = 8
-HOST = 1023
-"""
-The bits of the key of a message that must not run twice, shifted so far, that say which host sent it. Hosts
-that have them alike have one share together.
-"""
+# The next bits of the key of a message that must not run twice say on which account it is: 0 is that of hosts
+# that may take what they like.
+_SHIFT = 8
+_ACCOUNT = 1023
 
-OTHER_BITS = ~(HOST << HOST_SHIFT)
-"""Those that a message gives itself, as of any other key all do."""
+OTHER_BITS = ~(_ACCOUNT << _SHIFT)
+"""The bits of a key that its message gives; of one that must not run twice the others tell its account."""
+
+
+def accounting(hostOf: HostOf) -> Callable[[Hashable], int]:
+    """
+    Accounts for hosts. Those of which there are too many for the bits have one together.
+
+    @param hostOf: Tells the host of a peer; None for one that may take what it likes.
+    @return: What tells the bits of a peer's account. It remembers what it told.
+    """
+
+    @lru_cache(4096)
+    def accountOf(peer: Hashable) -> int:
+        host = hostOf(peer)
+        return 0 if host is None else (hash(host) % _ACCOUNT + 1) << _SHIFT
+
+    return accountOf
 
 
 class Duplicates:
@@ -99,7 +115,7 @@ class Duplicates:
         self._agesOf = [[ages[rank] for rank in RANKS] for ages in self._ages]
         # Bytes of the messages that never make room, of all hosts and of each.
         self._kept = 0
-        self._keptOf = [0] * (HOST + 1)
+        self._keptOf = [0] * (_ACCOUNT + 1)
 
     def find(self, key: int) -> bytes | None:
         """The reply to a message that came before, or None."""
@@ -112,7 +128,8 @@ class Duplicates:
         """
         Remember a message that asks to be processed, without a reply so far.
 
-        @param key: C{hash((peer, bytes))}; of a POST or PATCH the host's bits are in it, see L{HOST}.
+        @param key: C{hash((peer, bytes))}; of a POST or PATCH the bits of its account are in it
+            (L{accounting}).
         @param type: 0 for a confirmable message, 1 for a non-confirmable one.
         @return: Whether there was room.
         """
@@ -129,16 +146,15 @@ class Duplicates:
             self._sweep = self._deadlines.set(now + self._shorterLifetime, self._forgetOld, None)
         return True
 
-    def keep(self, key: int, host: Hashable, code: int, type: int, now: float) -> Code | None:
+    def keep(self, key: int, code: int, type: int, now: float) -> Code | None:
         """
         As L{add}, for a message that must not run twice: what it takes is on its host's account.
 
-        @param host: None for one that may take what it likes.
         @return: The code to refuse it with if there is no room, or none for this host.
         """
         kept = self._kept + ENTRY_SIZE
-        account = key >> HOST_SHIFT & HOST
-        if kept > self._half and host is not None:
+        account = key >> _SHIFT & _ACCOUNT
+        if kept > self._half and account:
             held = self._keptOf[account]
             if held and held + kept > self._maximum:
                 return Code.TOO_MANY_REQUESTS
@@ -161,7 +177,7 @@ class Duplicates:
         # To compare two members takes less time than to look one up by the other.
         if code is POST or code is PATCH:
             self._kept += growth
-            self._keptOf[key >> HOST_SHIFT & HOST] += growth
+            self._keptOf[key >> _SHIFT & _ACCOUNT] += growth
         elif length > self._maximumSafeReply and RANKS[code] is SAFE:
             del replies[key]
             self.size -= ENTRY_SIZE - TRACE_SIZE + len(old)
@@ -184,7 +200,7 @@ class Duplicates:
                     size = self._remove(key)
                     if rank is OTHER:
                         self._kept -= size
-                        self._keptOf[key >> HOST_SHIFT & HOST] -= size
+                        self._keptOf[key >> _SHIFT & _ACCOUNT] -= size
 
     def next(self) -> float:
         """When L{expire} has something to do."""

@@ -32,7 +32,7 @@ from ..options import Options
 from ..parameters import Parameters
 from .blocks import isContinuation
 from .datagrams import ACK, CON, NON, RST, Datagram, decode, empty, encode
-from .duplicates import HOST, HOST_SHIFT, OTHER_BITS, SHARD
+from .duplicates import OTHER_BITS, SHARD, accounting
 from .events import (
     GroupInquiry,
     IncomingRequest,
@@ -103,6 +103,7 @@ class Messaging(Replying):
         self._incoming = self.counters.incoming.byHead
         self._chance = chance
         self._hostOf = self.transmissions.hostOf
+        self._accountOf = accounting(self._hostOf)
 
     # What comes
 
@@ -179,13 +180,12 @@ class Messaging(Replying):
         if not request.options.isPlain and isContinuation(request.options):
             return self._request(request, data, peer, local, now)
         duplicates = self._duplicates
-        host = self._hostOf(peer)
-        # The key tells the host, for the replies to it are on that one's account.
-        key = hash((peer, data)) & OTHER_BITS | (hash(host) & HOST) << HOST_SHIFT
+        # The key tells the account, which the reply is on too.
+        key = hash((peer, data)) & OTHER_BITS | self._accountOf(peer)
         if key in duplicates.shards[key & SHARD]:
             self._repeat(key, request.type, peer, local)
             return None
-        refusal = duplicates.keep(key, host, request.code, request.type, now)
+        refusal = duplicates.keep(key, request.code, request.type, now)
         if refusal is not None:
             self._refuse(request, key, refusal, peer, local)
             return None
