@@ -37,6 +37,9 @@ __all__ = ["STAGES", "lines", "measure", "stageOf"]
 #: The modes that are looked at.
 SAMPLED = ("get", "post", "block", "observe")
 
+#: Requests of a load: of what must not run twice one host may fill half of the memory, and no more.
+MOST = 120_000
+
 #: Seconds of CPU time between two samples; the system may have none that are so short.
 INTERVAL = 0.001
 
@@ -145,7 +148,7 @@ def measure(modes: Iterable[str] = SAMPLED, seconds: float = 3.0) -> dict[str, d
         # Each begins with empty tables.
         with running(SERVER, own) as (port, _):
             fetch(port, "samples")
-            requests = int(seconds * 100_000)
+            requests = int(min(seconds * 100_000, MOST))
             options = {"sockets": socketsFor(requests), **MODES[mode].options, "port": port, "cpu": other}
             report = load(MODES[mode].source, **options, requests=requests, warmup=0, seconds=seconds)
             if report.errors:

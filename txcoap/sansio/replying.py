@@ -118,7 +118,9 @@ class Replying:
         wire = options.wire or optionlist.encode(options)
         if 5 + len(request.token) + len(wire) + len(payload) > MAX_DATAGRAM:
             raise MessageTooLarge(f"a body of {len(payload)} bytes does not fit a datagram")
-        self._answered(request)
+        request.state = ANSWERED
+        if self._waiting.count:
+            self._waiting.leave(request)
         answer = (code, options, payload)
         if isinstance(request, GroupInquiry) and now < request.notBefore:
             self._waiting.linger(request.peer)

@@ -35,14 +35,15 @@ class Separate:
 
     def sendOnce(self, request: IncomingRequest, answer: Answer, now: float) -> bool:
         """Send a response that is not to be acknowledged; False if there is no message ID for it."""
-        peer = self._transmissions.use(request.peer, now)
+        transmissions = self._transmissions
+        peer = transmissions.use(request.peer, now)
         messageID = None if peer is None else peer.messageIDs.take(now)
         if messageID is None:
-            self._transmissions.counters.unsent += 1
+            transmissions.counters.unsent += 1
             return False
         code, options, payload = answer
         data = encode(NON, code, messageID, request.token, options, payload)
-        self._transmissions.send((data, request.peer, request.local))
+        transmissions.send((data, request.peer, request.local))
         return True
 
     def confirm(self, request: IncomingRequest, answer: Answer, now: float) -> bool:
