@@ -21,7 +21,7 @@ from ..options import Options
 from ..parameters import Parameters
 from . import optionlist
 from .counters import Counters
-from .datagrams import ACK, CON, RST, Type, empty, encode
+from .datagrams import ACK, CON, NON, RST, Type, empty, encode
 from .duplicates import Duplicates
 from .events import ACKNOWLEDGED, ANSWERED, FORGOTTEN, UNANSWERED, GroupInquiry, IncomingRequest
 from .separate import Answer, Separate
@@ -90,15 +90,25 @@ class Replying:
             unwanted = asked.noResponse
             if unwanted is not None and unwanted >> (code >> 5) - 1 & 1:
                 return self.silence(request)
-        if request.state is not UNANSWERED or request.type is not CON:
+        isConfirmable = request.type is CON
+        if request.state is not UNANSWERED or (
+            not isConfirmable and (confirmable or isinstance(request, GroupInquiry))
+        ):
             return self._respondApart(request, code, options, payload, now, confirmable)
-        data = encode(ACK, code, request.messageID, request.token, options, payload)
+        type, messageID = ACK, request.messageID
+        if not isConfirmable:
+            taken = self.transmissions.takeID(request.peer, now)
+            if taken is None:
+                self._answered(request)
+                return False
+            type, messageID = NON, taken
+        data = encode(type, code, messageID, request.token, options, payload)
         if len(data) > MAX_DATAGRAM:
             raise MessageTooLarge(f"a message of {len(data)} bytes does not fit a datagram")
         request.state = ANSWERED
         if self._waiting.count:
             self._waiting.leave(request)
-        if request.key is not None:
+        if isConfirmable and request.key is not None:
             self._duplicates.settle(request.key, request.code, data)
         self._send((data, request.peer, request.local))
         return True
@@ -118,9 +128,7 @@ class Replying:
         wire = options.wire or optionlist.encode(options)
         if 5 + len(request.token) + len(wire) + len(payload) > MAX_DATAGRAM:
             raise MessageTooLarge(f"a body of {len(payload)} bytes does not fit a datagram")
-        request.state = ANSWERED
-        if self._waiting.count:
-            self._waiting.leave(request)
+        self._answered(request)
         answer = (code, options, payload)
         if isinstance(request, GroupInquiry) and now < request.notBefore:
             self._waiting.linger(request.peer)

@@ -36,10 +36,8 @@ class Separate:
     def sendOnce(self, request: IncomingRequest, answer: Answer, now: float) -> bool:
         """Send a response that is not to be acknowledged; False if there is no message ID for it."""
         transmissions = self._transmissions
-        peer = transmissions.use(request.peer, now)
-        messageID = None if peer is None else peer.messageIDs.take(now)
+        messageID = transmissions.takeID(request.peer, now)
         if messageID is None:
-            transmissions.counters.unsent += 1
             return False
         code, options, payload = answer
         data = encode(NON, code, messageID, request.token, options, payload)

@@ -124,6 +124,14 @@ class Transmissions:
             self._peers.touch(peer, now)
         return peer
 
+    def takeID(self, address: Hashable, now: float) -> int | None:
+        """The ID of a message that is to be sent a peer once; None, and it counts as unsent, without one."""
+        peer = self.use(address, now)
+        messageID = None if peer is None else peer.messageIDs.take(now)
+        if messageID is None:
+            self.counters.unsent += 1
+        return messageID
+
     def _meet(self, address: Hashable, now: float) -> Peer | None:
         """A peer that was not sent anything lately."""
         peer = self._peers.use(address, now)
