@@ -25,11 +25,14 @@ from ..codes import Code
 from ..errors import FormatError
 from ..options import NO_OPTIONS, Options
 from . import optionlist
+from .optionlist import PAYLOAD_MARKER, REMEMBERED_LENGTH, recall
 
 __all__ = ["Datagram", "Type", "decode", "empty", "encode"]
 
 VERSION = 1
 MAX_TOKEN_LENGTH = 8
+
+_MARKER = bytes([PAYLOAD_MARKER])
 
 _header = Struct("!BBH")
 _readHeader = _header.unpack_from
@@ -125,10 +128,16 @@ def decode(data: bytes, kinds: tuple[type[Datagram], ...] = _KINDS) -> Datagram:
     if known is None or (not code and len(data) > 4) or known[1] > len(data):
         raise _refuse(data, first, messageID)
     type, body = known
-    try:
-        options, payload = optionlist.decode(data[body:])
-    except FormatError as e:
-        raise FormatError(e.reason, type, messageID) from None
+    # The first 0xFF may as well be part of a value; then what precedes it is no whole option list.
+    head, marker, payload = data[body:].partition(_MARKER)
+    options = None
+    if len(head) <= REMEMBERED_LENGTH and (payload or not marker):
+        options = recall(head)
+    if options is None:
+        try:
+            options, payload = optionlist.decode(data[body:])
+        except FormatError as e:
+            raise FormatError(e.reason, type, messageID) from None
     # As Datagram.__init__ does; to be called from the outside takes it longer than all of this.
     datagram = _new(kinds[code])
     datagram.type = type
@@ -173,7 +182,7 @@ def encode(
     wire = options.wire
     if wire is None:
         wire = optionlist.encode(options)
-    return b"".join((head, token, wire, b"\xff", payload) if payload else (head, token, wire))
+    return b"".join((head, token, wire, _MARKER, payload) if payload else (head, token, wire))
 
 
 def empty(type: int, messageID: int) -> bytes:

@@ -23,17 +23,16 @@ from ..errors import FormatError
 from ..options import NO_OPTIONS, Options
 from ..registration import rereadByRegistration
 
-__all__ = ["decode", "encode", "encodeOne"]
+__all__ = ["PAYLOAD_MARKER", "REMEMBERED_LENGTH", "decode", "encode", "encodeOne", "recall"]
 
 PAYLOAD_MARKER = 0xFF
 MAX_OPTION_NUMBER = 65535
 
 # Peers ask the same few things over and over: the options of small messages are read once. The bounds
-# keep what a hostile peer can fill it with below some 4 MiB.
-_CACHED_ENTRIES = 512
-_CACHED_LENGTH = 64
-
-_MARKER = bytes([PAYLOAD_MARKER])
+# keep what a hostile peer can fill that with below some 4 MiB.
+_REMEMBERED_LISTS = 512
+REMEMBERED_LENGTH = 64
+"""How many bytes a list of options has at most that is remembered."""
 
 
 def decode(data: bytes) -> tuple[Options, bytes]:
@@ -44,39 +43,6 @@ def decode(data: bytes) -> tuple[Options, bytes]:
     @raise FormatError: if the options are cut short, use a reserved value, or a marker has no payload
         behind it.
     """
-    if not data:
-        return NO_OPTIONS, b""
-    head, marker, payload = data.partition(_MARKER)
-    if len(head) <= _CACHED_LENGTH:
-        # The first 0xFF may as well be part of a value; then what precedes it is no whole option list.
-        options = _decodeSmall(head)
-        if options is not None:
-            if marker and not payload:
-                raise FormatError("payload marker without a payload")
-            return options, payload
-    return _decodeAll(data)
-
-
-def encode(options: Options) -> bytes:
-    """The options delta-coded, without the payload's marker."""
-    wire = options.wire
-    if wire is None:
-        wire = options.wire = _encodePairs(options.pairs)
-    return wire
-
-
-@rereadByRegistration
-@lru_cache(_CACHED_ENTRIES)
-def _decodeSmall(data: bytes) -> Options | None:
-    """The options that the bytes are in whole, or None if they are not."""
-    try:
-        options, payload = _decodeAll(data)
-    except FormatError:
-        return None
-    return options
-
-
-def _decodeAll(data: bytes) -> tuple[Options, bytes]:
     pairs: list[Pair] = []
     number = position = 0
     end = len(data)
@@ -104,6 +70,28 @@ def _decodeAll(data: bytes) -> tuple[Options, bytes]:
     return _found(pairs, data), b""
 
 
+@rereadByRegistration
+@lru_cache(_REMEMBERED_LISTS)
+def recall(data: bytes) -> Options | None:
+    """
+    The options that so many bytes are in whole, at most L{REMEMBERED_LENGTH} and none of them a payload
+    marker; None if they are none. Read once.
+    """
+    try:
+        options, _ = decode(data)
+    except FormatError:
+        return None
+    return options
+
+
+def encode(options: Options) -> bytes:
+    """The options delta-coded, without the payload's marker."""
+    wire = options.wire
+    if wire is None:
+        wire = options.wire = _encodePairs(options.pairs)
+    return wire
+
+
 def _extended(data: bytes, position: int, nibble: int) -> tuple[int, int]:
     """An extended delta or length, and the position after it."""
     if nibble == 13:
@@ -114,7 +102,9 @@ def _extended(data: bytes, position: int, nibble: int) -> tuple[int, int]:
 
 
 def _found(pairs: list[Pair], wire: bytes) -> Options:
-    if pairs and pairs[-1][0] > MAX_OPTION_NUMBER:
+    if not pairs:
+        return NO_OPTIONS
+    if pairs[-1][0] > MAX_OPTION_NUMBER:
         raise FormatError("option number beyond 65535")
     return Options.fromPairs(pairs, wire)
 
