@@ -34,9 +34,7 @@ MAX_TOKEN_LENGTH = 8
 
 _MARKER = bytes([PAYLOAD_MARKER])
 
-_header = Struct("!BBH")
-_readHeader = _header.unpack_from
-_packHeader = _header.pack
+_packHeader = Struct("!BBH").pack
 _new = object.__new__
 
 
@@ -52,10 +50,10 @@ class Type(IntEnum):
 CON, NON, ACK, RST = Type
 _TYPES = tuple(Type)
 _CODES = tuple(map(Code.fromByte, range(256)))
-# What the first byte says: the type, and where the token ends; None if the version or the token's length
-# is none.
+# What the first byte says: the type, where the token ends, and how code, message ID and token are read; None
+# if the version or the token's length is none.
 _FIRST = tuple(
-    (_TYPES[byte >> 4 & 3], 4 + (byte & 15))
+    (_TYPES[byte >> 4 & 3], 4 + (byte & 15), Struct(f"!xBH{byte & 15}s").unpack_from)
     if byte >> 6 == VERSION and byte & 15 <= MAX_TOKEN_LENGTH
     else None
     for byte in range(256)
@@ -120,14 +118,15 @@ def decode(data: bytes, kinds: tuple[type[Datagram], ...] = _KINDS) -> Datagram:
     """
     if len(data) < 4:
         raise FormatError("shorter than the header of 4 bytes")
-    first: int
+    known = _FIRST[data[0]]
+    if known is None or known[1] > len(data):
+        raise _refuse(data)
+    type, body, read = known
     code: int
     messageID: int
-    first, code, messageID = _readHeader(data)
-    known = _FIRST[first]
-    if known is None or (not code and len(data) > 4) or known[1] > len(data):
-        raise _refuse(data, first, messageID)
-    type, body = known
+    code, messageID, token = read(data)
+    if not code and len(data) > 4:
+        raise FormatError("empty message with more than a header", type, messageID)
     # The first 0xFF may as well be part of a value; then what precedes it is no whole option list.
     head, marker, payload = data[body:].partition(_MARKER)
     options = None
@@ -143,23 +142,22 @@ def decode(data: bytes, kinds: tuple[type[Datagram], ...] = _KINDS) -> Datagram:
     datagram.type = type
     datagram.code = _CODES[code]
     datagram.messageID = messageID
-    datagram.token = data[4:body]
+    datagram.token = token
     datagram.options = options
     datagram.payload = payload
     return datagram
 
 
-def _refuse(data: bytes, first: int, messageID: int) -> FormatError:
+def _refuse(data: bytes) -> FormatError:
     """What is wrong with a header."""
+    first, messageID = data[0], int.from_bytes(data[2:4], "big")
     if first >> 6 != VERSION:
         return FormatError(f"version {first >> 6}, not {VERSION}")
     tokenLength = first & 15
     type = _TYPES[first >> 4 & 3]
     if tokenLength > MAX_TOKEN_LENGTH:
         return FormatError(f"token length {tokenLength}, beyond 8", type, messageID)
-    if 4 + tokenLength > len(data):
-        return FormatError("token cut short", type, messageID)
-    return FormatError("empty message with more than a header", type, messageID)
+    return FormatError("token cut short", type, messageID)
 
 
 def encode(
