@@ -22,10 +22,8 @@ def memory(entries: int = 100, maximumSafeReply: int = 512) -> Duplicates:
 
 
 def remember(duplicates: Duplicates, key: int, code: int, type: int, now: float) -> bool:
-    """Remember a message as its code wants it, of a host that may take what it likes."""
-    if RANKS[code] is Rank.OTHER:
-        return duplicates.keep(key, code, type, now) is None
-    return duplicates.add(key, code, type, now)
+    """Remember a message of a host that may take what it likes; whether there was room."""
+    return duplicates.add(key, code, type, now) is None
 
 
 def everything(duplicates: Duplicates) -> dict[int, bytes]:
@@ -54,7 +52,7 @@ class DuplicatesTests(SynchronousTestCase):
     def test_remembered(self) -> None:
         """A message is remembered without a reply, and then with one."""
         duplicates = memory()
-        self.assertTrue(duplicates.add(1, Code.GET, CON, 0.0))
+        self.assertTrue(remember(duplicates, 1, Code.GET, CON, 0.0))
         self.assertEqual(everything(duplicates), {1: b""})
         duplicates.settle(1, Code.GET, b"reply")
         self.assertEqual(everything(duplicates), {1: b"reply"})
@@ -97,8 +95,8 @@ class DuplicatesTests(SynchronousTestCase):
     def test_lifetimes(self) -> None:
         """Confirmable ones are kept for EXCHANGE_LIFETIME, others for NON_LIFETIME (4.8.2)."""
         duplicates = memory()
-        duplicates.keep(1, Code.POST, CON, 0.0)
-        duplicates.keep(2, Code.POST, NON, 0.0)
+        duplicates.add(1, Code.POST, CON, 0.0)
+        duplicates.add(2, Code.POST, NON, 0.0)
         duplicates.expire(144.9)
         self.assertEqual(set(everything(duplicates)), {1, 2})
         duplicates.expire(145.2)
@@ -122,10 +120,10 @@ class DuplicatesTests(SynchronousTestCase):
         duplicates = memory(3)
         duplicates.add(1, Code.PUT, CON, 0.0)
         duplicates.add(2, Code.GET, CON, 1.0)
-        duplicates.keep(3, Code.POST, CON, 2.0)
+        duplicates.add(3, Code.POST, CON, 2.0)
         self.assertTrue(remember(duplicates, 4, Code.POST, CON, 3.0))
         self.assertEqual(set(everything(duplicates)), {1, 3, 4})
-        self.assertTrue(duplicates.add(5, Code.GET, CON, 4.0))
+        self.assertTrue(remember(duplicates, 5, Code.GET, CON, 4.0))
         self.assertEqual(set(everything(duplicates)), {3, 4, 5})
         self.assertEqual(duplicates.counters.evicted, 2)
 
@@ -139,8 +137,8 @@ class DuplicatesTests(SynchronousTestCase):
     def test_fullOfOthers(self) -> None:
         """What is not idempotent is kept for its time, whatever comes; then nothing more is taken."""
         duplicates = memory(2)
-        duplicates.keep(1, Code.POST, CON, 0.0)
-        duplicates.keep(2, Code.PATCH, NON, 0.0)
+        duplicates.add(1, Code.POST, CON, 0.0)
+        duplicates.add(2, Code.PATCH, NON, 0.0)
         for code in (Code.GET, Code.PUT, Code.POST):
             self.assertFalse(remember(duplicates, 3, code, CON, 1.0))
         self.assertEqual((set(everything(duplicates)), duplicates.counters.evicted), ({1, 2}, 0))

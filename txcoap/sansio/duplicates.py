@@ -124,19 +124,34 @@ class Duplicates:
     def __len__(self) -> int:
         return sum(map(len, self.shards))
 
-    def add(self, key: int, code: int, type: int, now: float) -> bool:
+    def add(self, key: int, code: int, type: int, now: float) -> Code | None:
         """
-        Remember a message that asks to be processed, without a reply so far.
+        Remember a message that asks to be processed, without a reply so far. What one takes that must not run
+        twice is on its host's account.
 
         @param key: C{hash((peer, bytes))}; of a POST or PATCH the bits of its account are in it
             (L{accounting}).
         @param type: 0 for a confirmable message, 1 for a non-confirmable one.
-        @return: Whether there was room.
+        @return: The code to refuse it with if there is no room, or none for this host.
         """
-        if self.size + ENTRY_SIZE > self._maximum and not self._makeRoom():
-            return False
+        isKept = code is POST or code is PATCH
+        if isKept:
+            kept = self._kept + ENTRY_SIZE
+            account = key >> _SHIFT & _ACCOUNT
+            if kept > self._half and account:
+                held = self._keptOf[account]
+                if held and held + kept > self._maximum:
+                    return Code.TOO_MANY_REQUESTS
+        size = self.size + ENTRY_SIZE
+        if size > self._maximum:
+            if not self._makeRoom():
+                return Code.SERVICE_UNAVAILABLE
+            size = self.size + ENTRY_SIZE
+        self.size = size
+        if isKept:
+            self._kept = kept
+            self._keptOf[account] += ENTRY_SIZE
         self.shards[key & SHARD][key] = b""
-        self.size += ENTRY_SIZE
         # As ages.add does; this is done for every message.
         ages = self._agesOf[type][code]
         if now > ages.closes:
@@ -144,24 +159,6 @@ class Duplicates:
         ages.newest.append(key)
         if self._sweep is None:
             self._sweep = self._deadlines.set(now + self._shorterLifetime, self._forgetOld, None)
-        return True
-
-    def keep(self, key: int, code: int, type: int, now: float) -> Code | None:
-        """
-        As L{add}, for a message that must not run twice: what it takes is on its host's account.
-
-        @return: The code to refuse it with if there is no room, or none for this host.
-        """
-        kept = self._kept + ENTRY_SIZE
-        account = key >> _SHIFT & _ACCOUNT
-        if kept > self._half and account:
-            held = self._keptOf[account]
-            if held and held + kept > self._maximum:
-                return Code.TOO_MANY_REQUESTS
-        if not self.add(key, code, type, now):
-            return Code.SERVICE_UNAVAILABLE
-        self._kept = kept
-        self._keptOf[account] += ENTRY_SIZE
         return None
 
     def settle(self, key: int | None, code: int, reply: bytes) -> None:

@@ -79,14 +79,6 @@ class IncomingRequest(Datagram):
     room: int | None
     state: Reception
 
-    def begin(self, peer: Hashable, local: Hashable, key: int | None) -> None:
-        """It came in and is to be answered."""
-        self.peer = self.client = peer
-        self.local = local
-        self.key = key
-        self.room = None
-        self.state = UNANSWERED
-
     @property
     def confirmable(self) -> bool:
         """Whether it came in a confirmable message."""
@@ -107,10 +99,9 @@ class GroupInquiry(IncomingRequest):
     @classmethod
     def of(cls, request: IncomingRequest, notBefore: float) -> GroupInquiry:
         """A request that came to a group."""
-        inquiry = cls(
-            request.type, request.code, request.messageID, request.token, request.options, request.payload
-        )
-        inquiry.begin(request.peer, request.local, request.key)
+        inquiry = cls.__new__(cls)
+        for name in (*Datagram.__slots__, *IncomingRequest.__slots__):
+            setattr(inquiry, name, getattr(request, name))
         inquiry.notBefore = notBefore
         return inquiry
 

@@ -23,22 +23,14 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 from ..codes import Code
-from ..errors import (
-    FormatError,
-    ResetReceived,
-)
+from ..errors import FormatError, ResetReceived
 from ..limits import Limits
 from ..options import Options
 from ..parameters import Parameters
 from .blocks import isContinuation
 from .datagrams import ACK, CON, NON, RST, Datagram, decode, empty, encode
-from .duplicates import OTHER_BITS, SHARD, accounting
-from .events import (
-    GroupInquiry,
-    IncomingRequest,
-    OutgoingRequest,
-    RequestForgotten,
-)
+from .duplicates import OTHER_BITS, PATCH, POST, SHARD, accounting
+from .events import UNANSWERED, GroupInquiry, IncomingRequest, OutgoingRequest, RequestForgotten
 from .replying import Replying
 from .shares import HostOf, hostOf
 from .transmission import Chance, Ended, Transmission
@@ -47,7 +39,6 @@ __all__ = ["Arrival", "Messaging"]
 
 # For how long a peer is asked to wait when a limit is reached, in seconds.
 _BUSY = Options(maxAge=5)
-_NO_RESPONSE = 258
 
 # The first bytes of what acknowledges a message and says no more: it needs no decoding.
 _EMPTY_ACKNOWLEDGEMENT = empty(ACK, 0)[:2]
@@ -156,45 +147,32 @@ class Messaging(Replying):
         self, request: IncomingRequest, data: bytes, peer: Hashable, local: Hashable, now: float
     ) -> IncomingRequest | None:
         options = request.options
-        key = None if not options.isPlain and isContinuation(options) else hash((peer, data))
-        if key is not None:
+        key = None
+        if options.isPlain or not isContinuation(options):
+            key = hash((peer, data))
+            code = request.code
+            if code is POST or code is PATCH:
+                # What must not run twice is on its host's account, which the key tells.
+                accountOf = self._accountOf
+                key = key & OTHER_BITS | accountOf(peer)
             duplicates = self._duplicates
             if key in duplicates.shards[key & SHARD]:
                 self._repeat(key, request.type, peer, local)
                 return None
-            if not duplicates.add(key, request.code, request.type, now):
-                self._refuse(request, key, Code.SERVICE_UNAVAILABLE, peer, local)
+            refusal = duplicates.add(key, code, request.type, now)
+            if refusal is not None:
+                self._refuse(request, key, refusal, peer, local)
                 return None
         waiting = self._waiting
         if waiting.count + self.transmissions.separate >= waiting.crowd and not self._mayWait(
             request, key, peer, local, now
         ):
             return None
-        request.begin(peer, local, key)
-        return request
-
-    def _requestOnce(
-        self, request: IncomingRequest, data: bytes, peer: Hashable, local: Hashable, now: float
-    ) -> IncomingRequest | None:
-        """A request that must not run twice: as L{_request}, with a share of the memory for each host."""
-        if not request.options.isPlain and isContinuation(request.options):
-            return self._request(request, data, peer, local, now)
-        duplicates = self._duplicates
-        # The key tells the account, which the reply is on too.
-        key = hash((peer, data)) & OTHER_BITS | self._accountOf(peer)
-        if key in duplicates.shards[key & SHARD]:
-            self._repeat(key, request.type, peer, local)
-            return None
-        refusal = duplicates.keep(key, request.code, request.type, now)
-        if refusal is not None:
-            self._refuse(request, key, refusal, peer, local)
-            return None
-        waiting = self._waiting
-        if waiting.count + self.transmissions.separate >= waiting.crowd and not self._mayWait(
-            request, key, peer, local, now
-        ):
-            return None
-        request.begin(peer, local, key)
+        request.peer = request.client = peer
+        request.local = local
+        request.key = key
+        request.room = None
+        request.state = UNANSWERED
         return request
 
     def _mayWait(
@@ -216,7 +194,7 @@ class Messaging(Replying):
         if key in self._duplicates.shards[key & SHARD]:
             self._repeat(key, datagram.type, peer, local)
             return None
-        if not self._duplicates.add(key, datagram.code, datagram.type, now):
+        if self._duplicates.add(key, datagram.code, datagram.type, now) is not None:
             # Not acknowledged, it comes again; by then there may be room.
             self.counters.ignored += 1
             return None
@@ -341,21 +319,19 @@ _KINDS = (Datagram,) + 0x1F * (IncomingRequest,) + 0xE0 * (Datagram,)
 Rule = Callable[[Messaging, Any, bytes, Hashable, Hashable, float], Report | None]
 
 
-def _rulesFor(empty: Rule, request: Rule, once: Rule, response: Rule, reserved: Rule) -> tuple[Rule, ...]:
+def _rulesFor(empty: Rule, request: Rule, response: Rule, reserved: Rule) -> tuple[Rule, ...]:
     """The rule for each code byte (RFC 7252 12.1)."""
-    rules = [empty] + 0x1F * [request] + 0x20 * [reserved] + 0x80 * [response] + 0x40 * [reserved]
-    rules[Code.POST] = rules[Code.PATCH] = once
-    return tuple(rules)
+    return (empty, *0x1F * [request], *0x20 * [reserved], *0x80 * [response], *0x40 * [reserved])
 
 
 _M = Messaging
 _RULES: tuple[tuple[Rule, ...], ...] = (
     # CON
-    _rulesFor(_M._provoked, _M._request, _M._requestOnce, _M._response, _M._provoked),
+    _rulesFor(_M._provoked, _M._request, _M._response, _M._provoked),
     # NON
-    _rulesFor(_M._ignore, _M._request, _M._requestOnce, _M._response, _M._ignore),
+    _rulesFor(_M._ignore, _M._request, _M._response, _M._ignore),
     # ACK
-    _rulesFor(_M._acknowledged, _M._ignore, _M._ignore, _M._piggybacked, _M._ignore),
+    _rulesFor(_M._acknowledged, _M._ignore, _M._piggybacked, _M._ignore),
     # RST
-    _rulesFor(_M._rejected, _M._ignore, _M._ignore, _M._ignore, _M._ignore),
+    _rulesFor(_M._rejected, _M._ignore, _M._ignore, _M._ignore),
 )
