@@ -53,8 +53,6 @@ class AnsweredRequest(AskedRequest):
     resource: Any = None
     finished = False
     block1: Block | None = None
-    # False once anything was set for the answer.
-    _isBare = True
     _code: Code | None = None
     _options = NO_OPTIONS
     _notifications: tuple[Deferred[None], ...] = ()
@@ -157,11 +155,11 @@ class AnsweredRequest(AskedRequest):
 
         @return: Whether it did.
         """
+        if not self._isBare:
+            return False
         kind = result.__class__
         if kind is Response:
             code, body, options = result.code, result.payload, result.options
-        elif not self._isBare:
-            return False
         elif kind is str:
             code, body, options = DEFAULT_CODES[self.code], result.encode("utf-8"), _TEXT
         elif kind is bytes:
@@ -176,10 +174,9 @@ class AnsweredRequest(AskedRequest):
         if self.options.mayHaveAccept and not self._isAcceptable(options):
             return False
         protocol = self.protocol
-        protocol.answerAtOnce(self.exchange, code, options, body, protocol.now())
+        answer, clock = protocol.answerAtOnce, protocol.now
+        answer(self.exchange, code, options, body, clock())
         self.finished = True
-        if self._notifications:
-            self.concluded()
         return True
 
     def _isAcceptable(self, options: Options) -> bool:

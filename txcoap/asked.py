@@ -43,6 +43,8 @@ class AskedRequest(Message):
         self.payload = exchange.payload
         self.prepath: list[str] = []
         self.postpath: list[str] = []
+        # Whether nothing was set for the answer, and nobody wants to know what becomes of it.
+        self._isBare = True
 
     def text(self) -> str:
         """

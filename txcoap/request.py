@@ -146,7 +146,7 @@ class Request(AnsweredRequest):
     def discardAnswer(self) -> None:
         """Forget the code and the options that were set for the answer, and what was written of it."""
         self._code, self._options, self._chunks = None, NO_OPTIONS, None
-        self._isBare = True
+        self._isBare = not self._notifications
 
     # State by state
 
@@ -239,6 +239,7 @@ class Request(AnsweredRequest):
         """
         notification: Deferred[None] = Deferred()
         self._notifications += (notification,)
+        self._isBare = False
         return notification
 
     @property

@@ -110,7 +110,8 @@ class Replying:
             self._waiting.leave(request)
         if isConfirmable and request.key is not None:
             self._duplicates.settle(request.key, request.code, data)
-        self._send((data, request.peer, request.local))
+        send = self._send
+        send((data, request.peer, request.local))
         return True
 
     def _respondApart(

@@ -8,11 +8,13 @@ from collections.abc import Callable, Hashable
 from typing import Any, Protocol
 
 from ..errors import RequestError
-from .datagrams import CON
 from .deadlines import Deadline
 from .peers import Peer
 
 __all__ = ["MAX_DATAGRAM", "Chance", "Ended", "Outgoing", "Transmission"]
+
+# The bits of the first byte that say the type: 0 for a confirmable message.
+_TYPE = 0x30
 
 MAX_DATAGRAM = 65507
 """Bytes that a UDP datagram can carry."""
@@ -69,7 +71,7 @@ class Transmission:
         self.local = local
         self.messageID = messageID
         self.data = data
-        self.confirmable = data[0] >> 4 & 3 == CON
+        self.confirmable = not data[0] & _TYPE
         self.isUnderWay = True
         self.remaining = self.attempts = 0
         self.timeout = 0.0

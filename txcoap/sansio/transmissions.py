@@ -80,7 +80,7 @@ class Transmissions:
         self._limits = limits
         self._chance = chance
         self._peers = Peers(parameters, limits.peers, chance)
-        self._known = self._peers.byAddress
+        self._find = self._peers.byAddress.get
         self._underWay: dict[tuple[Hashable, int], Transmission] = {}
         self._sweep: Deadline | None = None
         self._drawn: list[int] = []
@@ -117,7 +117,8 @@ class Transmissions:
 
     def use(self, address: Hashable, now: float) -> Peer | None:
         """A peer that is about to be sent something; None if there is no place for it."""
-        peer = self._known.get(address)
+        find = self._find
+        peer = find(address)
         if peer is None:
             return self._meet(address, now)
         if now > peer.usedAt + GRAIN:
@@ -126,7 +127,10 @@ class Transmissions:
 
     def takeID(self, address: Hashable, now: float) -> int | None:
         """The ID of a message that is to be sent a peer once; None, and it counts as unsent, without one."""
-        peer = self.use(address, now)
+        find = self._find
+        peer = find(address)
+        if peer is None or now > peer.usedAt + GRAIN:
+            peer = self.use(address, now)
         messageID = None if peer is None else peer.messageIDs.take(now)
         if messageID is None:
             self.counters.unsent += 1
@@ -310,7 +314,8 @@ class Transmissions:
             if type(owner) is not OutgoingRequest:
                 peer.told += 1
         transmission.deadline = self.deadlines.set(now + timeout, self._retransmit, transmission)
-        self.send((data, peer.address, local))
+        send = self.send
+        send((data, peer.address, local))
         return transmission
 
     def _draw(self) -> list[int]:
