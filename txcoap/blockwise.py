@@ -178,10 +178,10 @@ class Blockwise:
             raise RequestEntityIncomplete("the response is kept no longer")
         if isinstance(download.body, bytes):
             part, body = cut(download.body, block, self.exponent)
-            download.isServed = download.isServed or not part.more
-            code = Code.fromByte(download.code)
-            size2 = self._size2(request, len(download.body))
-            request.answer(Response(code, body, _withBlock(download.options, part, size2)))
+            options = download.serve(part)
+            if request.options.size2 is not None:
+                options = options.evolve(size2=len(download.body))
+            request.answer(Response(Code.fromByte(download.code), body, options))
         else:
             download.body.ask(request, block)
         return False
@@ -201,15 +201,16 @@ class Blockwise:
         if options.pairs[-1][0] != _BLOCK2 and (options.block1 is not None or options.size2 is not None):
             return False
         key = transferKey(exchange.client, exchange.code, options)
-        download = protocol.transfers.find(key, exchange.token, protocol.now())
+        clock, answer = protocol.now, protocol.answerAtOnce
+        now = clock()
+        download = protocol.transfers.find(key, exchange.token, now)
         if download is None or not isinstance(download.body, bytes):
             return False
         try:
             part, body = cut(download.body, block, self.exponent)
         except BadRequest:
             return False
-        download.isServed = download.isServed or not part.more
-        protocol.respond(exchange, download.code, download.optionsWith(part), body)
+        answer(exchange, download.code, download.serve(part), body, now)
         return True
 
     # Responses

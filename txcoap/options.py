@@ -61,6 +61,7 @@ _BLOCK2 = 23
 _CRITICAL, _UNSAFE = 1, 2
 
 _number = itemgetter(0)
+_new = object.__new__
 
 
 class Options:
@@ -157,7 +158,7 @@ class Options:
 
     def ending(self, pair: Pair, wire: bytes) -> Options:
         """These options and one more of a higher number, as C{wire} has them delta-coded."""
-        options = Options.__new__(Options)
+        options = _new(Options)
         options._hold((*self.pairs, pair), wire)
         return options
 
