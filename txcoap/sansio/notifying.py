@@ -13,7 +13,7 @@ from collections.abc import Hashable, Iterable
 from ..errors import RequestError
 from ..options import Options
 from .datagrams import CON, NON, encode
-from .deadlines import Deadline
+from .deadlines import NEVER, Deadline
 from .events import IncomingRequest, RelationEnded
 from .observations import NON_INTERVAL, Relation, Spread, sequenceAt
 from .peers import Peer
@@ -52,7 +52,11 @@ class Notifier:
         self._turn: Deadline | None = None
         # The options of the notification sent last, with its number: the next observer's are the same.
         self._last: tuple[Options | None, int, Options] = (None, 0, Options())
+        # Likewise the number, by the time and the number before.
+        self._counted: tuple[float, int | None, int] = (-NEVER, None, 0)
         self._NSTART = transmissions.parameters.NSTART
+        # For each confirmable notification, not to be bound anew.
+        self._renewal = self._renew
 
     def __len__(self) -> int:
         return len(self._relations)
@@ -236,7 +240,7 @@ class Notifier:
             transmission = transmissions.transmit(
                 relation, peer, relation.local, messageID, data, transmissions.parameters, now
             )
-            transmission.renew = self._renew
+            transmission.renew = self._renewal
         else:
             relation.unconfirmed += 1
             transmission = transmissions.sendOnce(relation, peer, relation.local, messageID, data)
@@ -267,7 +271,11 @@ class Notifier:
         relation.waiting = None
         if not relation.isLast:
             last = relation.sequence if now < relation.sentAt + _COUNTING_TIME else None
-            relation.sequence = number = sequenceAt(now + self._epoch, last)
+            countedAt, countedFrom, number = self._counted
+            if now != countedAt or last != countedFrom:
+                number = sequenceAt(now + self._epoch, last)
+                self._counted = now, last, number
+            relation.sequence = number
             known, knownNumber, numbered = self._last
             if known is not options or knownNumber != number:
                 value = number.to_bytes((number.bit_length() + 7) // 8, "big")

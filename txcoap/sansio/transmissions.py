@@ -86,6 +86,8 @@ class Transmissions:
         self._drawn: list[int] = []
         self._outbox: list[Outgoing] = []
         self.send: Callable[[Outgoing], None] = self._outbox.append
+        # For each confirmable message, not to be bound anew.
+        self._repeat = self._retransmit
 
     def datagramsToSend(self) -> list[Outgoing]:
         """What is to be sent since the last call: (bytes, peer, local address) each."""
@@ -313,7 +315,7 @@ class Transmissions:
             peer.active += 1
             if type(owner) is not OutgoingRequest:
                 peer.told += 1
-        transmission.deadline = self.deadlines.set(now + timeout, self._retransmit, transmission)
+        transmission.deadline = self.deadlines.set(now + timeout, self._repeat, transmission)
         send = self.send
         send((data, peer.address, local))
         return transmission
@@ -335,7 +337,7 @@ class Transmissions:
         isFirst = transmission.remaining == transmission.attempts
         transmission.remaining -= 1
         transmission.timeout *= 2
-        transmission.deadline = self.deadlines.set(due + transmission.timeout, self._retransmit, transmission)
+        transmission.deadline = self.deadlines.set(due + transmission.timeout, self._repeat, transmission)
         if not isMissed:
             self.counters.retransmissions += 1
             self.send((transmission.data, transmission.peer.address, transmission.local))
