@@ -65,7 +65,16 @@ class Transmission:
         "timeout",
     )
 
-    def __init__(self, owner: Any, peer: Peer, local: Hashable, messageID: int, data: bytes) -> None:
+    def __init__(
+        self,
+        owner: Any,
+        peer: Peer,
+        local: Hashable,
+        messageID: int,
+        data: bytes,
+        attempts: int = 0,
+        timeout: float = 0.0,
+    ) -> None:
         self.owner = owner
         self.peer = peer
         self.local = local
@@ -73,8 +82,8 @@ class Transmission:
         self.data = data
         self.confirmable = not data[0] & _TYPE
         self.isUnderWay = True
-        self.remaining = self.attempts = 0
-        self.timeout = 0.0
+        self.remaining = self.attempts = attempts
+        self.timeout = timeout
         self.renew: Callable[[Transmission, float], None] | None = None
         self.deadline: Deadline | None = None
         self.expiry: Deadline | None = None

@@ -305,9 +305,9 @@ class Transmissions:
         """Send a confirmable message until it is acknowledged, rejected, cancelled or given up."""
         drawn = self._drawn or self._draw()
         spread = (parameters.ACK_RANDOM_FACTOR - 1) * drawn.pop() / _DRAWN_BELOW
-        transmission = Transmission(owner, peer, local, messageID, data)
-        transmission.remaining = transmission.attempts = parameters.MAX_RETRANSMIT
-        transmission.timeout = timeout = parameters.ACK_TIMEOUT * (1 + spread)
+        timeout = parameters.ACK_TIMEOUT * (1 + spread)
+        attempts = parameters.MAX_RETRANSMIT
+        transmission = Transmission(owner, peer, local, messageID, data, attempts, timeout)
         self._underWay[peer.address, messageID] = transmission
         if owner is None:
             peer.pings += 1
