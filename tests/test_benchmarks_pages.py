@@ -18,7 +18,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from benchmarks import __main__ as whole
-from benchmarks import codec, loadgen, memory, run, shares, startup, stream, workers
+from benchmarks import codec, loadgen, memory, shares, startup, stream, workers
 from benchmarks.figures import Figure
 from benchmarks.pages import TABLES, table, writePages
 from benchmarks.peers import ROOT, START_TIMEOUT, freePort
@@ -314,18 +314,3 @@ class SummaryTests(SynchronousTestCase):
         grew = {**wrong, "wrong": "", "grew": {"client": stream.ALLOWED + 1}}
         found = [each.isMet for each in stream.figures([wrong, grew])]
         self.assertEqual(found, [False, False])
-
-
-class LoadTests(SynchronousTestCase):
-    """
-    The load.
-    """
-
-    def test_noBottleneck(self) -> None:
-        """
-        It takes less than half of the time for a request that txcoap takes.
-        """
-        compileLoad()
-        reports = [run.measure("txcoap", "get", requests=5_000, seconds=20) for _ in range(3)]
-        load = min(each.loadMicros for each in reports)
-        self.assertLess(2 * load, min(each.serverMicros or 0.0 for each in reports))
