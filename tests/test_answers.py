@@ -64,6 +64,13 @@ class NoResponseTests(ServerTestCase):
             self.assertEqual(len(self.peer.take()), 0 if isSilent else 1)
             self.socket.stopListening()
 
+    def test_largeBody(self) -> None:
+        """Of a response that is not wanted no block is kept, for none will be asked for."""
+        self.serve(Answering(giving(bytes(3000))))
+        self.ask(Code.GET, noResponse=2)
+        self.assertEqual(self.peer.takeOne().code, Code.EMPTY)
+        self.assertEqual(self.protocol.transfers.sizes()["downloads"], 0)
+
     def test_forgotten(self) -> None:
         """A silenced request leaves nothing behind, and its repetition does not run again."""
         ran: list[Request] = []

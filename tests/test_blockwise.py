@@ -270,6 +270,51 @@ class FigureTests(BlockwiseTestCase):
             self.peer.sendEmpty(ACK, first.messageID)
             self.assertEqual(first.type, CON)
 
+    def test_laterBlockObservesNothing(self) -> None:
+        """
+        A request for a later block is not one to observe, whether its body is still kept or not (RFC 7959
+        2.6): it is answered, without Observe, and the observation that there is goes on.
+        """
+
+        class Status(ObservableResource):
+            isLeaf = True
+
+            def render_GET(self, request: Request) -> bytes:
+                return body(300)
+
+        status = Status()
+        self.serve(status, blockSize=128)
+        later = {"observe": 0, "block2": Block(1, False, 3)}
+        for observe, observers in ((None, 0), (0, 1)):
+            self.answerTo(GET, "x", token=b"o", observe=observe)
+            for _ in range(2):
+                answer = self.answerTo(GET, "x", token=b"o", **later)
+                self.assertEqual((answer.payload, answer.options.observe), (body(300)[128:256], None))
+                self.assertEqual(status.observerCount, observers)
+                self.protocol.transfers.forgetAll()
+
+    def test_observeWithBlock1(self) -> None:
+        """A FETCH observes once its body is whole, with all of it, though each block says Observe (2.3)."""
+
+        class Echoing(ObservableResource):
+            isLeaf = True
+
+            def render_FETCH(self, request: Request) -> bytes:
+                return request.payload
+
+        echoing = Echoing()
+        self.serve(echoing)
+        for number, data, more, observers in ((0, bytes(16), True, 0), (1, b"end", False, 1)):
+            answer = self.put(number, data, more, code=FETCH, observe=0, token=b"o")
+            self.assertEqual(answer.options.observe is None, more)
+            self.assertEqual(echoing.observerCount, observers)
+        echoing.notifyObservers()
+        told = self.peer.takeOne()
+        self.assertEqual(told.payload, bytes(16) + b"end")
+        # A block of the next body is not yet the word that it is observed no longer.
+        self.put(0, bytes(16), code=FETCH, observe=0, token=b"o")
+        self.assertEqual(echoing.observerCount, 1)
+
     def test_figure12(self) -> None:
         """Observe: notifications carry the first block, the others are fetched with another token."""
         self.observed(3, None)

@@ -227,6 +227,21 @@ class ServingTests(GroupCase):
         self.assertEqual([each.payload for each in self.successResultOf(gathered)], [b"done"])
         self.assertEqual(len(self.sentBy("192.0.2.11")) + len(self.sentBy("192.0.2.12")), 0)
 
+    def test_unwantedBody(self) -> None:
+        """A large body is not kept for blocks that nobody will ask for (8.2)."""
+        for how, response, expected in (
+            ({}, LARGE, 3),
+            ({}, Response(Code.NOT_FOUND, LARGE), 0),
+            ({"noResponse": 2}, LARGE, 0),
+        ):
+            self.put("says", Says(Answering.USEFUL, response))
+            before = [each.protocol.sizes()["downloads"] for each in self.servers]
+            self.assertEqual(len(self.gather("/says", **how)), expected)
+            after = [each.protocol.sizes()["downloads"] for each in self.servers]
+            self.assertEqual(
+                [there - here for there, here in zip(after, before, strict=True)], [bool(expected)] * 3
+            )
+
     def test_discovery(self) -> None:
         """Servers that have nothing of what is looked for are silent (RFC 6690 4.1)."""
         self.serve(Resource(), "192.0.2.20")

@@ -334,7 +334,9 @@ class GroupTests(SynchronousTestCase):
         resource = Produced(source, code=code)
         resource.multicastAnswers = answering
         root.putChild("x", resource)
-        network.listen(Site(root)).joinGroup(*readGroups(GROUP))
+        port = network.listen(Site(root))
+        port.joinGroup(*readGroups(GROUP))
+        self.sizes = port.protocol.transfers.sizes
         gathered = network.agent().multicast(f"coap://{GROUP}/x").all()
         network.advance(30)
         self.resource = resource
@@ -352,6 +354,7 @@ class GroupTests(SynchronousTestCase):
         self.successResultOf(self.resource.notified[0])
         failing = Source(body(3000))
         self.assertEqual(self.gather(failing, code=Code.NOT_FOUND), [])
-        self.network.advance(300)
         self.failureResultOf(self.resource.notified[0], RequestError)
         self.assertTrue(failing.whole)
+        self.assertEqual(failing.calls[-1], "stop")
+        self.assertEqual({name: size for name, size in self.sizes().items() if size}, {})

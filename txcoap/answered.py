@@ -20,6 +20,7 @@ from .headers import fromHeaders, withHeader
 from .message import Response
 from .options import NO_OPTIONS, Options
 from .registration import rereadByRegistration
+from .sansio.replying import isUnwanted
 
 __all__ = ["DEFAULT_CODES", "AnsweredRequest"]
 
@@ -182,6 +183,10 @@ class AnsweredRequest(AskedRequest):
     def _isAcceptable(self, options: Options) -> bool:
         """Whether a response with these options is sure to be in the format that the client accepts."""
         return self.accept in (None, options.contentFormat)
+
+    def wants(self, response: Response) -> bool:
+        """Whether a response is sent, once it is there, or kept back (RFC 7967 2)."""
+        return not isUnwanted(self.options, response.code)
 
     def send(self, response: Response) -> bool:
         """Hand the answer to the protocol; whether it was still wanted."""

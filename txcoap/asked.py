@@ -11,6 +11,7 @@ from urllib.parse import quote
 from twisted.internet.interfaces import IAddress
 
 from .addresses import addressOf, describeAddress
+from .codes import Code
 from .errors import PreconditionFailed, Unauthorized, UnreadableBody, UnsupportedContentFormat
 from .formats import contentFormat, formatName
 from .message import Message
@@ -25,6 +26,9 @@ __all__ = ["AskedRequest"]
 
 # What need not be percent-encoded in path and query alike (RFC 3986 3.3, 3.4).
 _SAFE = "!$'()*+,;=:@"
+
+_REGISTER = 0
+_OBSERVABLE = frozenset({Code.GET, Code.FETCH})
 
 
 class AskedRequest(Message):
@@ -119,6 +123,18 @@ class AskedRequest(Message):
     def getHeader(self, name: str) -> Any:
         """An option's value by its name, as L{headers} has it; None if the request has none such."""
         return self.headers.get(name)
+
+    @property
+    def asksToObserve(self) -> bool:
+        """
+        Whether it asks to be told of changes (RFC 7641 2). What is observed is the whole of a resource: with
+        a request for a later block of it Observe is ignored (RFC 7959 2.6).
+        """
+        options = self.options
+        if options.observe != _REGISTER or self.code not in _OBSERVABLE:
+            return False
+        block2 = options.block2
+        return block2 is None or not block2.number
 
     @property
     def isConfirmable(self) -> bool:

@@ -234,7 +234,7 @@ class Blockwise:
         if block.more or block.number:
             if response.etag is None and response.code.isSuccess:
                 options = options.evolve(etag=etagOf(payload))
-            if block.more:
+            if block.more and request.wants(response):
                 client = request.exchange.client
                 self.keep(request.protocol, client, request.token, request, response.code, options, payload)
         return Response(response.code, part, _withBlock(options, block, self._size2(request, len(payload))))

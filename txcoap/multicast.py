@@ -63,11 +63,11 @@ class GroupRequest(Request):
         answering: Answering = getattr(self.resource, "multicastAnswers", Answering.USEFUL)
         return answering
 
-    def _isWanted(self, response: Response) -> bool:
+    def wants(self, response: Response) -> bool:
+        """Whether a response is worth sending (RFC 7252 8.2, RFC 7967 2.1)."""
         answering = self._answering
         if answering is Answering.ALWAYS or self.options.noResponse is not None:
-            # What No-Response does not want is kept back where all responses are.
-            return True
+            return super().wants(response)
         isEmpty = response.code == Code.CONTENT and not response.payload
         return response.code.isSuccess and not (isEmpty and answering is Answering.USEFUL)
 
@@ -77,14 +77,14 @@ class GroupRequest(Request):
 
     def send(self, response: Response) -> bool:
         """Hand the answer to the protocol, if it is worth that; whether it was still wanted."""
-        if self._isWanted(response):
+        if self.wants(response):
             return super().send(response)
         self.protocol.silence(self.exchange)
         return True
 
     def answer(self, response: Response) -> None:
         """Send a response as it is, if it is worth that."""
-        if self._isWanted(response):
+        if self.wants(response):
             super().answer(response)
         else:
             self.silence()

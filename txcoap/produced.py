@@ -75,7 +75,7 @@ class ProducedBody:
         if self._isPush and not self._isPaused and self._producer is not None and self._isFull:
             self._isPaused = True
             self._producer.pauseProducing()
-        if not (self._isPush or self._isPulling or self._pulling):
+        if not (self._isPush or self._isPulling or self._pulling or self.hasEnded):
             # It wrote some time after it was resumed, and may be about to say that this was all.
             self._pulling = self._request.protocol.reactor.callLater(0, self._pull)
 
@@ -168,6 +168,10 @@ class ProducedBody:
             self._head = self._headOf(part)
             if not block.more:
                 self._request.respond(self._head)
+                return
+            if not self._request.wants(self._head):
+                self._request.send(self._head)
+                self._request.connectionLost(RequestError("the body is not wanted"))
                 return
             self._keep(self._head)
         del self._buffer[:size]

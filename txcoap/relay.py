@@ -30,9 +30,6 @@ from .uri import URI
 
 __all__ = ["Relay"]
 
-_REGISTER = 0
-_OBSERVABLE = frozenset({Code.GET, Code.FETCH})
-
 
 @implementer(IResource)
 class Relay:
@@ -178,8 +175,7 @@ class Relay:
 
     def _isToBeObserved(self, request: Request) -> bool:
         return (
-            request.options.observe == _REGISTER
-            and request.code in _OBSERVABLE
+            request.asksToObserve
             and self.observations < self.maximumObservations
             and hasattr(self.agent, "observe")
         )

@@ -14,7 +14,6 @@ from twisted.logger import Logger
 
 from .answered import AnsweredRequest
 from .blockwise import RangedResponse
-from .codes import Code
 from .errors import RequestError
 from .logs import Sparing
 from .message import Response
@@ -180,9 +179,8 @@ class Request(AnsweredRequest):
             self._beginRelation(response)
 
     def _beginRelation(self, response: Response) -> None:
-        isObserving = self.options.observe == 0 and self.code in (Code.GET, Code.FETCH)
         relation = None
-        if isObserving:
+        if self.asksToObserve:
             relation = self.protocol.register(self.exchange, self.isConfirmable, _CONFIRM_EVERY)
         if relation is None:
             self.respond(response)

@@ -49,14 +49,12 @@ from .sansio.shares import HostOf, hostOf
 __all__ = ["NOT_DONE_YET", "Request", "Site"]
 
 _URI_PATH = 11
-_REGISTER, _DEREGISTER = 0, 1
+_DEREGISTER = 1
 # All classes of response (RFC 7967 2.1).
 _NO_RESPONSE = 2 | 8 | 16
 
 Answers = Callable[[Hashable, Options], bool]
 """Tells whether a request is answered, from its client's address and its options."""
-
-_OBSERVABLE = frozenset({Code.GET, Code.FETCH})
 
 
 @implementer(ISite)
@@ -336,7 +334,8 @@ class Site:
         if request.block1 is not None:
             options = response.options.evolve(block1=request.block1)
             response = Response(response.code, response.payload, options)
-        if not request.options.isPlain and request.options.observe == _REGISTER:
+        # A 2.31 is for a part of what is asked: the whole of it may be observed.
+        if not request.options.isPlain and response.code != Code.CONTINUE and request.asksToObserve:
             response = self._observe(request, response)
         try:
             request.answer(response)
@@ -358,7 +357,7 @@ class Site:
         """A request asks to observe (RFC 7641 2); where nothing can be observed the option is ignored."""
         observe = getattr(request.resource, "observe", None)
         relation = None
-        if observe is not None and request.code in _OBSERVABLE and response.code.isSuccess:
+        if observe is not None and response.code.isSuccess:
             relation = observe(request, response)
         if relation is None:
             # An answer without Observe says that nothing is observed by this token, any longer.

@@ -30,7 +30,7 @@ from .transmission import MAX_DATAGRAM, Chance
 from .transmissions import Transmissions
 from .waiting import Waiting
 
-__all__ = ["Replying"]
+__all__ = ["Replying", "isUnwanted"]
 
 _NO_RESPONSE = 258
 
@@ -86,10 +86,8 @@ class Replying:
         @raise MessageTooLarge: if it does not fit a datagram.
         """
         asked = request.options
-        if not asked.isPlain and asked.pairs[-1][0] >= _NO_RESPONSE:
-            unwanted = asked.noResponse
-            if unwanted is not None and unwanted >> (code >> 5) - 1 & 1:
-                return self.silence(request)
+        if not asked.isPlain and asked.pairs[-1][0] >= _NO_RESPONSE and isUnwanted(asked, code):
+            return self.silence(request)
         isConfirmable = request.type is CON
         if request.state is not UNANSWERED or (
             not isConfirmable and (confirmable or isinstance(request, GroupInquiry))
@@ -183,3 +181,9 @@ class Replying:
         data = empty(type, request.messageID)
         self._duplicates.settle(request.key, request.code, data)
         self._send((data, request.peer, request.local))
+
+
+def isUnwanted(options: Options, code: int) -> bool:
+    """Whether a request with such options does not want a response of that class (RFC 7967 2.1)."""
+    unwanted = options.noResponse
+    return unwanted is not None and unwanted >> (code >> 5) - 1 & 1 == 1
