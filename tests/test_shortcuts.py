@@ -146,6 +146,20 @@ class ShortcutTests(CachingProxyCase):
             self.assertEqual(response.code.dotted, "2.05")
         self.assertEqual((atOnce, self.asked), ([False, True], 1))
 
+    def test_nameMoved(self) -> None:
+        """When a name leads elsewhere, what the new place says is found at once too."""
+        self.network.names["origin.example"] = SERVER_HOST
+        atOnce = self.spy(self.serve())
+        self.ask(NAME)
+        self.network.advance(60.0)
+        elsewhere = "192.0.2.90"
+        self.network.names["origin.example"] = elsewhere
+        moved = Echoing()
+        self.network.listen(Site(moved), elsewhere)
+        for _ in range(2):
+            self.ask(NAME)
+        self.assertEqual((atOnce, self.asked, len(moved.requests)), ([False, False, True], 1, 1))
+
     def test_ourselves(self) -> None:
         """At another socket the same may be for the proxy itself (RFC 7252 5.7.2)."""
         proxy = self.serve()

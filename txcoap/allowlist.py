@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from .uri import URI
@@ -107,6 +108,8 @@ class AllowList:
         return any(rule.allows(target, address) for rule in rules)
 
 
+# A proxy judges the same few addresses, several times for each request.
+@lru_cache(1024)
 def plainAddress(text: str) -> IPv4Address | IPv6Address:
     """An address from its literal, without its zone; one of IPv4 mapped into IPv6 as IPv4."""
     address = ip_address(text.partition("%")[0])

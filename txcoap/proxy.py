@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from zope.interface import implementer
@@ -18,6 +19,7 @@ from .names import resolve
 from .options import NO_OPTIONS, Options
 from .relay import Relay
 from .request import Request
+from .sansio.events import IncomingRequest
 from .sansio.relaying import onward
 from .shortcuts import Shortcuts
 from .uri import URI
@@ -71,6 +73,8 @@ class ForwardProxy(Relay):
         self.hosts = frozenset(URI("coap", host).host for host in hosts)
         find = getattr(agent, "findByKey", None)
         self._shortcuts = None if find is None else Shortcuts(find)
+        # What the last request was for: it is asked twice, to route it and to pass it on.
+        self._last: tuple[IncomingRequest | None, Options, URI | None] = (None, NO_OPTIONS, None)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} to where {self.policy!r} allows>"
@@ -107,20 +111,29 @@ class ForwardProxy(Relay):
             addresses = await resolve(request.protocol.reactor, uri.host, _LOOKUP_TIMEOUT)
             added = Options(uriHost=uri.host)
         hops = [
-            (URI(uri.scheme, address, uri.port, uri.path, uri.query), added)
+            (uri if address == uri.host else replace(uri, host=address), added)
             for address in addresses
             if _isOneHost(address) and self.policy(request, Target(uri, address))
         ]
         if not hops:
             raise ProxyingNotSupported("the proxy does not ask there")
         if self._shortcuts is not None and len(addresses) == 1:
-            (hop, _), options = hops[0], onward(request.options, None, self.name)
+            hop, _ = hops[0]
             target = Target(uri, hop.host)
-            self._shortcuts.learn(request, self.policy, target, hop, options.adding(*added))
+            if not self._shortcuts.knows(request, self.policy, target):
+                options = onward(request.options, None, self.name)
+                self._shortcuts.learn(request, self.policy, target, hop, options.adding(*added))
         return hops
 
     def _uriOf(self, request: Request) -> URI:
         """What a request is for."""
+        exchange, options, uri = self._last
+        if uri is None or exchange is not request.exchange or options is not request.options:
+            uri = self._readURI(request)
+            self._last = (request.exchange, request.options, uri)
+        return uri
+
+    def _readURI(self, request: Request) -> URI:
         options = request.options
         text = options.proxyUri
         if text is not None:

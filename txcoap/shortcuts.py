@@ -85,12 +85,25 @@ class Shortcuts:
         exchange = request.exchange
         self._known[wire] = _Shortcut(request.protocol, exchange.local, policy, target, key)
 
+    def knows(self, request: Request, policy: Any, target: Target) -> bool:
+        """Whether nothing more is to be learned of a request that this policy lets through to a target."""
+        known = self._knownOf(request, policy)
+        return known is not None and known.target == target
+
     def find(self, request: Request, policy: Any) -> Response | None:
         """
         The response to a request that is known; None if there is none, or it has to go the long way.
 
         @param policy: What lets requests through. One that is C{isFixed} need not be asked again.
         """
+        known = self._knownOf(request, policy)
+        if known is None:
+            return None
+        if not getattr(policy, "isFixed", False) and not policy(request, known.target):
+            return None
+        return self._find(known.key)
+
+    def _knownOf(self, request: Request, policy: Any) -> _Shortcut | None:
         exchange = request.exchange
         known = self._known.get(exchange.options.wire)  # type: ignore[arg-type]
         if (
@@ -102,9 +115,7 @@ class Shortcuts:
             or request.payload
         ):
             return None
-        if not getattr(policy, "isFixed", False) and not policy(request, known.target):
-            return None
-        return self._find(known.key)
+        return known
 
 
 def _isSimple(options: Options) -> bool:

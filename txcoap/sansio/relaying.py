@@ -63,7 +63,8 @@ _TRANSFER = frozenset(
         Options.requestTag,
     )
 )
-_NOT_ONWARD = _URI | _TRANSFER | {Options.size1.number, Options.hopLimit.number}
+_HOP_LIMIT = Options.hopLimit.number
+_NOT_ONWARD = _URI | _TRANSFER | {Options.size1.number, _HOP_LIMIT}
 
 # Size1 stays: with 4.13 it tells how large a body may be.
 _NOT_BACK = _URI | _TRANSFER
@@ -99,11 +100,13 @@ def onward(options: Options, hopLimit: int | None, name: str) -> Options:
     unknown = options.unforwardable
     if unknown:
         raise BadOption(f"not understood, nor safe to forward: {', '.join(map(nameOf, unknown))}")
-    limits = options.get(Options.hopLimit.number)
-    passing = options.without(*_NOT_ONWARD)
+    limits = options.get(_HOP_LIMIT)
     if limits:
         hopLimit = _nextHopLimit(limits[0], name)
-    return passing if hopLimit is None else passing.evolve(hopLimit=hopLimit)
+    passing = [pair for pair in options.pairs if pair[0] not in _NOT_ONWARD]
+    if hopLimit is not None:
+        passing.append((_HOP_LIMIT, bytes((hopLimit,))))
+    return Options.fromPairs(passing)
 
 
 def _nextHopLimit(value: bytes, name: str) -> int:
