@@ -87,7 +87,9 @@ class ForwardProxy(Relay):
         if response is None:
             return False
         request.resource = self
-        request.site.respond(request, response)
+        # What is found so asks for no more than the response: neither a block nor another ETag's.
+        if not request.answersAtOnce(response):
+            request.site.respond(request, response)
         return True
 
     def ownOptions(self, request: Request) -> Options | None:
