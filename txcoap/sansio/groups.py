@@ -114,7 +114,9 @@ class Groups:
 
     def _over(self, exchange: GroupRequest, now: float) -> Event:
         exchange.deadline = None
-        self._transmissions.withdraw(exchange, now)
+        exchange.progress = Progress.DONE
+        assert exchange.transmission is not None
+        self._transmissions.finish(exchange.transmission, now)
         return GroupOver(exchange)
 
     def _forget(self, token: bytes, now: float) -> None:

@@ -13,7 +13,7 @@ from ..errors import RequestError
 from ..parameters import Parameters
 from .deadlines import NEVER, Deadline
 
-__all__ = ["GRAIN", "MessageIDs", "Peer", "Peers", "Teller"]
+__all__ = ["GRAIN", "Asker", "MessageIDs", "Peer", "Peers", "Teller"]
 
 GRAIN = 0.2
 """Seconds within which it is not noted anew that a peer is sent something."""
@@ -53,6 +53,18 @@ class MessageIDs:
         return self._left.get(self._next // _SPAN, -NEVER) + self._lifetime
 
 
+class Asker(Protocol):
+    """Who has something to ask peers."""
+
+    def ask(self, request: Any, peer: Peer, active: int, now: float) -> bool:
+        """
+        This request is the next that waits: send it, if it is its turn.
+
+        @param active: How many messages stand against it.
+        @return: Whether it waits no longer.
+        """
+
+
 class Teller(Protocol):
     """Who has something to tell peers: responses that come apart, notifications."""
 
@@ -75,9 +87,9 @@ class Peer:
     @ivar active: How many confirmable messages to it are neither acknowledged nor answered, pings aside.
     @ivar told: How many of them are responses and notifications.
     @ivar overdue: How many of them are requests that were repeated already.
-    @ivar waiting: Our requests that wait until fewer are active; None if none ever did.
-    @ivar untold: Whose responses and notifications wait for the same, each with who sends them; None if none
-        ever did.
+    @ivar waiting: Our requests that wait until fewer are active, each with who sends it; None if none ever
+        did.
+    @ivar untold: Likewise whose responses and notifications wait.
     @ivar pings: How many pings are under way.
     @ivar resumption: When they are looked at again, where they wait for a free message ID.
     @ivar usedAt: When it was last sent something, or up to L{GRAIN} earlier.
@@ -103,7 +115,7 @@ class Peer:
         self.messageIDs = messageIDs
         self.active = self.told = self.overdue = self.pings = 0
         # Most peers never have these: they would take memory, and the garbage collector's time.
-        self.waiting: list[Any] | None = None
+        self.waiting: OrderedDict[Any, Asker] | None = None
         self.untold: OrderedDict[Any, Teller] | None = None
         self.resumption: Deadline | None = None
         self.usedAt = now
@@ -127,11 +139,11 @@ class Peer:
         """
         return self.active - self.overdue < NSTART
 
-    def askLater(self, request: Any) -> None:
-        """Ask it when it is its turn."""
+    def askLater(self, request: Any, asker: Asker) -> None:
+        """Ask it something when it is its turn."""
         if self.waiting is None:
-            self.waiting = []
-        self.waiting.append(request)
+            self.waiting = OrderedDict()
+        self.waiting[request] = asker
 
     def tellLater(self, owner: Any, teller: Teller) -> None:
         """Tell it something when it is its turn."""

@@ -22,6 +22,7 @@ from ..limits import Limits
 from ..message import Request
 from ..options import Options, nameOf
 from ..parameters import Parameters
+from .asking import Asking
 from .datagrams import ACK, MAX_TOKEN_LENGTH, NON, Datagram
 from .echo import ForAWhile
 from .events import (
@@ -74,6 +75,7 @@ class Requesting:
         self._chance = chance
         self._messaging = messaging
         self._transmissions = messaging.transmissions
+        self._asking = Asking(messaging.transmissions, limits.queuedRequests)
         self._groups = Groups(messaging, limits)
         self._tokens: list[bytes] = []
         self._open: dict[tuple[Hashable, bytes], OutgoingRequest] = {}
@@ -122,7 +124,7 @@ class Requesting:
         exchange.relaying = relaying
         if self._echoes and not relaying:
             self._addEcho(exchange, now)
-        self._transmissions.submit(exchange, now)
+        self._asking.submit(exchange, now)
         self._open[peer, token] = exchange
         if timeout is not None:
             exchange.timeout = timeout
@@ -181,7 +183,7 @@ class Requesting:
         exchange.progress = WAITING
         exchange.carry(echo)
         try:
-            self._transmissions.submit(exchange, now)
+            self._asking.submit(exchange, now)
         except (RequestError, MessageTooLarge):
             exchange.progress = DONE
             return False
@@ -218,7 +220,7 @@ class Requesting:
         @return: The ping, to know its event by.
         @raise RequestError: if a limit stands against it.
         """
-        return self._transmissions.ping(peer, parameters or self.parameters, now, timeout)
+        return self._asking.ping(peer, parameters or self.parameters, now, timeout)
 
     def cancelPing(self, ping: Transmission, now: float) -> None:
         """Send a ping no more."""
@@ -293,7 +295,7 @@ class Requesting:
         self._transmissions.deadlines.cancel(exchange.deadline)
         exchange.deadline = None
         self._open.pop((exchange.peer, exchange.token), None)
-        self._transmissions.withdraw(exchange, now)
+        self._asking.withdraw(exchange, now)
 
     # What comes of it
 

@@ -5,8 +5,9 @@ What we send: messages that are repeated until their fate is known, as many at o
 A confirmable message, a L{Transmission}, is repeated until it is acknowledged, rejected, answered or
 cancelled, or until MAX_RETRANSMIT is used up. It waits while NSTART others to its peer are neither
 acknowledged nor answered: requests in one queue, responses and notifications in another. When a message from
-the one side ends, its place goes to the other side first, so that neither waits for ever. A request waits
-also while no message ID is free; one that would exceed PROBING_RATE fails.
+the one side ends, its place goes to the other side first, so that neither waits for ever. What it says, and
+what becomes of it when its turn has come, is the matter of who sends it: L{txcoap.sansio.asking},
+L{txcoap.sansio.separate}, L{txcoap.sansio.notifying}.
 """
 
 from __future__ import annotations
@@ -15,29 +16,17 @@ from collections.abc import Callable, Hashable
 from os import strerror
 from typing import Any
 
-from ..errors import (
-    MessageTooLarge,
-    NoAcknowledgement,
-    ProbingRateExceeded,
-    RequestError,
-    RequestQueueFull,
-    TooManyPeers,
-    Unreachable,
-)
+from ..errors import NoAcknowledgement, RequestError, Unreachable
 from ..limits import Limits
 from ..parameters import Parameters
-from . import optionlist
 from .counters import Counters
-from .datagrams import CON, NON, empty, encode
 from .deadlines import Deadline, Deadlines
-from .events import DONE, SENT, WAITING, IncomingRequest, OutgoingRequest
+from .events import IncomingRequest, OutgoingRequest
 from .peers import GRAIN, Peer, Peers
 from .shares import HostOf, Shares, hostOf
-from .transmission import MAX_DATAGRAM, Chance, Ended, Outgoing, Transmission
+from .transmission import Chance, Ended, Outgoing, Transmission
 
 __all__ = ["Transmissions"]
-
-_PING_SIZE = 4
 
 # How many numbers are drawn at once for the first time-outs, and what they are below.
 _DRAWN = 64
@@ -54,8 +43,9 @@ class Transmissions:
     @param parameters: For what is sent in answer.
     @param limits: See L{Limits}.
     @param chance: For message IDs and time-outs.
-    @ivar deadlines: When something is due.
+    @param counters: Where it is counted.
     @param hostOf: Whose share of a limit a peer uses.
+    @ivar deadlines: When something is due.
     @ivar send: Sends a datagram: its bytes, the peer, the local address.
     @ivar separate: Responses sent apart that are not acknowledged yet, or wait for their turn.
     @ivar shares: What each host holds of C{Limits.pendingRequests}: they are, and the requests that wait
@@ -77,7 +67,6 @@ class Transmissions:
         self.separate = 0
         self.shares = Shares(limits.pendingRequests)
         self.hostOf = hostOf
-        self._limits = limits
         self._chance = chance
         self._peers = Peers(parameters, limits.peers, chance)
         self._find = self._peers.byAddress.get
@@ -151,126 +140,41 @@ class Transmissions:
         self._peers.expire(now)
         self._sweep = self.deadlines.set(self._peers.next(), self._forgetIdle, None) if self._peers else None
 
-    def tellNoMore(self, address: Hashable, owner: Any) -> None:
-        """What belongs to an owner waits for its turn no more."""
-        peer = self._peers.get(address)
-        if peer is not None and peer.untold:
-            peer.untold.pop(owner, None)
-
     def heardFrom(self, address: Hashable) -> None:
         """A peer answered: PROBING_RATE counts anew."""
         peer = self._peers.get(address)
         if peer is not None:
             peer.heard(self.parameters)
 
-    # Requests of ours
+    # Whose turn it is
 
-    def submit(self, request: OutgoingRequest, now: float) -> None:
+    def askNoMore(self, address: Hashable, request: Any) -> None:
+        """A request waits for its turn no more."""
+        peer = self._peers.get(address)
+        if peer is not None and peer.waiting and request in peer.waiting:
+            del peer.waiting[request]
+            if not peer.waiting:
+                self.deadlines.cancel(peer.resumption)
+                peer.resumption = None
+
+    def tellNoMore(self, address: Hashable, owner: Any) -> None:
+        """Likewise what belongs to an owner."""
+        peer = self._peers.get(address)
+        if peer is not None and peer.untold:
+            peer.untold.pop(owner, None)
+
+    def _ask(self, peer: Peer, active: int, now: float) -> None:
         """
-        Send a request, now or when it is its turn (RFC 7252 4.7).
-
-        @raise RequestError: if a limit stands against it; then nothing has changed.
-        @raise MessageTooLarge: likewise.
-        """
-        request.size = size = _sizeOf(request)
-        if size > MAX_DATAGRAM:
-            raise MessageTooLarge(f"a message of {size} bytes does not fit a datagram")
-        peer = self.use(request.peer, now)
-        if peer is None:
-            raise TooManyPeers(
-                f"{len(self._peers)} peers are remembered, and all of them are busy (Limits.peers)"
-            )
-        waiting = peer.waiting
-        if len(waiting or ()) >= self._limits.queuedRequests:
-            raise RequestQueueFull(
-                f"{len(waiting or ())} requests to {request.peer} wait for their turn: ask more slowly, or "
-                "raise NSTART or Limits.queuedRequests"
-            )
-        queued = request.confirmable and waiting
-        if queued or not self._dispatch(request, peer, peer.active, now):
-            peer.askLater(request)
-
-    def withdraw(self, request: OutgoingRequest, now: float) -> None:
-        """Send a request no more: it is answered, failed or cancelled."""
-        transmission = request.transmission
-        if transmission is not None:
-            self.finish(transmission, now)
-        elif request.progress is WAITING:
-            peer = self._peers.get(request.peer)
-            if peer is not None and peer.waiting and request in peer.waiting:
-                peer.waiting.remove(request)
-                if not peer.waiting:
-                    self.deadlines.cancel(peer.resumption)
-                    peer.resumption = None
-        request.progress = DONE
-
-    def ping(
-        self, address: Hashable, parameters: Parameters, now: float, timeout: float | None
-    ) -> Transmission:
-        """
-        Send an empty confirmable message, which a peer that is there answers with a Reset (4.3).
-
-        @raise RequestError: if a limit stands against it.
-        """
-        peer = self.use(address, now)
-        if peer is not None and not peer.mayProbe(_PING_SIZE, parameters, now):
-            raise _tooMuch(address)
-        messageID = None if peer is None else peer.messageIDs.take(now)
-        if peer is None or messageID is None:
-            raise TooManyPeers(
-                f"no message ID is free for a ping of {address}, so much was sent there lately"
-            )
-        ping = self.transmit(None, peer, None, messageID, empty(CON, messageID), parameters, now)
-        if timeout is not None:
-            ping.expiry = self.deadlines.set(now + timeout, self._giveUp, ping)
-        return ping
-
-    def _dispatch(self, request: OutgoingRequest, peer: Peer, active: int, now: float) -> bool:
-        """
-        Send a request if it is its turn; whether it was.
-
-        @param active: How many messages stand against it.
-        @raise ProbingRateExceeded: if it is, but its peer is silent.
-        """
-        parameters = request.parameters
-        # RFC 7252 4.7 leaves open when a client stops to expect the response to a non-confirmable
-        # request: at once here, as PROBING_RATE bounds what a silent peer is sent.
-        if request.confirmable and active >= parameters.NSTART:
-            return False
-        if not peer.mayProbe(request.size, parameters, now):
-            raise _tooMuch(request.peer)
-        messageID = peer.messageIDs.take(now)
-        if messageID is None:
-            if peer.resumption is None:
-                freeAt = peer.messageIDs.freeAt()
-                peer.resumption = self.deadlines.set(freeAt, self._resumeAgain, peer)
-            return False
-        message = request.request
-        type = CON if request.confirmable else NON
-        data = encode(type, message.code, messageID, request.token, message.options, message.payload)
-        request.progress = SENT
-        if request.confirmable:
-            request.transmission = self.transmit(
-                request, peer, request.local, messageID, data, parameters, now
-            )
-        else:
-            request.transmission = self.sendOnce(request, peer, request.local, messageID, data)
-        return True
-
-    def _resume(self, peer: Peer, active: int, now: float) -> None:
-        """
-        Send the requests that wait and may now be sent.
+        Have the requests sent that wait and may now be sent.
 
         @param active: How many messages stand against the first.
         """
         waiting = peer.waiting
         while waiting:
-            try:
-                if not self._dispatch(waiting[0], peer, active, now):
-                    return
-            except ProbingRateExceeded:
-                self.deadlines.set(now, self._overdrawn, waiting[0])
-            del waiting[0]
+            request, asker = next(iter(waiting.items()))
+            if not asker.ask(request, peer, active, now):
+                return
+            del waiting[request]
             active = peer.active
 
     def _tell(self, peer: Peer, active: int, now: float) -> None:
@@ -281,14 +185,14 @@ class Transmissions:
             teller.tell(owner, now)
             active = peer.active - peer.overdue
 
-    def _overdrawn(self, request: OutgoingRequest, now: float) -> Ended | None:
-        """It was a request's turn, but its peer is silent; unless it was cancelled since."""
-        return None if request.progress is DONE else Ended(request, _tooMuch(request.peer))
+    def resumeLater(self, peer: Peer) -> None:
+        """No message ID is free for the requests that wait: they are looked at again when one is."""
+        if peer.resumption is None:
+            peer.resumption = self.deadlines.set(peer.messageIDs.freeAt(), self._resume, peer)
 
-    def _resumeAgain(self, peer: Peer, now: float) -> None:
-        """A message ID is free again."""
+    def _resume(self, peer: Peer, now: float) -> None:
         peer.resumption = None
-        self._resume(peer, peer.active, now)
+        self._ask(peer, peer.active, now)
 
     # Transmissions
 
@@ -328,7 +232,7 @@ class Transmissions:
 
     def _retransmit(self, transmission: Transmission, now: float) -> Ended | None:
         if not transmission.remaining:
-            return self._giveUp(transmission, now)
+            return self.giveUp(transmission, now)
         assert transmission.deadline is not None
         due = transmission.deadline.when
         isMissed = now - due > _LATE and transmission.isMissed(due, now)
@@ -362,7 +266,8 @@ class Transmissions:
         transmission.data = data
         self._underWay[address, messageID] = transmission
 
-    def _giveUp(self, transmission: Transmission, now: float) -> Ended:
+    def giveUp(self, transmission: Transmission, now: float) -> Ended:
+        """Send a message no more: its peer does not acknowledge it."""
         self.counters.timeouts += 1
         deadline, last = transmission.deadline, transmission.timeout
         assert deadline is not None
@@ -402,7 +307,7 @@ class Transmissions:
                 if peer.untold:
                     self._tell(peer, peer.told, now)
                 if peer.waiting:
-                    self._resume(peer, peer.active, now)
+                    self._ask(peer, peer.active, now)
         elif owner is None:
             peer.pings -= 1
         elif transmission.confirmable:
@@ -412,7 +317,7 @@ class Transmissions:
                 self.separate -= 1
                 self.shares.give(self.hostOf(peer.address))
             if peer.waiting:
-                self._resume(peer, peer.active - peer.told, now)
+                self._ask(peer, peer.active - peer.told, now)
             if peer.untold:
                 self._tell(peer, peer.active - peer.overdue, now)
 
@@ -446,13 +351,3 @@ class Transmissions:
         return self._fail(
             transmission, Unreachable(error, f"{peer} cannot be reached: {strerror(error)}"), now
         )
-
-
-def _tooMuch(address: Hashable) -> ProbingRateExceeded:
-    return ProbingRateExceeded(f"{address} has not answered; more would exceed PROBING_RATE")
-
-
-def _sizeOf(request: OutgoingRequest) -> int:
-    """Bytes of the datagram that a request makes, payload marker included."""
-    message = request.request
-    return 5 + len(request.token) + len(optionlist.encode(message.options)) + len(message.payload)
