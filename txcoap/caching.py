@@ -26,7 +26,6 @@ from .errors import (
     ResetReceived,
     Unreachable,
 )
-from .headers import fromHeaders
 from .interfaces import IAgent
 from .message import Request, Response
 from .options import NO_OPTIONS, Options, nameOf
@@ -64,10 +63,16 @@ class _Asked:
         self, method: Code | str | int, uri: str | URI | None, payload: Any, how: dict[str, Any]
     ) -> None:
         self.target = uriOf(located(uri, **{name: how[name] for name in _PARTS if name in how}))
-        options = fromHeaders(how.get("headers", {}), how.get("options", NO_OPTIONS))
         values = {name: value for name, value in how.items() if _isOption(name)}
         self.request, producer = makeRequest(
-            method, self.target, payload, how.get("params", ()), how.get("json"), options, values
+            method,
+            self.target,
+            payload,
+            how.get("params", ()),
+            how.get("json"),
+            how.get("options", NO_OPTIONS),
+            how.get("headers", {}),
+            values,
         )
         isPart = how.get("stream") or how.get("byteRange") is not None
         self.key = None if isPart or producer is not None else keyOf(self.request, self.target)

@@ -20,10 +20,10 @@ from .conversing import Manner, Progress, converse
 from .errors import CoAPError
 from .formats import LINK_FORMAT
 from .gathering import Gathering
-from .headers import fromHeaders
 from .interfaces import IAgent
 from .limits import DEFAULT_LIMITS, Limits
 from .linkformat import Link
+from .message import Request
 from .observation import Observation
 from .options import NO_OPTIONS, Options
 from .outgoing import makeRequest, throughProxy
@@ -184,10 +184,8 @@ class Agent(Verbs):
         try:
             target = uriOf(located(uri, host, port, path, query))
             hop = self._firstHop(target, proxy)
-            options = fromHeaders(headers, options)
-            request, producer = makeRequest(method, target, payload, params, json, options, values)
-            if hop is not target:
-                request = throughProxy(request, target, self._useProxyScheme)
+            request, producer = makeRequest(method, target, payload, params, json, options, headers, values)
+            request = self._addressed(request, target, hop)
             manner = self._manner.of(
                 confirmable, token, parameters, blockSize, byteRange, stream, progress, relaying
             )
@@ -229,10 +227,8 @@ class Agent(Verbs):
         try:
             target = uriOf(located(uri, host, port, path, query))
             hop = self._firstHop(target, proxy)
-            options = fromHeaders(headers, options)
-            request, _ = makeRequest(method, target, payload, params, None, options, values)
-            if hop is not target:
-                request = throughProxy(request, target, self._useProxyScheme)
+            request, _ = makeRequest(method, target, payload, params, None, options, headers, values)
+            request = self._addressed(request, target, hop)
             if request.code not in (Code.GET, Code.FETCH):
                 raise ValueError(f"only GET and FETCH can observe, not {request.code.phrase}")
             manner = self._manner.evolve(
@@ -253,6 +249,10 @@ class Agent(Verbs):
         """Whom to send a request to: a proxy, or who is asked."""
         chosen = self._proxy if proxy is _OWN else proxy
         return targetOf(target if chosen is None else chosen)
+
+    def _addressed(self, request: Request, target: URI, hop: URI) -> Request:
+        """A request as it goes to its first hop."""
+        return request if hop is target else throughProxy(request, target, self._useProxyScheme)
 
     def multicast(
         self,
@@ -296,8 +296,7 @@ class Agent(Verbs):
         @raise TypeError: for a body of another kind, or a URI that is no text.
         """
         target = groupOf(located(uri, host, port, path, query))
-        options = fromHeaders(headers, options)
-        request, producer = makeRequest(method, target, payload, params, json, options, values)
+        request, producer = makeRequest(method, target, payload, params, json, options, headers, values)
         if producer is not None:
             raise TypeError("a body for a group is bytes or str")
         manner = self._manner.evolve(token=token, parameters=parameters)

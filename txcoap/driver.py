@@ -25,19 +25,15 @@ from .clocks import clockOf, watchSteps
 from .codes import Code
 from .errors import FormatError, SocketClosed
 from .interfaces import IDatagramReceiver, ISendsMany, ISite, ITransport, Unsent
-from .limits import Limits
 from .logs import Sparing
 from .options import NO_OPTIONS, Options
 from .parameters import Parameters, checked, getDefault
-from .sansio.clients import ClientOf
 from .sansio.counters import Counters
 from .sansio.datagrams import decode
 from .sansio.deadlines import NEVER
 from .sansio.events import UNANSWERED, Event, IncomingRequest
 from .sansio.exchanges import Exchanges
-from .sansio.guarding import GuardedExchanges
 from .sansio.health import Health
-from .sansio.shares import HostOf
 from .sansio.transfers import Transfers
 from .sansio.transmission import Chance, Outgoing
 
@@ -61,8 +57,9 @@ def _unheard(data: bytes, peer: Any, local: Any = None) -> None:
 @implementer(IDatagramReceiver)
 class Driver(DatagramProtocol):
     """
-    What L{CoAPProtocol<txcoap.protocol.CoAPProtocol>} stands on; see there for the parameters.
+    What L{CoAPProtocol<txcoap.protocol.CoAPProtocol>} stands on; see there for the other parameters.
 
+    @param machines: Makes the exchanges anew for each socket: takes what L{Exchanges} does.
     @ivar now: Gives the time by which the machines go, in seconds.
     @ivar isOpen: Whether the socket is open.
     @ivar transfers: The bodies that peers send and fetch in blocks.
@@ -79,12 +76,9 @@ class Driver(DatagramProtocol):
         site: ISite | None,
         reactor: Any,
         parameters: Parameters | None,
-        limits: Limits,
         chance: Chance | None,
         trace: Trace | None,
-        hostOf: HostOf,
-        clientOf: ClientOf | None,
-        amplification: float | None,
+        machines: Callable[..., Exchanges],
     ) -> None:
         self.site = site
         self.reactor = reactor
@@ -95,17 +89,11 @@ class Driver(DatagramProtocol):
         self._host: IAddress | None = None
         self.chance: Chance = chance or SystemRandom()
         self._parameters = checked(parameters)
-        kind: Callable[..., Exchanges] = Exchanges
-        if amplification is not None:
-            kind = partial(GuardedExchanges, amplification)
         self._makeExchanges = partial(
-            kind,
+            machines,
             self.chance,
-            limits=limits,
             epoch=reactor.seconds() - self.now(),
-            hostOf=hostOf,
             forwards=bool(getattr(site, "forwards", False)),
-            clientOf=clientOf,
         )
         self._begin()
         self._wasOpen = False

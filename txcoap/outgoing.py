@@ -12,6 +12,7 @@ from twisted.web.iweb import IBodyProducer
 
 from .codes import Code
 from .formats import JSON, TEXT
+from .headers import fromHeaders
 from .message import Request
 from .options import Options
 from .uri import DEFAULT_PORTS, URI, argumentsOf
@@ -30,6 +31,7 @@ def makeRequest(
     params: str | Mapping[str, object] | Iterable[str | tuple[str, object]],
     json: Any,
     options: Options,
+    headers: Mapping[str, Any],
     values: dict[str, Any],
 ) -> tuple[Request, Any]:
     """
@@ -38,6 +40,7 @@ def makeRequest(
     @return: The request, and the C{IBodyProducer} of its body, or None if that is in the request.
     @raise ValueError: for a value that the request cannot have; C{TypeError} likewise.
     """
+    options = fromHeaders(headers, options)
     producer = None
     if payload.__class__ is bytes and json is None:
         pass

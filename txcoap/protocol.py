@@ -8,6 +8,7 @@ and what is observed, calls. The machines are driven by L{txcoap.driver}.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -35,6 +36,7 @@ from .sansio.events import (
     ResponseFailed,
     ResponseReceived,
 )
+from .sansio.guarding import exchangesFor
 from .sansio.shares import HostOf, hostOf
 from .sansio.transmission import Chance, Transmission
 from .serving import Serving
@@ -101,7 +103,8 @@ class CoAPProtocol(Serving):
     ) -> None:
         if reactor is None:
             from twisted.internet import reactor
-        super().__init__(site, reactor, parameters, limits, chance, trace, hostOf, clientOf, amplification)
+        machines = partial(exchangesFor(amplification), limits=limits, hostOf=hostOf, clientOf=clientOf)
+        super().__init__(site, reactor, parameters, chance, trace, machines)
         # Those of our requests and pings that are under way.
         self._asked: dict[OutgoingRequest, Deferred[Datagram | None]] = {}
         self._pings: dict[Transmission, Deferred[None]] = {}

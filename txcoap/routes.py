@@ -70,6 +70,24 @@ class RouteTable:
         self.mounts: dict[tuple[str, ...], Any] = {}
         self.errors: dict[type[BaseException], Callable[..., Any]] = {}
 
+    def add(self, route: Route, methods: Iterable[Code]) -> None:
+        """
+        Answer by a route from now on.
+
+        @raise ValueError: if one of its functions does not take what its path gives, or if one of the methods
+            has a route there.
+        """
+        pattern = route.pattern
+        for each in (route.function, route.openBody):
+            if each is not None:
+                _checkArguments(each, pattern)
+        place = self.tree.at(pattern)
+        for code in methods:
+            if code in place.routes:
+                other = place.pattern.text
+                raise ValueError(f"{code.phrase} {pattern.text} is routed already, as {other}")
+        place.routes.update(dict.fromkeys(methods, route))
+
 
 class Subrouter:
     """
@@ -132,14 +150,6 @@ class Subrouter:
             raise ValueError("a router's own path cannot be kept from groups: use another path")
 
         def decorate(function: F) -> F:
-            for each in (function, openBody):
-                if each is not None:
-                    _checkArguments(each, pattern)
-            place = self._table.tree.at(pattern)
-            for code in codes:
-                if code in place.routes:
-                    other = place.pattern.text
-                    raise ValueError(f"{code.phrase} {pattern.text} is routed already, as {other}")
             route = Route(
                 function,
                 pattern,
@@ -153,7 +163,7 @@ class Subrouter:
                 openBody=openBody,
                 multicastAnswers=multicastAnswers,
             )
-            place.routes.update(dict.fromkeys(codes, route))
+            self._table.add(route, codes)
             return function
 
         return decorate

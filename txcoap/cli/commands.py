@@ -49,6 +49,26 @@ async def perform(reactor: Any, arguments: Arguments, prepared: Prepared, consol
     @return: The exit code. What failed has been told.
     """
     console = console.colored(arguments.color)
+    try:
+        return await _answer(reactor, arguments, prepared, console)
+    except BrokenPipeError:
+        return Exit.BROKEN_PIPE
+    except CoAPError as e:
+        problem = explain(e, arguments.proxy or arguments.uri, arguments.bindAddress[0])
+        code = Exit.USAGE if isinstance(e, (InvalidURI, MessageTooLarge)) else Exit.FAILURE
+    except OutputError as e:
+        problem, code = str(e), Exit.FAILURE
+    except ValueError as e:
+        problem, code = str(e), Exit.USAGE
+    except (CannotListenError, OSError) as e:
+        problem, code = f"no socket could be opened: {e}", Exit.FAILURE
+    if not arguments.quiet:
+        console.complain(problem)
+    return code
+
+
+async def _answer(reactor: Any, arguments: Arguments, prepared: Prepared, console: Console) -> Exit:
+    """Ask, and write what comes."""
     log = MessageLog(console.note, reactor.seconds, console.paint) if arguments.verbose else None
     stopwatch = Stopwatch(reactor)
     traces = [trace for trace in (stopwatch, log, prepared.capture) if trace is not None]
@@ -72,22 +92,8 @@ async def perform(reactor: Any, arguments: Arguments, prepared: Prepared, consol
         if arguments.command == "observe":
             return await observe(reactor, agent, arguments, console)
         return await _repeat(reactor, agent, arguments, prepared, console, stopwatch)
-    except BrokenPipeError:
-        return Exit.BROKEN_PIPE
-    except CoAPError as e:
-        problem = explain(e, arguments.proxy or arguments.uri, arguments.bindAddress[0])
-        code = Exit.USAGE if isinstance(e, (InvalidURI, MessageTooLarge)) else Exit.FAILURE
-    except OutputError as e:
-        problem, code = str(e), Exit.FAILURE
-    except ValueError as e:
-        problem, code = str(e), Exit.USAGE
-    except (CannotListenError, OSError) as e:
-        problem, code = f"no socket could be opened: {e}", Exit.FAILURE
     finally:
         await agent.close()
-    if not arguments.quiet:
-        console.complain(problem)
-    return code
 
 
 def _traceAll(traces: Sequence[Trace], direction: str, data: bytes, peer: Hashable) -> None:

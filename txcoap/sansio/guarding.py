@@ -20,7 +20,8 @@ UDP it is less than twice the smallest request.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Any
 
 from ..block import MAX_BLOCKS, MAX_EXPONENT, Block
@@ -33,7 +34,7 @@ from .events import ACKNOWLEDGED, Event, GroupInquiry, IncomingRequest
 from .exchanges import Exchanges
 from .requesting import wantsNothing
 
-__all__ = ["GuardedExchanges"]
+__all__ = ["GuardedExchanges", "exchangesFor"]
 
 # What stands around a block in a message: header, ETag, Content-Format, Max-Age, Block2, payload marker.
 _AROUND = 25
@@ -165,3 +166,12 @@ class GuardedExchanges(Exchanges):
             if around + len(optionlist.encode(options)) > room:
                 options = NO_OPTIONS
         return self._respond(request, code, options, payload, now, confirmable)
+
+
+def exchangesFor(amplification: float | None) -> Callable[..., Exchanges]:
+    """
+    What makes the exchanges of a socket; it takes what L{Exchanges} does.
+
+    @param amplification: See L{GuardedExchanges}; None for no limit.
+    """
+    return Exchanges if amplification is None else partial(GuardedExchanges, amplification)

@@ -58,7 +58,7 @@ class Asker(Protocol):
 
     def ask(self, request: Any, peer: Peer, active: int, now: float) -> bool:
         """
-        This request is the next that waits: send it, if it is its turn.
+        Send the request that is the next of those that wait, if it is its turn.
 
         @param active: How many messages stand against it.
         @return: Whether it waits no longer.

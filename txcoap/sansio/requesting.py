@@ -299,6 +299,16 @@ class Requesting:
 
     # What comes of it
 
+    def _refused(self, exchange: OutgoingRequest, arrival: Arrival, now: float) -> Event | None:
+        """A response has critical options that are not understood (RFC 7252 5.4.1)."""
+        self._messaging.reject(arrival, now)
+        datagram = arrival.datagram
+        if datagram.type == NON:
+            return None
+        names = ", ".join(map(nameOf, datagram.options.unrecognized))
+        text = f"the response {datagram.code!s} needs {names}, not understood"
+        return self._fail(exchange, MalformedResponse(text), now)
+
     def _arrived(self, arrival: Arrival, now: float) -> Event | None:
         datagram = arrival.datagram
         exchange = self._open.get((arrival.peer, datagram.token))
@@ -318,12 +328,7 @@ class Requesting:
             and options.unrecognized
             and (not exchange.relaying or options.unforwardable)
         ):
-            self._messaging.reject(arrival, now)
-            if datagram.type == NON:
-                return None
-            names = ", ".join(map(nameOf, options.unrecognized))
-            text = f"the response {datagram.code!s} needs {names}, not understood"
-            return self._fail(exchange, MalformedResponse(text), now)
+            return self._refused(exchange, arrival, now)
         self._messaging.accept(arrival, now)
         if not options.isPlain and self._proveTo(exchange, datagram, now):
             return None
