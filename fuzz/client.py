@@ -27,7 +27,6 @@ from txcoap.protocol import CoAPProtocol
 from . import running
 from .origins import PEERS, Origins
 from .soundness import PARAMETERS, Subject, Unsound
-from .spoiling import Spoiler, corpus, written
 
 __all__ = ["Client", "Fuzzer"]
 
@@ -172,38 +171,16 @@ Client.beginnings = {
 Client.kinds = (*Client.beginnings, "get", "large", "stream", "observe")
 
 
-class Fuzzer:
-    """
-    A L{Client}, and what happens to it.
-
-    @param seed: What chance begins with: the same seed gives the same run.
-    @ivar subject: The client.
-    """
+class Fuzzer(running.Fuzzer):
+    """A L{Client}, and what happens to it."""
 
     makes: type[Client] = Client
+    stirred = 0.1
 
     def __init__(self, seed: int) -> None:
-        self.chance = chance = Random(seed)
-        self.subject = self.makes(seed + 1)
-        self._spoiler = Spoiler(chance, corpus(chance))
-        self._origins = Origins(chance)
+        super().__init__(seed)
+        self._origins = Origins(self.chance)
         self._last: tuple[bytes, Any] = (b"", PEERS[0])
-
-    def step(self) -> None:
-        """One datagram, or what else may happen."""
-        chance, subject = self.chance, self.subject
-        what = chance.random()
-        if what < 0.1:
-            subject.stir()
-        if what > 0.99 and subject.recent:
-            sent, peer = chance.choice(subject.recent)
-            subject.returned(written(sent), peer)
-        else:
-            data, peer = self.next()
-            subject.receive(data, peer)
-        subject.elapse(chance.random() * chance.choice((0.0, 0.01, 0.1, 0.1, 1.0)))
-        if what > 0.999:
-            subject.elapse(chance.choice((10.0, 100.0, 300.0)))
 
     def next(self) -> tuple[bytes, Any]:
         """A datagram, and whom it comes from."""
@@ -225,13 +202,8 @@ class Fuzzer:
         return self._last
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """
-    Run from the command line.
-
-    @return: The exit code: 0 if all that must hold held.
-    """
-    return running.main("Give spoiled datagrams to a client.", Fuzzer, arguments)
+main = partial(running.main, "Give spoiled datagrams to a client.", Fuzzer)
+"""Run from the command line; see L{running.main}."""
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ error of ours if with any::
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -52,11 +53,7 @@ GroupClient.kinds = (*GroupClient.beginnings, "gather", "gather")
 
 
 class Fuzzer(client.Fuzzer):
-    """
-    A L{GroupClient}, and what happens to it.
-
-    @ivar subject: The client.
-    """
+    """A L{GroupClient}, and what happens to it."""
 
     makes = GroupClient
 
@@ -66,13 +63,8 @@ class Fuzzer(client.Fuzzer):
         return data, self.chance.choice(PEERS) if peer == GROUP else peer
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """
-    Run from the command line.
-
-    @return: The exit code: 0 if all that must hold held.
-    """
-    return running.main("Give spoiled datagrams to a client that asks groups.", Fuzzer, arguments)
+main = partial(running.main, "Give spoiled datagrams to a client that asks groups.", Fuzzer)
+"""Run from the command line; see L{running.main}."""
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 from collections import Counter, deque
 from collections.abc import Hashable
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -74,18 +75,13 @@ class Guarded(server.Server):
 
 
 class Fuzzer(server.Fuzzer):
-    """
-    A L{Guarded}, and what happens to it.
-
-    @ivar subject: The server.
-    """
+    """A L{Guarded}, and what happens to it."""
 
     makes = Guarded
 
     def next(self) -> tuple[bytes, Any]:
         """A datagram, and whom it comes from; now and then with an Echo that the server gave."""
-        subject: Any = self.subject
-        chance = self.chance
+        subject, chance = self.subject, self.chance
         if chance.random() < 0.05:
             for echo, peer in subject.echoes:
                 if peer[1] & 2:
@@ -95,13 +91,8 @@ class Fuzzer(server.Fuzzer):
         return super().next()
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """
-    Run from the command line.
-
-    @return: The exit code: 0 if all that must hold held.
-    """
-    return running.main("Give spoiled datagrams to a server that does not amplify.", Fuzzer, arguments)
+main = partial(running.main, "Give spoiled datagrams to a server that does not amplify.", Fuzzer)
+"""Run from the command line; see L{running.main}."""
 
 
 if __name__ == "__main__":

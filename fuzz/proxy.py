@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Hashable, Iterator
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -29,8 +30,7 @@ from txcoap.server import Site
 from . import running
 from .origins import PEERS as ORIGINS
 from .origins import Origins
-from .soundness import GROUP, PARAMETERS, Subject
-from .spoiling import Spoiler, corpus, written
+from .soundness import PARAMETERS, Subject
 
 __all__ = ["Fuzzer", "Proxy"]
 
@@ -171,40 +171,22 @@ def _observing(chance: Random) -> Iterator[bytes]:
 _CONVERSATIONS = (_asking, _asking, _uploading, _fetching, _observing, _observing)
 
 
-class Fuzzer:
-    """
-    A L{Proxy}, and what happens to it.
+class Fuzzer(running.Fuzzer):
+    """A L{Proxy}, and what happens to it."""
 
-    @param seed: What chance begins with: the same seed gives the same run.
-    @ivar subject: The proxy.
-    """
+    makes = Proxy
+    toGroup = 0.02
 
     def __init__(self, seed: int) -> None:
-        self.chance = chance = Random(seed)
-        self.subject = Proxy(seed + 1)
-        self._spoiler = Spoiler(chance, corpus(chance))
-        self._origins = Origins(chance)
+        super().__init__(seed)
+        self._origins = Origins(self.chance)
         self._busy = [self._begun() for _ in range(BUSY)]
 
     def _begun(self) -> tuple[tuple[str, int], Iterator[bytes]]:
         chance = self.chance
         return chance.choice(CLIENTS), chance.choice(_CONVERSATIONS)(chance)
 
-    def step(self) -> None:
-        """One datagram, or what else may happen."""
-        chance, subject = self.chance, self.subject
-        what = chance.random()
-        if what > 0.99 and subject.recent:
-            sent, peer = chance.choice(subject.recent)
-            subject.returned(written(sent), peer)
-        else:
-            data, peer = self._next()
-            subject.receive(data, peer, GROUP if chance.random() < 0.02 else None)
-        subject.elapse(chance.random() * chance.choice((0.0, 0.01, 0.1, 0.1, 1.0)))
-        if what > 0.999:
-            subject.elapse(chance.choice((10.0, 100.0, 300.0)))
-
-    def _next(self) -> tuple[bytes, Any]:
+    def next(self) -> tuple[bytes, Any]:
         """A datagram, and whom it comes from."""
         chance, recent = self.chance, self.subject.recent
         what = chance.random()
@@ -234,13 +216,8 @@ class Fuzzer:
         return empty(ACK, sent.messageID) if self.chance.random() < 0.7 else self._spoiler.reply(sent)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """
-    Run from the command line.
-
-    @return: The exit code: 0 if all that must hold held.
-    """
-    return running.main("Give spoiled datagrams to a proxy.", Fuzzer, arguments)
+main = partial(running.main, "Give spoiled datagrams to a proxy.", Fuzzer)
+"""Run from the command line; see L{running.main}."""
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from functools import partial
 from random import Random
 from tempfile import TemporaryDirectory
 
@@ -25,8 +26,7 @@ from txcoap.server import Site
 
 from . import running
 from .served import PATHS, Tree
-from .soundness import GROUP, PARAMETERS, Subject, letPass
-from .spoiling import Spoiler, corpus, written
+from .soundness import PARAMETERS, Subject, letPass
 
 __all__ = ["Fuzzer", "Server", "conversations"]
 
@@ -155,36 +155,17 @@ def conversations(chance: Random) -> Iterator[bytes]:
     return chance.choice((_upload, _download, _observation, _observation, _question, _question))(chance)
 
 
-class Fuzzer:
-    """
-    A L{Server}, and what happens to it.
-
-    @param seed: What chance begins with: the same seed gives the same run.
-    @ivar subject: The server.
-    """
+class Fuzzer(running.Fuzzer):
+    """A L{Server}, and what happens to it."""
 
     makes: type[Server] = Server
+    stirred = returned = 0.02
+    toGroup = 0.05
 
     def __init__(self, seed: int) -> None:
-        self.chance = chance = Random(seed)
-        self.subject = self.makes(seed + 1)
-        self._spoiler = Spoiler(chance, corpus(chance))
+        super().__init__(seed)
+        chance = self.chance
         self._busy = [(chance.choice(PEERS), conversations(chance)) for _ in range(BUSY)]
-
-    def step(self) -> None:
-        """One datagram, or what else may happen."""
-        chance, subject = self.chance, self.subject
-        what = chance.random()
-        if what < 0.02:
-            subject.stir()
-        if what > 0.98 and subject.recent:
-            sent, peer = chance.choice(subject.recent)
-            subject.returned(written(sent), peer)
-        else:
-            subject.receive(*self.next(), GROUP if chance.random() < 0.05 else None)
-        subject.elapse(chance.random() * chance.choice((0.0, 0.01, 0.1, 0.1, 1.0)))
-        if what > 0.999:
-            subject.elapse(chance.choice((10.0, 100.0, 300.0)))
 
     def next(self) -> tuple[bytes, tuple[str, int]]:
         """A datagram, and whom it comes from."""
@@ -208,13 +189,8 @@ class Fuzzer:
         return self._spoiler.spoil(data, times), peer
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """
-    Run from the command line.
-
-    @return: The exit code: 0 if all that must hold held.
-    """
-    return running.main("Give spoiled datagrams to a server.", Fuzzer, arguments)
+main = partial(running.main, "Give spoiled datagrams to a server.", Fuzzer)
+"""Run from the command line; see L{running.main}."""
 
 
 if __name__ == "__main__":

@@ -15,6 +15,14 @@ from txcoap.sansio.peers import GRAIN, MessageIDs, Peer, Peers
 LIFETIME = DEFAULT_PARAMETERS.EXCHANGE_LIFETIME
 
 
+class Waiting:
+    """Its turn never comes."""
+
+    def ask(self, request: str, peer: Peer, active: int, now: float) -> bool:
+        """Wait on."""
+        return False
+
+
 class MessageIDsTests(SynchronousTestCase):
     """No message ID comes again within EXCHANGE_LIFETIME (RFC 7252 4.4)."""
 
@@ -134,7 +142,7 @@ class PeersTests(SynchronousTestCase):
         peers = self.peers()
         active, waiting = self.used(peers, "a", 0.0), self.used(peers, "b", 0.0)
         active.active = 1
-        waiting.askLater("request")
+        waiting.askLater("request", Waiting())
         peers.expire(LIFETIME)
         self.assertEqual(len(peers), 2)
         active.active = 0

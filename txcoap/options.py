@@ -42,6 +42,8 @@ from .registration import Registration
 __all__ = [
     "DEFINITIONS",
     "NO_OPTIONS",
+    "PROXY_OPTIONS",
+    "URI_OPTIONS",
     "OptionDefinition",
     "Options",
     "definitionOf",
@@ -238,6 +240,14 @@ _BY_ATTRIBUTE = {each.attribute: each for each in DEFINITIONS.values()}
 
 NO_OPTIONS = Options()
 """The options of a message that has none."""
+
+URI_OPTIONS = frozenset(
+    each.number for each in (Options.uriHost, Options.uriPort, Options.uriPath, Options.uriQuery)
+)
+"""The numbers of the options that say which URI a request is for (RFC 7252 5.10.1)."""
+
+PROXY_OPTIONS = frozenset((Options.proxyUri.number, Options.proxyScheme.number))
+"""Those by which a forward proxy knows that it is one (RFC 7252 5.10.2)."""
 
 
 def definitionOf(option: int | str) -> OptionDefinition | None:

@@ -14,14 +14,10 @@ from .codes import Code
 from .formats import JSON, TEXT
 from .headers import fromHeaders
 from .message import Request
-from .options import Options
+from .options import URI_OPTIONS, Options
 from .uri import DEFAULT_PORTS, URI, argumentsOf
 
 __all__ = ["makeRequest", "throughProxy"]
-
-_URI_OPTIONS = tuple(
-    each.number for each in (Options.uriHost, Options.uriPort, Options.uriPath, Options.uriQuery)
-)
 
 
 def makeRequest(
@@ -77,7 +73,7 @@ def throughProxy(request: Request, target: URI, useScheme: bool) -> Request:
     uri = URI.fromOptions(options, target.scheme, target.host, target.port)
     text = uri.toText()
     if len(text) <= Options.proxyUri.maximum and not useScheme:
-        whole = options.without(*_URI_OPTIONS).evolve(proxyUri=text)
+        whole = options.without(*URI_OPTIONS).evolve(proxyUri=text)
     else:
         port = None if uri.port == DEFAULT_PORTS[uri.scheme] else uri.port
         host = f"[{uri.host}]" if ":" in uri.host else uri.host

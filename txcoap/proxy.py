@@ -16,7 +16,7 @@ from .allowlist import AllowList, Target, plainAddress
 from .errors import BadOption, InvalidURI, ProxyingNotSupported
 from .interfaces import IProxy
 from .names import resolve
-from .options import NO_OPTIONS, Options
+from .options import NO_OPTIONS, PROXY_OPTIONS, URI_OPTIONS, Options
 from .relay import Relay
 from .request import Request
 from .sansio.events import IncomingRequest
@@ -30,10 +30,6 @@ __all__ = ["AllowList", "ForwardProxy", "Target"]
 _LOOKUP_TIMEOUT = 20.0
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
-_PROXY_OPTIONS = (Options.proxyUri.number, Options.proxyScheme.number)
-_URI_OPTIONS = tuple(
-    each.number for each in (Options.uriHost, Options.uriPort, Options.uriPath, Options.uriQuery)
-)
 
 
 @implementer(IProxy)
@@ -101,7 +97,7 @@ class ForwardProxy(Relay):
         if options.unrecognized:
             # They were left in it to be forwarded.
             raise BadOption()
-        return options.without(*_PROXY_OPTIONS, *_URI_OPTIONS).evolve(uriPath=uri.path, uriQuery=uri.query)
+        return options.without(*PROXY_OPTIONS, *URI_OPTIONS).evolve(uriPath=uri.path, uriQuery=uri.query)
 
     async def findHops(self, request: Request) -> Sequence[tuple[URI, Options]]:
         """See L{Relay.findHops}."""

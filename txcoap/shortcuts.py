@@ -12,7 +12,7 @@ from .allowlist import Target
 from .codes import Code
 from .message import Request as Message
 from .message import Response
-from .options import Options
+from .options import PROXY_OPTIONS, URI_OPTIONS, Options
 from .request import Request
 from .sansio.cacheable import Key, keyOf
 from .uri import URI
@@ -23,19 +23,7 @@ MAXIMUM = 1_000
 """How many requests are known; one more takes the place of the oldest."""
 
 # With no other options a request asks for nothing but the response.
-_SIMPLE = frozenset(
-    each.number
-    for each in (
-        Options.uriHost,
-        Options.uriPort,
-        Options.uriPath,
-        Options.uriQuery,
-        Options.hopLimit,
-        Options.accept,
-        Options.proxyUri,
-        Options.proxyScheme,
-    )
-)
+_SIMPLE = URI_OPTIONS | PROXY_OPTIONS | {Options.hopLimit.number, Options.accept.number}
 
 
 class _Shortcut(NamedTuple):

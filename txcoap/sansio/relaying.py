@@ -32,24 +32,14 @@ from ..errors import (
     UnsupportedScheme,
 )
 from ..message import Response
-from ..options import Options, nameOf
+from ..options import PROXY_OPTIONS, URI_OPTIONS, Options, nameOf
 
 __all__ = ["DEFAULT_HOP_LIMIT", "gatewayError", "onward", "passBack"]
 
 DEFAULT_HOP_LIMIT = 16
 """What a proxy inserts where a request has no Hop-Limit (RFC 8768 3)."""
 
-_URI = frozenset(
-    each.number
-    for each in (
-        Options.uriHost,
-        Options.uriPort,
-        Options.uriPath,
-        Options.uriQuery,
-        Options.proxyUri,
-        Options.proxyScheme,
-    )
-)
+_URI = URI_OPTIONS | PROXY_OPTIONS
 
 # RFC 7641 5, RFC 7959 2.11, RFC 9175 3.4: observing and blocks are matters of each leg. Echo is not: only the
 # client can make its request anew (RFC 9175 2.3).
