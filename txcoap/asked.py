@@ -11,12 +11,12 @@ from urllib.parse import quote
 from twisted.internet.interfaces import IAddress
 
 from .addresses import addressOf, describeAddress
-from .codes import Code
 from .errors import PreconditionFailed, Unauthorized, UnreadableBody, UnsupportedContentFormat
 from .formats import contentFormat, formatName
 from .message import Message
 from .options import Options
 from .sansio.events import IncomingRequest
+from .sansio.observations import OBSERVABLE
 
 if TYPE_CHECKING:
     from .protocol import CoAPProtocol
@@ -28,7 +28,6 @@ __all__ = ["AskedRequest"]
 _SAFE = "!$'()*+,;=:@"
 
 _REGISTER = 0
-_OBSERVABLE = frozenset({Code.GET, Code.FETCH})
 
 
 class AskedRequest(Message):
@@ -131,7 +130,7 @@ class AskedRequest(Message):
         a request for a later block of it Observe is ignored (RFC 7959 2.6).
         """
         options = self.options
-        if options.observe != _REGISTER or self.code not in _OBSERVABLE:
+        if options.observe != _REGISTER or self.code not in OBSERVABLE:
             return False
         block2 = options.block2
         return block2 is None or not block2.number

@@ -40,8 +40,8 @@ class BodySource:
 
     def start(self) -> None:
         """Let the producer produce."""
-        self._producing = self._producer.startProducing(self)
-        self._producing.addCallbacks(lambda _: self._finish(None), self._finish)
+        producing = self._producer.startProducing(self)
+        producing.addCallbacks(lambda _: self._finish(None), self._finish)
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """See C{IConsumer}; for a body producer that calls it C{RuntimeError} is raised."""

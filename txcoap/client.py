@@ -32,6 +32,7 @@ from .protocol import CoAPProtocol, Trace
 from .reaching import Reach
 from .received import ReceivedResponse
 from .sansio.health import Health
+from .sansio.observations import OBSERVABLE
 from .sansio.transmission import Chance
 from .uri import URI
 from .verbs import Verbs, coreOf, groupOf, linksOf, located, targetOf, uriOf
@@ -229,7 +230,7 @@ class Agent(Verbs):
             hop = self._firstHop(target, proxy)
             request, _ = makeRequest(method, target, payload, params, None, options, headers, values)
             request = self._addressed(request, target, hop)
-            if request.code not in (Code.GET, Code.FETCH):
+            if request.code not in OBSERVABLE:
                 raise ValueError(f"only GET and FETCH can observe, not {request.code.phrase}")
             manner = self._manner.evolve(
                 confirmable=confirmable,

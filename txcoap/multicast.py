@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from .protocol import CoAPProtocol
     from .server import Site
 
-__all__ = ["GroupRequest"]
+__all__ = ["MulticastRequest"]
 
 
-class GroupRequest(Request):
+class MulticastRequest(Request):
     """
     A request that came by multicast.
 

@@ -15,7 +15,7 @@ from .errors import BadRequest, RequestEntityIncomplete, RequestError
 from .logs import Sparing
 from .message import Response
 from .options import Options
-from .sansio.blocks import Download, transferKey
+from .sansio.blocks import transferKey
 
 if TYPE_CHECKING:
     from .request import Request
@@ -55,7 +55,6 @@ class ProducedBody:
         self._start = 0
         self._sent: tuple[Block, bytes] | None = None
         self._waiting: Request | None = request
-        self._download: Download | None = None
 
     @property
     def hasBegun(self) -> bool:
@@ -192,10 +191,10 @@ class ProducedBody:
         request = self._request
         protocol = request.protocol
         key = transferKey(request.exchange.client, request.code, request.options)
-        self._download = protocol.transfers.offer(
+        download = protocol.transfers.offer(
             key, request.token, head.code, head.options, self, 2 << self._exponent + 4, protocol.now()
         )
-        self._download.withdrawn = self.stop
+        download.withdrawn = self.stop
 
     def _answer(self, request: Request, block: Block, part: bytes) -> None:
         assert self._head is not None

@@ -20,7 +20,8 @@ from .linkformat import Link
 from .observe import ObservableResource
 from .patterns import Converter
 from .resource import Resource
-from .routes import OBSERVABLE, Place, Route, RouteTable, Subrouter
+from .routes import Place, Route, RouteTable, Subrouter
+from .sansio.observations import OBSERVABLE
 from .spelling import writePath
 
 __all__ = ["Router", "Subrouter"]

@@ -14,13 +14,11 @@ from .formats import contentFormat as formatNumber
 from .groups import Answering
 from .interfaces import IResource
 from .patterns import CONVERTERS, Converter, Pattern, PatternTree
+from .sansio.observations import OBSERVABLE
 
-__all__ = ["OBSERVABLE", "Place", "Route", "RouteTable", "Subrouter"]
+__all__ = ["Place", "Route", "RouteTable", "Subrouter"]
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-OBSERVABLE = (Code.GET, Code.FETCH)
-"""The methods that can observe (RFC 7641 2, RFC 8132 2.4)."""
 
 _NOTHING: Mapping[str, Any] = {}
 # By these names a function gets something else.
@@ -142,7 +140,7 @@ class Subrouter:
         codes = _codesOf(methods)
         if contentFormat is not None:
             formatNumber(contentFormat)
-        if observable and not set(codes) & set(OBSERVABLE):
+        if observable and OBSERVABLE.isdisjoint(codes):
             raise ValueError(f"{path!r} cannot be observed: that takes GET or FETCH")
         if not pattern.segments and (openBody is not None or maximumBody is not None):
             raise ValueError("a router's own path has no openBody and no maximumBody: use another path")

@@ -35,7 +35,7 @@ from .interfaces import ISite
 from .limits import DEFAULT_LIMITS, Limits
 from .logs import Sparing
 from .message import Response
-from .multicast import GroupRequest
+from .multicast import MulticastRequest
 from .options import NO_OPTIONS, Options
 from .parameters import Parameters, checked
 from .protocol import CoAPProtocol
@@ -196,7 +196,7 @@ class Site:
         """A peer asks a group that we are in for something (RFC 7252 8)."""
         if self._answers is not None:
             self._muteUnlessAnswered(exchange)
-        request = GroupRequest(self, protocol, exchange)
+        request = MulticastRequest(self, protocol, exchange)
         try:
             request.check()
             request.resource = resource = self.getResourceFor(request)

@@ -8,7 +8,7 @@ The machines of one socket stand on each other::
                         ^                                               |
                         |                                               v
     exchanges   which response belongs to which request; what cannot be understood
-                (on requesting, what we ask, and asking, in which messages; beside it transfers, the
+                (on requesting, what we ask, and submissions, in which messages; beside it transfers, the
                 bodies that peers send and fetch, notifying, who observes, and groups, our requests by
                 multicast)
                         ^                                               |

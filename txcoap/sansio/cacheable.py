@@ -12,7 +12,7 @@ from __future__ import annotations
 from ..codes import Code
 from ..definitions import Pair
 from ..message import Request, Response
-from ..options import DEFINITIONS
+from ..options import DEFINITIONS, PROXY_OPTIONS, URI_OPTIONS
 from ..uri import URI
 
 __all__ = ["NOT_STORED", "Key", "Place", "isStorable", "keyOf", "placeOf", "placeOfKey"]
@@ -27,8 +27,8 @@ _CACHEABLE_METHODS = frozenset({Code.GET, Code.FETCH})
 
 _URI_PATH, _ETAG, _MAX_AGE, _HOP_LIMIT = 11, 4, 14, 16
 
-# Uri-Host, Uri-Port, Uri-Path, Content-Format, Uri-Query, Accept: most requests have no others.
-_ALWAYS_IN_KEY = frozenset({3, 7, _URI_PATH, 12, 15, 17})
+# And Content-Format and Accept: most requests have no others.
+_ALWAYS_IN_KEY = URI_OPTIONS | {12, 17}
 
 # If-Match, If-None-Match, OSCORE, EDHOC: the response is for the one who asked.
 _FOR_ONE = frozenset({1, 5, 9, 21})
@@ -38,7 +38,7 @@ _HEEDED = frozenset({_ETAG, _HOP_LIMIT})
 
 # Observe, Max-Age, Block2, Block1, Size2, Size1, Echo, Request-Tag; and the parts of a URI, of which none
 # belongs in a response.
-NOT_STORED = frozenset({6, _MAX_AGE, 23, 27, 28, 60, 252, 292, 3, 7, _URI_PATH, 15, 35, 39})
+NOT_STORED = URI_OPTIONS | PROXY_OPTIONS | {6, _MAX_AGE, 23, 27, 28, 60, 252, 292}
 """The options of a message that are not of the representation, by number."""
 
 # 4.08, 4.13, 4.29 and 5.08 are about the request or who made it, not about the resource.

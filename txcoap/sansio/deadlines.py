@@ -65,6 +65,10 @@ class Deadlines:
         heappush(self._heap, (when, serial, deadline))
         return deadline
 
+    def report(self, happened: Any, now: float) -> None:
+        """Return this from L{expire}, as something that has happened now."""
+        self.set(now, _asIs, happened)
+
     def cancel(self, deadline: Deadline | None) -> None:
         """Do not call it, if that has not happened yet. None is no deadline."""
         if deadline is None or deadline.action is None:
@@ -99,6 +103,10 @@ class Deadlines:
 
     def __len__(self) -> int:
         return len(self._heap) - self._cancelled
+
+
+def _asIs(happened: Any, now: float) -> Any:
+    return happened
 
 
 class Ages(Generic[T]):

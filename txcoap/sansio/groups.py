@@ -100,9 +100,9 @@ class Groups:
         datagram = arrival.datagram
         exchange = self._asked[datagram.token]
         if datagram.options.unrecognized:
-            self._messaging.reject(arrival, now)
+            self._messaging.reject(arrival)
             return None
-        self._messaging.accept(arrival, now)
+        self._messaging.accept(arrival)
         if exchange.progress is Progress.DONE:
             self._counters.ignored += 1
             return None

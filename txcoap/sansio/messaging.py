@@ -262,13 +262,13 @@ class Messaging(Replying):
 
     # What we asked
 
-    def accept(self, arrival: Arrival, now: float) -> None:
+    def accept(self, arrival: Arrival) -> None:
         """A response was awaited: acknowledge it, and stop repeating what it answers."""
         datagram = arrival.datagram
         if datagram.type == CON:
             self._conclude(arrival, empty(ACK, datagram.messageID))
 
-    def reject(self, arrival: Arrival, now: float) -> None:
+    def reject(self, arrival: Arrival) -> None:
         """
         A response was not awaited, or cannot be taken: reject it (RFC 7252 4.2, 4.3).
 

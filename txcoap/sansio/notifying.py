@@ -209,7 +209,7 @@ class Notifier:
         """A relation waited for its turn with a client that does not answer: it ends too, and at once."""
         relation.isQueued = False
         self.end(relation, now)
-        self._transmissions.deadlines.set(now, _report, RelationEnded(relation, error))
+        self._transmissions.deadlines.report(RelationEnded(relation, error), now)
 
     def _send(self, relation: Relation, now: float, isInTurn: bool = False) -> None:
         transmissions = self._transmissions
@@ -283,7 +283,3 @@ class Notifier:
                 self._last = (options, number, numbered)
             options = numbered
         return encode(CON if confirmable else NON, code, messageID, relation.token, options, payload)
-
-
-def _report(event: RelationEnded, now: float) -> RelationEnded:
-    return event

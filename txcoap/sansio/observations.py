@@ -30,9 +30,13 @@ from collections import deque
 from collections.abc import Hashable
 from typing import Any
 
+from ..codes import Code
 from ..options import Options
 
-__all__ = ["Relation", "Sequence", "Spread", "isNewer", "sequenceAt"]
+__all__ = ["OBSERVABLE", "Relation", "Sequence", "Spread", "isNewer", "sequenceAt"]
+
+OBSERVABLE = frozenset({Code.GET, Code.FETCH})
+"""The methods that can observe (RFC 7641 2, RFC 8132 2.4)."""
 
 _NUMBERS = 1 << 24
 _HALF = 1 << 23
@@ -112,7 +116,14 @@ class Relation:
     @ivar confirmEvery: One in so many is, where not all are.
     @ivar waiting: The code, options and payload of the notification to send next; None if there is none.
     @ivar isLast: Whether the relation ends with the one that waits.
+    @ivar isQueued: Whether it is in a queue for that one, or waits until a time.
+    @ivar hasEnded: Whether the observer is told nothing more.
     @ivar sequence: The number of the notification sent last.
+    @ivar transmission: That one, while its fate matters; else None.
+    @ivar sentAt: When it was sent.
+    @ivar roundTrip: Seconds until it was acknowledged; None while that is not known.
+    @ivar acknowledgedAt: When one was acknowledged last.
+    @ivar unconfirmed: How many were sent since that were not confirmable.
     @ivar owner: What the application keeps for it; the shell's own.
     """
 

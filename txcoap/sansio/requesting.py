@@ -22,7 +22,6 @@ from ..limits import Limits
 from ..message import Request
 from ..options import Options, nameOf
 from ..parameters import Parameters
-from .asking import Asking
 from .datagrams import ACK, MAX_TOKEN_LENGTH, NON, Datagram
 from .echo import ForAWhile
 from .events import (
@@ -39,6 +38,7 @@ from .events import (
 )
 from .groups import Groups
 from .messaging import Arrival, Messaging
+from .submissions import Submissions
 from .transmission import Chance, Transmission
 
 __all__ = ["Requesting", "wantsNothing"]
@@ -75,7 +75,7 @@ class Requesting:
         self._chance = chance
         self._messaging = messaging
         self._transmissions = messaging.transmissions
-        self._asking = Asking(messaging.transmissions, limits.queuedRequests)
+        self._submissions = Submissions(messaging.transmissions, limits.queuedRequests)
         self._groups = Groups(messaging, limits)
         self._tokens: list[bytes] = []
         self._open: dict[tuple[Hashable, bytes], OutgoingRequest] = {}
@@ -124,7 +124,7 @@ class Requesting:
         exchange.relaying = relaying
         if self._echoes and not relaying:
             self._addEcho(exchange, now)
-        self._asking.submit(exchange, now)
+        self._submissions.submit(exchange, now)
         self._open[peer, token] = exchange
         if timeout is not None:
             exchange.timeout = timeout
@@ -183,7 +183,7 @@ class Requesting:
         exchange.progress = WAITING
         exchange.carry(echo)
         try:
-            self._asking.submit(exchange, now)
+            self._submissions.submit(exchange, now)
         except (RequestError, MessageTooLarge):
             exchange.progress = DONE
             return False
@@ -220,7 +220,7 @@ class Requesting:
         @return: The ping, to know its event by.
         @raise RequestError: if a limit stands against it.
         """
-        return self._asking.ping(peer, parameters or self.parameters, now, timeout)
+        return self._submissions.ping(peer, parameters or self.parameters, now, timeout)
 
     def cancelPing(self, ping: Transmission, now: float) -> None:
         """Send a ping no more."""
@@ -295,13 +295,13 @@ class Requesting:
         self._transmissions.deadlines.cancel(exchange.deadline)
         exchange.deadline = None
         self._open.pop((exchange.peer, exchange.token), None)
-        self._asking.withdraw(exchange, now)
+        self._submissions.withdraw(exchange, now)
 
     # What comes of it
 
     def _refused(self, exchange: OutgoingRequest, arrival: Arrival, now: float) -> Event | None:
         """A response has critical options that are not understood (RFC 7252 5.4.1)."""
-        self._messaging.reject(arrival, now)
+        self._messaging.reject(arrival)
         datagram = arrival.datagram
         if datagram.type == NON:
             return None
@@ -319,7 +319,7 @@ class Requesting:
         ):
             if exchange is None and datagram.token in self._groups:
                 return self._groups.arrived(arrival, now)
-            self._messaging.reject(arrival, now)
+            self._messaging.reject(arrival)
             return None
         self._transmissions.heardFrom(arrival.peer)
         options = datagram.options
@@ -329,7 +329,7 @@ class Requesting:
             and (not exchange.relaying or options.unforwardable)
         ):
             return self._refused(exchange, arrival, now)
-        self._messaging.accept(arrival, now)
+        self._messaging.accept(arrival)
         if not options.isPlain and self._proveTo(exchange, datagram, now):
             return None
         isNotification = exchange.lasting and datagram.code.isSuccess and options.observe is not None

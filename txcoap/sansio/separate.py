@@ -94,8 +94,4 @@ class Separate:
         self._transmissions.shares.give(self._transmissions.hostOf(request.peer))
 
     def _report(self, request: IncomingRequest, error: RequestError, now: float) -> None:
-        self._transmissions.deadlines.set(now, _asIs, Ended(request, error))
-
-
-def _asIs(ended: Ended, now: float) -> Ended:
-    return ended
+        self._transmissions.deadlines.report(Ended(request, error), now)

@@ -6,7 +6,7 @@ A confirmable message, a L{Transmission}, is repeated until it is acknowledged, 
 cancelled, or until MAX_RETRANSMIT is used up. It waits while NSTART others to its peer are neither
 acknowledged nor answered: requests in one queue, responses and notifications in another. When a message from
 the one side ends, its place goes to the other side first, so that neither waits for ever. What it says, and
-what becomes of it when its turn has come, is the matter of who sends it: L{txcoap.sansio.asking},
+what becomes of it when its turn has come, is the matter of who sends it: L{txcoap.sansio.submissions},
 L{txcoap.sansio.separate}, L{txcoap.sansio.notifying}.
 """
 

@@ -18,14 +18,14 @@ from .peers import Peer
 from .transmission import MAX_DATAGRAM, Ended, Transmission
 from .transmissions import Transmissions
 
-__all__ = ["Asking"]
+__all__ = ["Submissions"]
 
 _PING_SIZE = 4
 
 
-class Asking:
+class Submissions:
     """
-    What one socket asks.
+    Those of one socket.
 
     @param transmissions: What sends.
     @param maximum: How many requests can wait for their turn with each peer.
