@@ -29,6 +29,7 @@ __all__ = [
     "addColor",
     "addCommon",
     "addGroup",
+    "addInterval",
     "addLoudness",
     "addRequest",
     "addURI",
@@ -106,6 +107,15 @@ def addColor(parser: argparse.ArgumentParser) -> None:
 
 def addAsking(parser: argparse.ArgumentParser) -> None:
     """What a request has, of whatever method."""
+    _addMessage(parser)
+    _addWay(parser)
+    parser.add_argument(
+        "--code", dest="showCode", action="store_true", help="write the code also of a 2.xx to standard error"
+    )
+
+
+def _addMessage(parser: argparse.ArgumentParser) -> None:
+    """What the message is."""
     parser.add_argument(
         "-N", "--non", dest="confirmable", action="store_false", help="send it non-confirmable"
     )
@@ -127,6 +137,10 @@ def addAsking(parser: argparse.ArgumentParser) -> None:
         type=argument(token),
         help="the token, as text or 0x and hexadecimal digits, up to 8 bytes (default: random)",
     )
+
+
+def _addWay(parser: argparse.ArgumentParser) -> None:
+    """How it gets to the resource."""
     parser.add_argument(
         "-b",
         "--block-size",
@@ -149,9 +163,6 @@ def addAsking(parser: argparse.ArgumentParser) -> None:
         dest="namesHost",
         action="store_false",
         help="do not tell the server by which name it is asked (no Uri-Host)",
-    )
-    parser.add_argument(
-        "--code", dest="showCode", action="store_true", help="write the code also of a 2.xx to standard error"
     )
 
 
@@ -212,14 +223,7 @@ def addRequest(parser: argparse.ArgumentParser) -> None:
         default=1,
         help="ask so many times, a second apart or as --interval says",
     )
-    parser.add_argument(
-        "-i",
-        "--interval",
-        metavar="SECONDS",
-        type=argument(seconds),
-        default=1.0,
-        help="with --repeat: how long to wait between them (default: 1)",
-    )
+    addInterval(parser, "with --repeat: how long to wait between them (default: 1)")
     addGroup(parser)
     parser.add_argument(
         "-o",
@@ -227,6 +231,11 @@ def addRequest(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="write the body of a 2.xx to FILE as it comes; FILE is replaced all at once, or stays as it was",
     )
+
+
+def addInterval(parser: argparse.ArgumentParser, help: str) -> None:
+    """How long to wait between two."""
+    parser.add_argument("-i", "--interval", metavar="SECONDS", type=argument(seconds), default=1.0, help=help)
 
 
 def addBody(parser: argparse.ArgumentParser) -> None:

@@ -14,6 +14,7 @@ from .asking import (
     addColor,
     addCommon,
     addGroup,
+    addInterval,
     addRequest,
     addURI,
 )
@@ -84,14 +85,7 @@ def _addPing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-c", "--count", metavar="N", type=argument(count), default=1, help="how many (default: 1)"
     )
-    parser.add_argument(
-        "-i",
-        "--interval",
-        metavar="SECONDS",
-        type=argument(seconds),
-        default=1.0,
-        help="how long to wait between them (default: 1)",
-    )
+    addInterval(parser, "how long to wait between them (default: 1)")
 
 
 def _addDiscover(parser: argparse.ArgumentParser) -> None:
@@ -119,6 +113,15 @@ def _addObserve(parser: argparse.ArgumentParser) -> None:
         "-s", "--duration", metavar="SECONDS", type=argument(seconds), help="end after so long"
     )
     parser.add_argument("--timestamps", action="store_true", help="write before each state when it came")
+    _addForm(parser)
+    _addAudience(parser)
+    parser.add_argument(
+        "--lazy", action="store_true", help="do not tell the server at the end; it finds out by itself"
+    )
+
+
+def _addForm(parser: argparse.ArgumentParser) -> None:
+    """How the states of an observation are written."""
     form = parser.add_mutually_exclusive_group()
     form.add_argument(
         "--json",
@@ -130,6 +133,10 @@ def _addObserve(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="lay each state out for people, in as many lines as it takes: JSON, CBOR, SenML, hexadecimal",
     )
+
+
+def _addAudience(parser: argparse.ArgumentParser) -> None:
+    """To whom they are given instead."""
     audience = parser.add_mutually_exclusive_group()
     audience.add_argument(
         "--exec",
@@ -142,9 +149,6 @@ def _addObserve(parser: argparse.ArgumentParser) -> None:
         "--plot",
         action="store_true",
         help="draw the numbers in the states on the terminal (needs txcoap[cli])",
-    )
-    parser.add_argument(
-        "--lazy", action="store_true", help="do not tell the server at the end; it finds out by itself"
     )
 
 
