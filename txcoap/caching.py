@@ -34,14 +34,12 @@ from .sansio.cacheable import Key, keyOf, placeOf
 from .sansio.freshness import Cache, CacheCounters, Fetch, Stored
 from .sharing import CachedResponse, SharedObservation, Source
 from .uri import URI
-from .verbs import Verbs, located, uriOf
+from .verbs import PARTS, Verbs, located, uriOf
 
 __all__ = ["CachedResponse", "CachingAgent", "SharedObservation"]
 
-_PARTS = ("host", "port", "path", "query")
-
 # What is of the request, beside options by accessor name; all else is how it is sent.
-_OF_THE_REQUEST = frozenset({*_PARTS, "params", "json", "options", "headers", "method"})
+_OF_THE_REQUEST = frozenset({*PARTS, "params", "json", "options", "headers", "method"})
 
 _OUT_OF_REACH = (NameNotFound, NoAcknowledgement, NoResponse, ResetReceived, Unreachable)
 
@@ -62,7 +60,7 @@ class _Asked:
     def __init__(
         self, method: Code | str | int, uri: str | URI | None, payload: Any, how: dict[str, Any]
     ) -> None:
-        self.target = uriOf(located(uri, **{name: how[name] for name in _PARTS if name in how}))
+        self.target = uriOf(located(uri, **{name: how[name] for name in PARTS if name in how}))
         values = {name: value for name, value in how.items() if _isOption(name)}
         self.request, producer = makeRequest(
             method,

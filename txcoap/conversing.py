@@ -58,9 +58,22 @@ class Conversation:
         self._isCancelled = False
 
     @classmethod
-    def of(cls, asking: Asking, manner: Manner, protocol: CoAPProtocol, peer: Any) -> Conversation:
-        """A conversation with a peer."""
-        return cls(asking, _asker(manner, protocol, peer, None))
+    def begun(
+        cls,
+        request: Request,
+        manner: Manner,
+        protocol: CoAPProtocol,
+        peer: Any,
+        timeout: float | None = None,
+    ) -> Conversation:
+        """
+        A conversation of which the first message was sent in another way; its response is for L{take}.
+
+        @param timeout: Seconds for what is left of it, or None.
+        """
+        asking = askingFor(request, None, manner, protocol)
+        asking.next()
+        return cls(asking, _asker(manner, protocol, peer, timeout))
 
     async def untilBody(self) -> ReceivedResponse | None:
         """Send the request's body; the first message of the response."""
@@ -137,8 +150,7 @@ class Conversation:
         return None if await self.untilBody() is None else await self.rest()
 
     def goOn(self, received: ReceivedResponse) -> Deferred[Any]:
-        """The response with all of its body, where the first message was sent and answered already."""
-        self.asking.next()
+        """The response with all of its body, of one that is L{begun} and got this first response."""
         self.take(received)
         return self.run(self.whole())
 
@@ -289,10 +301,7 @@ def _wholeOf(
     if not manner.freshTokens:
         manner = manner.evolve(token=datagram.token)
     remaining = None if end is None else max(0.0, end - protocol.now())
-    conversation = Conversation(
-        askingFor(request, None, manner, protocol), _asker(manner, protocol, peer, remaining)
-    )
-    return conversation.goOn(received)
+    return Conversation.begun(request, manner, protocol, peer, remaining).goOn(received)
 
 
 def _asker(manner: Manner, protocol: CoAPProtocol, peer: Any, timeout: float | None) -> Ask:

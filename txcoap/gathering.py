@@ -212,9 +212,8 @@ class Gathering:
         protocol = self._protocol
         assert protocol is not None
         manner = self._manner.evolve(token=None)
-        asking = askingFor(self._request, None, manner, protocol)
-        asking.next()
-        conversation = Conversation.of(asking, manner, protocol, peer)
+        conversation = Conversation.begun(self._request, manner, protocol, peer)
+        asking = conversation.asking
 
         async def fetch() -> ReceivedResponse:
             conversation.take(response)

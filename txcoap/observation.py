@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 
 from .addresses import addressOf, describeAddress
 from .codes import Code
-from .conversing import Conversation, Manner, askingFor
+from .conversing import Conversation, Manner
 from .errors import BodyChanged, MalformedResponse, ObservationEnded, RequestError
 from .message import Request
 from .protocol import CoAPProtocol
@@ -222,9 +222,7 @@ class Observation(States):
     def _fetchRest(self, response: ReceivedResponse, reason: ObservationEnded | None = None) -> None:
         """Fetch the other blocks of a state (RFC 7959 2.6), unless a newer one comes first."""
         manner = self._manner.evolve(token=None)
-        asking = askingFor(self._request, None, manner, self._protocol)
-        asking.next()
-        conversation = Conversation.of(asking, manner, self._protocol, self._peer)
+        conversation = Conversation.begun(self._request, manner, self._protocol, self._peer)
 
         async def fetch() -> ReceivedResponse:
             conversation.take(response)

@@ -17,10 +17,10 @@ from .linkformat import Link, parse
 from .message import Response
 from .uri import URI
 
-__all__ = ["Verbs", "coreOf", "groupOf", "linksOf", "located", "targetOf", "uriOf"]
+__all__ = ["PARTS", "Verbs", "coreOf", "groupOf", "linksOf", "located", "targetOf", "uriOf"]
 
-
-_PARTS = ("host", "port", "path", "query")
+PARTS = ("host", "port", "path", "query")
+"""The parts of a URI that can be given instead of it, by name; see L{located}."""
 
 
 class Verbs:
@@ -38,7 +38,7 @@ class Verbs:
         """An agent that stands around another need not know of hosts, paths and queries."""
         if uri is None:
             try:
-                uri = located(uri, **{name: how.pop(name) for name in _PARTS if name in how})
+                uri = located(uri, **{name: how.pop(name) for name in PARTS if name in how})
             except (CoAPError, TypeError, ValueError):
                 return fail()
         return self.request(method, uri, payload, **how)
