@@ -25,7 +25,8 @@ import re
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
@@ -47,8 +48,10 @@ __all__ = [
     "serverFromString",
 ]
 
-#: RFC 7252 12.6.
+T = TypeVar("T")
+
 DEFAULT_PORT = 5683
+"""RFC 7252 12.6."""
 
 # Read once, as early as can be: a daemon's process number changes when it goes to the background.
 # Twisted removes the variables from the environment that it reads them from, hence the copy.
@@ -67,14 +70,10 @@ def _protocolOf(site: Any, reactor: Any) -> DatagramProtocol:
 
 
 class _Endpoint:
-    """
-    What the endpoints have in common: whatever goes wrong fails the Deferred.
-    """
+    """What the endpoints have in common: whatever goes wrong fails the Deferred."""
 
     def listen(self, site: Any) -> Deferred[IListeningPort]:
-        """
-        Open it: see L{IDatagramEndpoint.listen}.
-        """
+        """Open it: see L{IDatagramEndpoint.listen}."""
         return defer.execute(self._open, site)
 
     def _open(self, site: Any) -> IListeningPort:
@@ -86,31 +85,36 @@ class _Endpoint:
 class UDPServerEndpoint(_Endpoint):
     """
     A UDP port.
+
+    @ivar reactor: Provides C{IReactorFDSet} and C{IReactorTime}, or at least C{IReactorUDP}.
+    @ivar port: 0 for any that is free.
+    @ivar interface: A literal address; None is all of IPv6 and IPv4, or of IPv4 where there is no IPv6.
+    @ivar reuseport: Whether other processes may share the port, and the peers are divided among them.
+    @ivar reuseaddr: Whether other processes may share the port, and each hears what is sent to groups.
+    @ivar receiveBuffer: At least how many bytes of waiting datagrams to ask the kernel for.
     """
 
-    #: Provides C{IReactorFDSet} and C{IReactorTime}, or at least C{IReactorUDP}.
     reactor: Any
-    #: 0 for any that is free.
     port: int = DEFAULT_PORT
-    #: A literal address; L{None} is all of IPv6 and IPv4, or of IPv4 where there is no IPv6.
     interface: str | None = None
-    #: Whether other processes may share the port, and the peers are divided among them.
     reuseport: bool = False
-    #: Whether other processes may share the port, and each hears what is sent to groups.
     reuseaddr: bool = False
-    #: At least how many octets of waiting datagrams to ask the kernel for.
     receiveBuffer: int = RECEIVE_BUFFER
 
     def _open(self, site: Any) -> IListeningPort:
         protocol = _protocolOf(site, self.reactor)
+        return self._openAt(partial(self._listen, protocol))
+
+    def _openAt(self, open: Callable[[str], T]) -> T:
+        """What this opens at the interface; without one, at all addresses of the families that are here."""
         if self.interface is not None:
-            return self._listen(protocol, self.interface)
+            return open(self.interface)
         try:
-            return self._listen(protocol, "::")
+            return open("::")
         except CannotListenError as failure:
             if getattr(failure.socketError, "errno", None) not in _NO_IPV6:
                 raise
-            return self._listen(protocol, "0.0.0.0")  # noqa: S104
+            return open("0.0.0.0")  # noqa: S104
 
     def openShared(self, count: int) -> list[socket.socket]:
         """
@@ -120,16 +124,9 @@ class UDPServerEndpoint(_Endpoint):
             join them.
         @raise CannotListenError: the address cannot be bound; or, without C{reuseport}, somebody else has it.
         """
-        if self.interface is not None:
-            return self._share(self.interface, count)
-        try:
-            return self._share("::", count)
-        except CannotListenError as failure:
-            if getattr(failure.socketError, "errno", None) not in _NO_IPV6:
-                raise
-            return self._share("0.0.0.0", count)  # noqa: S104
+        return self._openAt(partial(self._share, count))
 
-    def _share(self, interface: str, count: int) -> list[socket.socket]:
+    def _share(self, count: int, interface: str) -> list[socket.socket]:
         family = socket.AF_INET6 if ":" in interface else socket.AF_INET
         opened: list[socket.socket] = []
         try:
@@ -163,13 +160,14 @@ class UDPServerEndpoint(_Endpoint):
 class UnixServerEndpoint(_Endpoint):
     """
     A Unix datagram socket.
+
+    @ivar reactor: Provides C{IReactorFDSet} and C{IReactorTime}.
+    @ivar path: Where to bind.
+    @ivar mode: The permission bits of the socket file.
     """
 
-    #: Provides C{IReactorFDSet} and C{IReactorTime}.
     reactor: Any
-    #: Where to bind.
     path: str
-    #: The permission bits of the socket file.
     mode: int = unix.SERVER_MODE
 
     def _open(self, site: Any) -> IListeningPort:
@@ -182,11 +180,12 @@ class UnixServerEndpoint(_Endpoint):
 class AdoptedServerEndpoint(_Endpoint):
     """
     A socket that somebody else bound: UDP or Unix datagram, whichever it is. It is duplicated.
+
+    @ivar reactor: Provides C{IReactorFDSet} and C{IReactorTime}.
+    @ivar fd: Its descriptor.
     """
 
-    #: Provides C{IReactorFDSet} and C{IReactorTime}.
     reactor: Any
-    #: Its descriptor.
     fd: int
 
     def _open(self, site: Any) -> IListeningPort:
@@ -203,9 +202,9 @@ def serverFromString(reactor: Any, description: str) -> IDatagramEndpoint:
     """
     Read where to listen.
 
-    @param reactor: what the endpoint will listen with.
-    @param description: such as C{"udp:5683:interface=127.0.0.1"}: see the head of this module.
-    @return: an endpoint, not yet open.
+    @param reactor: What the endpoint will listen with.
+    @param description: Such as C{"udp:5683:interface=127.0.0.1"}: see the head of this module.
+    @return: An endpoint, not yet open.
     @raise ValueError: it cannot be understood; the text shows the form that can.
     """
     kind, *fields = _fields(description)
@@ -221,9 +220,7 @@ def serverFromString(reactor: Any, description: str) -> IDatagramEndpoint:
 
 @dataclass(frozen=True)
 class _Kind:
-    """
-    One kind of endpoint: its form for people, its fields by name, and which may go without a name.
-    """
+    """One kind of endpoint: its form for people, its fields by name, and which may go without a name."""
 
     form: str
     make: Callable[..., IDatagramEndpoint]
@@ -233,9 +230,7 @@ class _Kind:
 
 
 def _fields(description: str) -> Iterator[str]:
-    r"""
-    Cut at each C{:} that has no C{\\} before it.
-    """
+    r"""Cut at each C{:} that has no C{\\} before it."""
     position = 0
     while True:
         match = _FIELD.match(description, position)
@@ -316,7 +311,7 @@ def _fromSystemd(
     reactor: Any, name: str | None = None, index: int | None = None, domain: str | None = None
 ) -> AdoptedServerEndpoint:
     """
-    @param domain: accepted for the sake of those used to Twisted's; the kernel knows it.
+    @param domain: Accepted for the sake of those used to Twisted's; the kernel knows it.
     """
     if (name is None) == (index is None):
         raise ValueError("either a name or an index is needed")

@@ -43,13 +43,13 @@ class IDatagramReceiver(Interface):
         """
         A datagram arrived, whole.
 
-        @param data: its payload.
-        @param peer: whence; the socket's own form of address, which C{send} takes unchanged. IPv4:
+        @param data: Its payload.
+        @param peer: Whence; the socket's own form of address, which C{send} takes unchanged. IPv4:
             C{(host, port)}. IPv6: C{(host, port, 0, scope)}, scope 0 but for link-local addresses;
             IPv4 on a dual-stack socket has the host C{"::ffff:192.0.2.1"}. A Unix socket: its path.
             The port is never 0.
-        @param local: which address of ours was asked, for C{send} to answer from, with C{.address}
-            (C{str}) and C{.isMulticast} (C{bool}); L{None} where the socket has but one, or cannot
+        @param local: Which address of ours was asked, for C{send} to answer from, with C{.address}
+            (C{str}) and C{.isMulticast} (C{bool}); None where the socket has but one, or cannot
             tell.
         """
 
@@ -58,9 +58,9 @@ class IDatagramReceiver(Interface):
         The network says that a datagram of ours did not arrive. Anybody on the way can forge this:
         it is a hint, to be matched with something sent to that peer.
 
-        @param data: as much of our datagram's payload as came back; may be empty.
-        @param peer: where it was sent to.
-        @param error: the errno, such as C{ECONNREFUSED} or C{EHOSTUNREACH}.
+        @param data: As much of our datagram's payload as came back; may be empty.
+        @param peer: Where it was sent to.
+        @param error: The errno, such as C{ECONNREFUSED} or C{EHOSTUNREACH}.
         """
 
     def turnEnded() -> None:
@@ -81,10 +81,10 @@ class ITransport(Interface):
         """
         Send a datagram, or lose it as networks do. It never blocks and never raises.
 
-        @param data: its payload.
-        @param peer: where to, in the socket's own form: from C{datagramReceived} or C{toPeer}.
-        @param local: what came with the datagram that this one answers.
-        @return: L{None} when it is on its way, or lost (a full buffer); otherwise the errno for
+        @param data: Its payload.
+        @param peer: Where to, in the socket's own form: from C{datagramReceived} or C{toPeer}.
+        @param local: What came with the datagram that this one answers.
+        @return: None when it is on its way, or lost (a full buffer); otherwise the errno for
             which sending it again is pointless: C{ENETUNREACH}, C{EACCES}, C{EMSGSIZE}, C{EINVAL},
             …
         """
@@ -93,16 +93,16 @@ class ITransport(Interface):
         """
         Write an address as this socket gives and takes it.
 
-        @param host: an IPv4 or IPv6 literal, with a zone where it is link-local; a path on a Unix
+        @param host: An IPv4 or IPv6 literal, with a zone where it is link-local; a path on a Unix
             socket.
         @param port: 0 to 65535; ignored on a Unix socket.
-        @return: what C{send} takes, equal to what C{datagramReceived} gives for that peer.
+        @return: What C{send} takes, equal to what C{datagramReceived} gives for that peer.
         @raise ValueError: it is no such address, or this socket cannot reach it.
         """
 
     def getHost() -> IAddress:
         """
-        @return: the address that this is bound to.
+        @return: The address that this is bound to.
         """
 
 
@@ -111,16 +111,14 @@ Unsent = tuple[bytes, Any, int]
 
 
 class ISendsMany(ITransport):
-    """
-    A transport that is given what a turn has to send all at once.
-    """
+    """A transport that is given what a turn has to send all at once."""
 
     def sendAll(datagrams: Iterable[tuple[bytes, Any, Any]]) -> list[Unsent]:
         """
         Send datagrams, each as L{ITransport.send} does.
 
-        @param datagrams: of each what C{send} takes.
-        @return: those for which C{send} would have returned an errno.
+        @param datagrams: Of each what C{send} takes.
+        @return: Those for which C{send} would have returned an errno.
         """
 
 
@@ -134,9 +132,9 @@ class IDatagramEndpoint(Interface):
         """
         Open it.
 
-        @param site: something with C{buildProtocol(reactor)}, such as a L{txcoap.Site}, or a
+        @param site: Something with C{buildProtocol(reactor)}, such as a L{txcoap.Site}, or a
             protocol.
-        @return: a Deferred of the port, whose C{protocol} is the protocol; fails with
+        @return: A Deferred of the port, whose C{protocol} is the protocol; fails with
             L{twisted.internet.error.CannotListenError}.
         """
 
@@ -156,28 +154,26 @@ class ISite(Interface):
         """
         A peer asks for something.
 
-        @param protocol: the L{CoAPProtocol<txcoap.protocol.CoAPProtocol>} to answer through.
-        @param exchange: the L{IncomingRequest<txcoap.sansio.events.IncomingRequest>} to answer.
+        @param protocol: The L{CoAPProtocol<txcoap.protocol.CoAPProtocol>} to answer through.
+        @param exchange: The L{IncomingRequest<txcoap.sansio.events.IncomingRequest>} to answer.
         """
 
     def groupRequestReceived(protocol: Any, exchange: Any) -> None:
         """
         A peer asks a group that a socket of ours is in (RFC 7252 8).
 
-        @param exchange: the L{GroupInquiry<txcoap.sansio.events.GroupInquiry>} to answer, or not.
+        @param exchange: The L{GroupInquiry<txcoap.sansio.events.GroupInquiry>} to answer, or not.
         """
 
     def socketOpened(protocol: Any) -> None:
         """
         A socket was opened whose requests come here.
 
-        @param protocol: the L{CoAPProtocol<txcoap.protocol.CoAPProtocol>} on it.
+        @param protocol: The L{CoAPProtocol<txcoap.protocol.CoAPProtocol>} on it.
         """
 
     def socketClosed(protocol: Any) -> None:
-        """
-        It was closed.
-        """
+        """It was closed."""
 
 
 class IResource(Interface):
@@ -195,8 +191,8 @@ class IResource(Interface):
         """
         The resource below this one.
 
-        @param segment: the path's next segment, decoded.
-        @param request: the L{Request<txcoap.server.Request>}, whose C{postpath} is what follows.
+        @param segment: The path's next segment, decoded.
+        @param request: The L{Request<txcoap.server.Request>}, whose C{postpath} is what follows.
         """
 
     def render(request: Any) -> Any:
@@ -212,8 +208,8 @@ class IResource(Interface):
         """
         The links that C{/.well-known/core} shows for this resource and those below it.
 
-        @param path: the path that leads here, percent-encoded, empty for the root.
-        @return: an iterable of L{Link<txcoap.linkformat.Link>}.
+        @param path: The path that leads here, percent-encoded, empty for the root.
+        @return: An iterable of L{Link<txcoap.linkformat.Link>}.
         """
 
 
@@ -228,8 +224,8 @@ class IProxy(IResource):
         Answer a request with what is at hand, if there is anything; called for any that is not plain, and
         before it is looked at.
 
-        @param request: the L{Request<txcoap.server.Request>}.
-        @return: whether it is answered.
+        @param request: The L{Request<txcoap.server.Request>}.
+        @return: Whether it is answered.
         @raise ResponseError: as L{ownOptions} does.
         """
 
@@ -237,17 +233,15 @@ class IProxy(IResource):
         """
         Whether a request is for the proxy itself (RFC 7252 5.7.2).
 
-        @param request: the L{Request<txcoap.server.Request>}.
-        @return: the L{Options<txcoap.Options>} by which the site's own tree is to answer it; None if it is
+        @param request: The L{Request<txcoap.server.Request>}.
+        @return: The L{Options<txcoap.Options>} by which the site's own tree is to answer it; None if it is
             for another server.
         @raise ResponseError: if it can be answered by none.
         """
 
 
 class IRange(Interface):
-    """
-    A body that can be read at any place; see L{txcoap.blockwise.RangedResponse}.
-    """
+    """A body that can be read at any place; see L{txcoap.blockwise.RangedResponse}."""
 
     length = Attribute("The number of bytes in all.")
 
@@ -255,9 +249,9 @@ class IRange(Interface):
         """
         Read a part.
 
-        @param start: where it begins, in bytes.
-        @param size: how many bytes, at most; fewer only at the end.
-        @return: the bytes, or a Deferred of them.
+        @param start: Where it begins, in bytes.
+        @param size: How many bytes, at most; fewer only at the end.
+        @return: The bytes, or a Deferred of them.
         """
 
 
@@ -273,11 +267,11 @@ class IAgent(Interface):
         """
         Ask for something.
 
-        @param method: a L{Code<txcoap.Code>}, or what makes one, such as C{"GET"}.
-        @param uri: text, or a L{URI<txcoap.uri.URI>}.
-        @param payload: the body.
-        @param how: as for L{txcoap.Agent.request}.
-        @return: a Deferred of a L{Response<txcoap.Response>} of whatever code; it fails with a
+        @param method: A L{Code<txcoap.Code>}, or what makes one, such as C{"GET"}.
+        @param uri: Text, or a L{URI<txcoap.uri.URI>}.
+        @param payload: The body.
+        @param how: As for L{txcoap.Agent.request}.
+        @return: A Deferred of a L{Response<txcoap.Response>} of whatever code; it fails with a
             L{RequestError<txcoap.errors.RequestError>}. Cancelling it takes the request back.
         """
 
@@ -285,10 +279,10 @@ class IAgent(Interface):
         """
         Observe a resource.
 
-        @param uri: text, or a L{URI<txcoap.uri.URI>}.
-        @param payload: the body of a FETCH.
-        @param how: as for L{txcoap.Agent.observe}.
-        @return: a Deferred of something like an L{Observation<txcoap.observation.Observation>}, which
+        @param uri: Text, or a L{URI<txcoap.uri.URI>}.
+        @param payload: The body of a FETCH.
+        @param how: As for L{txcoap.Agent.observe}.
+        @return: A Deferred of something like an L{Observation<txcoap.observation.Observation>}, which
             fires when its first state is here. Cancelling it takes the request back.
         """
 
@@ -296,15 +290,15 @@ class IAgent(Interface):
         """
         Ask whether a peer is there.
 
-        @param uri: its URI.
-        @param timeout: seconds.
-        @return: a Deferred that fires with None, or fails with a L{RequestError<txcoap.errors.RequestError>}.
+        @param uri: Its URI.
+        @param timeout: Seconds.
+        @return: A Deferred that fires with None, or fails with a L{RequestError<txcoap.errors.RequestError>}.
         """
 
     def close(*, grace: float | None = 0.0) -> Deferred[None]:
         """
         Close what the agent opened, and let go of what is under way.
 
-        @param grace: for how many seconds that may go on; None for as long as it takes.
-        @return: a Deferred that fires with None when that is done.
+        @param grace: For how many seconds that may go on; None for as long as it takes.
+        @return: A Deferred that fires with None when that is done.
         """

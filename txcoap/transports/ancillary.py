@@ -39,11 +39,11 @@ __all__ = [
     "reportedError",
 ]
 
-#: One control message as C{recvmsg} gives it and C{sendmsg} takes it: level, type, data.
 ControlMessage = tuple[int, int, bytes]
+"""One control message as C{recvmsg} gives it and C{sendmsg} takes it: level, type, data."""
 
-#: A socket address: C{(host, port)} of IPv4, C{(host, port, flow, scope)} of IPv6.
 SocketAddress = tuple[str, int] | tuple[str, int, int, int]
+"""A socket address: C{(host, port)} of IPv4, C{(host, port, flow, scope)} of IPv6."""
 
 IS_LINUX = sys.platform.startswith("linux")
 
@@ -64,10 +64,11 @@ _EXTENDED_ERROR = struct.Struct("@IBBBBII")
 # Its origin and type for Time Exceeded: of ICMP, and of ICMPv6.
 _TIME_EXCEEDED = ((2, 11), (3, 3))
 
-#: Room for both kinds of PKTINFO: a dual-stack socket gives both for an IPv4 datagram.
 PKTINFO_SPACE = socket.CMSG_SPACE(_PKTINFO4.size) + socket.CMSG_SPACE(_PKTINFO6.size)
-#: Room for an error and the address of the router that reported it (a sockaddr_in6 at most).
+"""Room for both kinds of PKTINFO: a dual-stack socket gives both for an IPv4 datagram."""
+
 ERROR_SPACE = PKTINFO_SPACE + socket.CMSG_SPACE(_EXTENDED_ERROR.size + 28)
+"""Room for an error and the address of the router that reported it (a sockaddr_in6 at most)."""
 
 _ANY4 = bytes(4)
 _ANY6 = bytes(16)
@@ -77,16 +78,17 @@ _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 class LocalAddress(NamedTuple):
     """
     The address of ours that a datagram was sent to, to be handed to C{send} unchanged.
+
+    @ivar address: The address as text; IPv4 in its own form also on a dual-stack socket.
+    @ivar isMulticast: Whether many may have received it: multicast, or an IPv4 broadcast.
+    @ivar interface: The index of the interface it came in by.
+    @ivar ancillary: What makes C{sendmsg} answer from that address, or, where it was multicast, by that
+        interface.
     """
 
-    #: The address as text; IPv4 in its own form also on a dual-stack socket.
     address: str
-    #: Whether many may have received it: multicast, or an IPv4 broadcast.
     isMulticast: bool
-    #: The index of the interface it came in by.
     interface: int
-    #: What makes C{sendmsg} answer from that address, or, where it was multicast, by that
-    #: interface.
     ancillary: tuple[ControlMessage, ...]
 
 
@@ -94,8 +96,8 @@ def localAddress(ancillary: Sequence[ControlMessage]) -> LocalAddress | None:
     """
     Read PKTINFO.
 
-    @param ancillary: the control messages that came with a datagram.
-    @return: the address that was asked, or L{None} where the messages do not tell.
+    @param ancillary: The control messages that came with a datagram.
+    @return: The address that was asked, or None where the messages do not tell.
     """
     for level, kind, data in reversed(ancillary):
         if level == socket.IPPROTO_IP and kind == IP_PKTINFO and len(data) == _PKTINFO4.size:
@@ -139,9 +141,9 @@ def outgoing(isIPv6: bool, interface: int, hops: int | None) -> tuple[ControlMes
     """
     Say how one datagram is to leave the host, for C{sendmsg}.
 
-    @param isIPv6: whether it goes to an IPv6 address.
-    @param interface: the index of the interface to send it by; 0 to let the kernel choose.
-    @param hops: its TTL or hop limit; L{None} for the system's, which is 1 for multicast.
+    @param isIPv6: Whether it goes to an IPv6 address.
+    @param interface: The index of the interface to send it by; 0 to let the kernel choose.
+    @param hops: Its TTL or hop limit; None for the system's, which is 1 for multicast.
     """
     messages: list[ControlMessage] = []
     if interface:
@@ -161,8 +163,8 @@ def reportedError(ancillary: Sequence[ControlMessage]) -> int | None:
     """
     Read what came from a socket's error queue.
 
-    @param ancillary: the control messages that came with the entry.
-    @return: the errno, or L{None} for what makes no destination unreachable (RFC 7252 4.2): EMSGSIZE is told
+    @param ancillary: The control messages that came with the entry.
+    @return: The errno, or None for what makes no destination unreachable (RFC 7252 4.2): EMSGSIZE is told
         when the path carries less than was thought, and the kernel now knows, so that the retransmission
         gets through; Time Exceeded, when routes change.
     """
@@ -183,11 +185,11 @@ def literalAddress(family: int, host: str, port: int, dualStack: bool = False) -
     Write an address as a socket of that family gives and takes it, so that what was sent to and
     what answers compare equal.
 
-    @param family: the socket's family.
-    @param host: an IPv4 or IPv6 literal, which may carry a zone C{%eth0}.
+    @param family: The socket's family.
+    @param host: An IPv4 or IPv6 literal, which may carry a zone C{%eth0}.
     @param port: 0 to 65535.
-    @param dualStack: whether the socket is an IPv6 one that speaks IPv4 too.
-    @return: the socket's address: two items of IPv4, four of IPv6.
+    @param dualStack: Whether the socket is an IPv6 one that speaks IPv4 too.
+    @return: The socket's address: two items of IPv4, four of IPv6.
     @raise ValueError: the host is no literal, its zone is no interface, or that socket cannot reach
         it.
     """
@@ -223,7 +225,7 @@ def _written(family: int, text: str, port: int, dualStack: bool) -> SocketAddres
 
 def interfaceIndex(zone: str) -> int:
     """
-    @return: the index of an interface that is named or numbered; 0 for no zone.
+    @return: The index of an interface that is named or numbered; 0 for no zone.
     @raise ValueError: there is no interface of that name.
     """
     if not zone:

@@ -29,8 +29,8 @@ _IPV6_MULTICAST_ALL = 29
 
 def requireInterface(interface: str) -> int:
     """
-    @param interface: a name or number; C{""} for none in particular.
-    @return: its index, or 0 for none in particular.
+    @param interface: A name or number; C{""} for none in particular.
+    @return: Its index, or 0 for none in particular.
     @raise ValueError: there is no such interface.
     """
     index = ancillary.interfaceIndex(interface)
@@ -46,7 +46,7 @@ def join(skt: socket.socket, group: Group) -> list[str]:
     """
     Make a socket hear what is sent to a group, and of no group but those that it joined.
 
-    @return: the names of the interfaces by which it is heard.
+    @return: The names of the interfaces by which it is heard.
     @raise ValueError: there is no such interface, or the socket is of the other family.
     @raise OSError: no interface carries multicast, or the named one does not.
     """
@@ -78,9 +78,7 @@ def join(skt: socket.socket, group: Group) -> list[str]:
 
 
 def hearOnlyJoined(skt: socket.socket) -> None:
-    """
-    Keep a socket from what is sent to groups that it has not joined, but another socket on this host.
-    """
+    """Keep a socket from what is sent to groups that it has not joined, but another socket on this host."""
     if ancillary.IS_LINUX:  # pragma: no branch - other systems do so anyway
         if skt.family == socket.AF_INET or sockets.isDualStack(skt):
             _switchOff(skt, False)

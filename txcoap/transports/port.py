@@ -32,15 +32,16 @@ from .ancillary import LocalAddress
 
 __all__ = ["MAX_DATAGRAM", "MAX_ERRORS", "RECEIVE_BUFFER", "DatagramPort"]
 
-#: The longest payload that is accepted; UDP carries no longer one.
 MAX_DATAGRAM = 0xFFFF
+"""The longest payload that is accepted; UDP carries no longer one."""
 
-#: What is asked of the kernel for datagrams that wait, in octets. Linux's usual 208 KiB hold 256
-#: small ones.
 RECEIVE_BUFFER = 1 << 20
+"""
+What is asked of the kernel for datagrams that wait, in bytes. Linux's usual 208 KiB hold 256 small ones.
+"""
 
-#: How many errors are read from the error queue at once, and how many may wait to be told.
 MAX_ERRORS = 64
+"""How many errors are read from the error queue at once, and how many may wait to be told."""
 
 _NOTHING_TO_READ = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR})
 # The datagram is lost as it might have been on the way; the next may get through.
@@ -52,20 +53,19 @@ class DatagramPort(udp.Port):
     """
     A port which delivers to a L{txcoap.interfaces.IDatagramReceiver}.
 
-    @ivar protocol: what it delivers to.
-    @ivar truncated: how many datagrams were refused because they are longer than C{maxPacketSize}.
-    @ivar unanswerable: how many were dropped because their source cannot be answered.
-    @ivar receiveErrors: how often receiving failed other than for want of a datagram.
+    @cvar datagramsPerTurn: How many datagrams are read before other descriptors and timers get their turn.
+    @ivar protocol: What it delivers to.
+    @ivar truncated: How many datagrams were refused because they are longer than C{maxPacketSize}.
+    @ivar unanswerable: How many were dropped because their source cannot be answered.
+    @ivar receiveErrors: How often receiving failed other than for want of a datagram.
     """
 
-    #: How many datagrams are read before other descriptors and timers get their turn.
     datagramsPerTurn = 64
-
     truncated = 0
     unanswerable = 0
     receiveErrors = 0
 
-    #: The errors after which a datagram counts as lost on the way, rather than as pointless.
+    # The errors after which a datagram counts as lost on the way, rather than as pointless.
     _lost = _LOST
     _where: Any = None
     _telling: IDelayedCall | None = None
@@ -92,7 +92,7 @@ class DatagramPort(udp.Port):
 
     def counted(self) -> dict[str, int]:
         """
-        @return: what was counted, by name; C{"dropped"} is how many datagrams the kernel had no room for.
+        @return: What was counted, by name; C{"dropped"} is how many datagrams the kernel had no room for.
         """
         return {
             "truncated": self.truncated,
@@ -122,7 +122,7 @@ class DatagramPort(udp.Port):
 
     def _openSocket(self) -> socket.socket:
         """
-        @return: a bound socket.
+        @return: A bound socket.
         @raise CannotListenError: it cannot be had.
         """
         raise NotImplementedError
@@ -137,9 +137,7 @@ class DatagramPort(udp.Port):
     # Reading
 
     def doRead(self) -> None:
-        """
-        Deliver what has arrived, up to L{datagramsPerTurn} datagrams.
-        """
+        """Deliver what has arrived, up to L{datagramsPerTurn} datagrams."""
         try:
             self._readTurn()
         finally:
@@ -149,15 +147,11 @@ class DatagramPort(udp.Port):
         raise NotImplementedError
 
     def _deliverFailed(self) -> None:
-        """
-        The protocol raised: a bug above, which must not close the port.
-        """
+        """The protocol raised: a bug above, which must not close the port."""
         self._log.failure("{port}: its protocol failed on a datagram", port=self)
 
     def _nothingToRead(self, failure: OSError, turn: int) -> bool:
-        """
-        Receiving failed: find out whether the turn is over.
-        """
+        """Receiving failed: find out whether the turn is over."""
         if failure.errno in _NOTHING_TO_READ:
             # Where a pending error counts as readable (select, asyncio) it is what woke us. If
             # datagrams came first, it will wake us again.
@@ -197,13 +191,11 @@ class DatagramPort(udp.Port):
             self.startReading()  # type: ignore[no-untyped-call]
 
     def writeConnectionLost(self, reason: Failure) -> None:
-        """
-        Nothing waits to be written: there is nothing to lose.
-        """
+        """Nothing waits to be written: there is nothing to lose."""
 
     def _takeErrors(self) -> list[tuple[bytes, Any, int]]:
         """
-        @return: what the network reported since: the datagram's start, its destination, the errno.
+        @return: What the network reported since: the datagram's start, its destination, the errno.
         """
         return []
 
@@ -227,9 +219,7 @@ class DatagramPort(udp.Port):
     # Writing
 
     def send(self, data: bytes, peer: Any, local: LocalAddress | None = None) -> int | None:
-        """
-        Send a datagram: see L{ITransport.send}.
-        """
+        """Send a datagram: see L{ITransport.send}."""
         try:
             if local is None:
                 self._sendTo(data, peer)
@@ -265,9 +255,7 @@ class DatagramPort(udp.Port):
         return None
 
     def toPeer(self, host: str, port: int) -> Any:
-        """
-        Write an address as this socket gives and takes it: see L{ITransport.toPeer}.
-        """
+        """Write an address as this socket gives and takes it: see L{ITransport.toPeer}."""
         raise NotImplementedError
 
     def _tellLater(self, errors: list[tuple[bytes, Any, int]]) -> None:
@@ -285,8 +273,8 @@ class DatagramPort(udp.Port):
         """
         Deliver nothing more, and close.
 
-        @return: a Deferred that fires when the socket is closed, also when asked a second time;
-            L{None} when it was closed already.
+        @return: A Deferred that fires when the socket is closed, also when asked a second time;
+            None when it was closed already.
         """
         if not self.connected:
             return None

@@ -34,8 +34,8 @@ __all__ = [
 _SO_MEMINFO = 55
 _DROPS = 8
 
-#: The addresses that stand for every address of the host.
 WILDCARDS = ("0.0.0.0", "::")  # noqa: S104
+"""The addresses that stand for every address of the host."""
 
 
 def openUDP(
@@ -45,11 +45,11 @@ def openUDP(
     Open and bind a non-blocking UDP socket.
 
     @param family: C{AF_INET} or C{AF_INET6}.
-    @param interface: a literal address of that family, with a zone where it is link-local; C{""}
+    @param interface: A literal address of that family, with a zone where it is link-local; C{""}
         for all of IPv4, C{"::"} for all of IPv6 and IPv4.
     @param port: 0 for any that is free.
-    @param reuseport: whether other sockets that ask for it too may share the port.
-    @param reuseaddr: likewise, by another option; see L{Port<txcoap.transports.udp.Port>} for what is
+    @param reuseport: Whether other sockets that ask for it too may share the port.
+    @param reuseaddr: Likewise, by another option; see L{Port<txcoap.transports.udp.Port>} for what is
         different.
     @raise OSError: the address is in use, not ours, or of a family that is not here.
     @raise ValueError: it is no such address.
@@ -80,8 +80,8 @@ def adopt(
     """
     Listen on a socket that somebody else bound, by a descriptor of our own.
 
-    @param makePort: makes a port of the reactor, a socket, the protocol and the options.
-    @return: the port, listening.
+    @param makePort: Makes a port of the reactor, a socket, the protocol and the options.
+    @return: The port, listening.
     @raise ValueError: it is no socket for such a port.
     @raise OSError: it is no open descriptor.
     """
@@ -97,7 +97,7 @@ def adopt(
 
 def duplicate(fd: int) -> socket.socket:
     """
-    @return: a socket of its own for a descriptor; its family and type are asked of the kernel.
+    @return: A socket of its own for a descriptor; its family and type are asked of the kernel.
     @raise OSError: it is no open descriptor, or no socket.
     """
     # Not socket.dup(): that makes it blocking for a moment, for whoever else reads the same socket as well.
@@ -111,7 +111,7 @@ def duplicate(fd: int) -> socket.socket:
 
 def isDualStack(skt: socket.socket) -> bool:
     """
-    @return: whether it is an IPv6 socket that, bound to C{"::"}, speaks IPv4 too.
+    @return: Whether it is an IPv6 socket that, bound to C{"::"}, speaks IPv4 too.
     """
     return skt.family == socket.AF_INET6 and not skt.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
 
@@ -120,7 +120,7 @@ def askForErrors(skt: socket.socket) -> bool:
     """
     Ask for an error queue, which Linux fills with the ICMP errors about what this socket sent.
 
-    @return: whether there is one.
+    @return: Whether there is one.
     """
     if not ancillary.IS_LINUX:  # pragma: no cover - other systems have no such option
         return False
@@ -131,23 +131,23 @@ def askForLocal(skt: socket.socket) -> bool:
     """
     Ask to be told the address that each datagram was sent to.
 
-    @return: whether it will be told.
+    @return: Whether it will be told.
     """
     return _switchOn(skt, ancillary.IP_PKTINFO, ancillary.IPV6_RECVPKTINFO)
 
 
-def growReceiveBuffer(skt: socket.socket, octets: int) -> None:
+def growReceiveBuffer(skt: socket.socket, size: int) -> None:
     """
-    Ask for a receive buffer of at least so many octets. The system's limit applies, without an
+    Ask for a receive buffer of at least so many bytes. The system's limit applies, without an
     error.
     """
-    if skt.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) < octets:
-        skt.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, octets)
+    if skt.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) < size:
+        skt.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
 
 
 def dropped(skt: socket.socket) -> int:
     """
-    @return: how many datagrams were lost because the receive buffer was full; 0 where the system does not
+    @return: How many datagrams were lost because the receive buffer was full; 0 where the system does not
         tell.
     """
     if not ancillary.IS_LINUX:  # pragma: no cover - other systems do not tell
@@ -160,9 +160,7 @@ def dropped(skt: socket.socket) -> int:
 
 
 def _switchOn(skt: socket.socket, option4: int | None, option6: int | None) -> bool:
-    """
-    Switch an option on for the families that the socket speaks.
-    """
+    """Switch an option on for the families that the socket speaks."""
     wanted = []
     if skt.family == socket.AF_INET or isDualStack(skt):
         wanted.append((socket.IPPROTO_IP, option4))

@@ -40,15 +40,13 @@ from .port import MAX_DATAGRAM, MAX_ERRORS, RECEIVE_BUFFER, DatagramPort
 
 __all__ = ["MAX_LOCAL_ADDRESSES", "Port", "adopt", "listenUDP"]
 
-#: How many of our addresses a port remembers the form of; a host has a few, and loopback 2**24.
 MAX_LOCAL_ADDRESSES = 256
+"""How many of our addresses a port remembers the form of; a host has a few, and loopback 2**24."""
 
 
 @implementer(ISendsMany)
 class Port(DatagramPort):
-    """
-    A UDP port which delivers to a L{txcoap.interfaces.IDatagramReceiver}.
-    """
+    """A UDP port which delivers to a L{txcoap.interfaces.IDatagramReceiver}."""
 
     # An error that is left over from another destination fails the second attempt too if it came
     # in between.
@@ -72,18 +70,18 @@ class Port(DatagramPort):
     ) -> None:
         """
         @param port: 0 for any that is free.
-        @param protocol: a C{DatagramProtocol} that provides L{txcoap.interfaces.IDatagramReceiver}.
-        @param interface: an IPv4 or IPv6 literal, with a zone where it is link-local. C{""} is all
+        @param protocol: A C{DatagramProtocol} that provides L{txcoap.interfaces.IDatagramReceiver}.
+        @param interface: An IPv4 or IPv6 literal, with a zone where it is link-local. C{""} is all
             of IPv4, C{"::"} all of IPv6 and IPv4.
-        @param maxPacketSize: the longest payload that is accepted, in octets.
-        @param reactor: provides L{IReactorFDSet} and C{IReactorTime}.
-        @param reuseport: let other processes that ask for it bind the same port; the kernel divides
+        @param maxPacketSize: The longest payload that is accepted, in bytes.
+        @param reactor: Provides L{IReactorFDSet} and C{IReactorTime}.
+        @param reuseport: Let other processes that ask for it bind the same port; the kernel divides
             peers among them.
-        @param reuseaddr: let others that ask for it too bind the same port: each gets what is sent to
+        @param reuseaddr: Let others that ask for it too bind the same port: each gets what is sent to
             groups, but on Linux only the one that was bound last what is sent to the host itself.
-        @param receiveBuffer: at least how many octets to ask the kernel for; L{None} leaves its
+        @param receiveBuffer: At least how many bytes to ask the kernel for; None leaves its
             default.
-        @param tellLocal: whether a wildcard socket tells which address was asked; a port that only
+        @param tellLocal: Whether a wildcard socket tells which address was asked; a port that only
             asks saves half a microsecond per datagram without.
         @raise InvalidAddressError: the interface is no literal address.
         """
@@ -99,9 +97,9 @@ class Port(DatagramPort):
         """
         Take over a bound UDP socket, which this port closes when it stops.
 
-        @param skt: a datagram socket of IPv4 or IPv6.
-        @param options: as for the port itself.
-        @return: a port that does not listen yet.
+        @param skt: A datagram socket of IPv4 or IPv6.
+        @param options: As for the port itself.
+        @return: A port that does not listen yet.
         @raise ValueError: it is no such socket, or not bound.
         """
         if skt.type != socket.SOCK_DGRAM or skt.family not in (socket.AF_INET, socket.AF_INET6):
@@ -126,9 +124,7 @@ class Port(DatagramPort):
             raise CannotListenError(self.interface, self.port, failure) from failure
 
     def _prepare(self, skt: socket.socket) -> None:
-        """
-        Ask the kernel for what this port wants beyond payloads.
-        """
+        """Ask the kernel for what this port wants beyond payloads."""
         host, self._realPortNumber = skt.getsockname()[:2]
         self._where = self._realPortNumber
         isWildcard = host in sockets.WILDCARDS
@@ -148,7 +144,7 @@ class Port(DatagramPort):
         receive = self._receive
         deliver = self.protocol.datagramReceived
         longest = self.maxPacketSize
-        # A datagram that fills the extra octet is longer than it may be: this needs no MSG_TRUNC,
+        # A datagram that fills the extra byte is longer than it may be: this needs no MSG_TRUNC,
         # which only recvmsg tells portably.
         size = longest + 1
         isIPv6 = self.addressFamily == socket.AF_INET6
@@ -226,9 +222,7 @@ class Port(DatagramPort):
         return errors
 
     def sendAll(self, datagrams: Iterable[tuple[bytes, Any, Any]]) -> list[Unsent]:
-        """
-        Send datagrams: see L{ISendsMany.sendAll}.
-        """
+        """Send datagrams: see L{ISendsMany.sendAll}."""
         unsent: list[Unsent] = []
         sendTo = self._sendTo
         for data, peer, local in datagrams:
@@ -245,9 +239,7 @@ class Port(DatagramPort):
         return unsent
 
     def toPeer(self, host: str, port: int) -> Any:
-        """
-        Write a literal address as this socket gives and takes it: see L{ITransport.toPeer}.
-        """
+        """Write a literal address as this socket gives and takes it: see L{ITransport.toPeer}."""
         return ancillary.literalAddress(self.addressFamily, host, port, self._dualStack)
 
     def joinGroup(self, group: Group) -> list[str]:
@@ -255,7 +247,7 @@ class Port(DatagramPort):
         Hear what is sent to a group: see L{membership.join<txcoap.transports.membership.join>}. What
         comes by it is told apart by C{local.isMulticast}, and is not taken for our own.
 
-        @return: the names of the interfaces by which it is heard.
+        @return: The names of the interfaces by which it is heard.
         @raise ValueError: this port can hear no such group, or there is no such interface.
         @raise OSError: the system refuses.
         """
@@ -270,9 +262,9 @@ class Port(DatagramPort):
         """
         What to give L{ITransport.send} so that a datagram leaves by a certain interface.
 
-        @param peer: where it goes to.
-        @param interface: a name or number; C{""} to let the kernel choose.
-        @param hops: how many routers it may pass, and one more; L{None} for the system's default, which
+        @param peer: Where it goes to.
+        @param interface: A name or number; C{""} to let the kernel choose.
+        @param hops: How many routers it may pass, and one more; None for the system's default, which
             for groups is none.
         @raise ValueError: there is no such interface.
         """
@@ -282,7 +274,7 @@ class Port(DatagramPort):
 
     def getHost(self) -> IPv4Address | IPv6Address:
         """
-        @return: the address that this port is bound to, an IPv6 one with its scope.
+        @return: The address that this port is bound to, an IPv6 one with its scope.
         """
         where = self.socket.getsockname()
         if self.addressFamily == socket.AF_INET6:
@@ -307,7 +299,7 @@ def listenUDP(
     the platform lacks C{recvmsg} (Windows): then the transport has no C{send}, and the options have
     no effect.
 
-    @return: the port, listening; arguments are L{Port}'s.
+    @return: The port, listening; arguments are L{Port}'s.
     @raise CannotListenError: the address cannot be bound.
     """
     if not (IReactorFDSet.providedBy(reactor) and hasattr(socket.socket, "recvmsg")):
@@ -332,9 +324,9 @@ def adopt(reactor: Any, fd: int, protocol: DatagramProtocol, **options: Any) -> 
     Listen on a UDP socket that somebody else bound: systemd, a parent process, or code that set
     options of its own. The descriptor is duplicated: close yours.
 
-    @param fd: the descriptor of a bound UDP socket; it is made non-blocking.
+    @param fd: The descriptor of a bound UDP socket; it is made non-blocking.
     @param options: L{Port}'s.
-    @return: the port, listening.
+    @return: The port, listening.
     @raise ValueError: it is no bound UDP socket.
     @raise OSError: it is no open descriptor.
     """

@@ -29,8 +29,8 @@ from .port import MAX_DATAGRAM, RECEIVE_BUFFER, DatagramPort
 
 __all__ = ["SERVER_MODE", "UnixPort", "adopt", "listenUnix", "openClient"]
 
-#: Who may send to a server's socket, unless told otherwise: its user and group.
 SERVER_MODE = 0o660
+"""Who may send to a server's socket, unless told otherwise: its user and group."""
 
 
 class UnixPort(DatagramPort):
@@ -56,12 +56,12 @@ class UnixPort(DatagramPort):
         receiveBuffer: int | None = RECEIVE_BUFFER,
     ) -> None:
         """
-        @param path: where to bind. A socket file that nobody listens on any more is replaced.
-        @param protocol: a C{DatagramProtocol} that provides L{txcoap.interfaces.IDatagramReceiver}.
-        @param maxPacketSize: the longest payload that is accepted, in octets.
-        @param reactor: provides C{IReactorFDSet} and C{IReactorTime}.
-        @param mode: the permission bits of the socket file.
-        @param receiveBuffer: at least how many octets to ask the kernel for; L{None} leaves its
+        @param path: Where to bind. A socket file that nobody listens on any more is replaced.
+        @param protocol: A C{DatagramProtocol} that provides L{txcoap.interfaces.IDatagramReceiver}.
+        @param maxPacketSize: The longest payload that is accepted, in bytes.
+        @param reactor: Provides C{IReactorFDSet} and C{IReactorTime}.
+        @param mode: The permission bits of the socket file.
+        @param receiveBuffer: At least how many bytes to ask the kernel for; None leaves its
             default.
         """
         if path and not path.startswith("\0"):
@@ -79,8 +79,8 @@ class UnixPort(DatagramPort):
         Take over a bound Unix datagram socket, which this port closes when it stops. Its file
         stays.
 
-        @param options: as for the port itself.
-        @return: a port that does not listen yet.
+        @param options: As for the port itself.
+        @return: A port that does not listen yet.
         @raise ValueError: it is no such socket, or not bound.
         """
         if skt.type != socket.SOCK_DGRAM or skt.family != socket.AF_UNIX:
@@ -131,7 +131,7 @@ class UnixPort(DatagramPort):
         receive = self._receive
         deliver = self.protocol.datagramReceived
         longest = self.maxPacketSize
-        # A datagram that fills the extra octet is longer than it may be.
+        # A datagram that fills the extra byte is longer than it may be.
         size = longest + 1
         for turn in range(self.datagramsPerTurn):
             try:
@@ -151,14 +151,12 @@ class UnixPort(DatagramPort):
                 return
 
     def send(self, data: bytes, peer: Any, local: LocalAddress | None = None) -> int | None:
-        """
-        Send a datagram: see L{ITransport.send}. Nobody listening is C{ECONNREFUSED} or C{ENOENT}.
-        """
+        """Send a datagram: see L{ITransport.send}. Nobody listening is C{ECONNREFUSED} or C{ENOENT}."""
         return super().send(data, peer)
 
     def toPeer(self, host: str, port: int) -> str:
         """
-        @return: the path itself.
+        @return: The path itself.
         @raise ValueError: it is none.
         """
         if not host.startswith(("/", "\0")):
@@ -167,21 +165,17 @@ class UnixPort(DatagramPort):
 
     def getHost(self) -> UNIXAddress:
         """
-        @return: the path that this port is bound to.
+        @return: The path that this port is bound to.
         """
         return UNIXAddress(os.fsencode(self._where))
 
     def connectionLost(self, reason: Failure | None = None) -> None:
-        """
-        Close the socket, remove its file and stop the protocol.
-        """
+        """Close the socket, remove its file and stop the protocol."""
         self._sweep()
         super().connectionLost(reason)
 
     def _sweep(self) -> None:
-        """
-        Remove the file we made, unless somebody has put another in its place, and our directory.
-        """
+        """Remove the file we made, unless somebody has put another in its place, and our directory."""
         bound, self._bound = self._bound, None
         try:
             if bound is not None and _identity(self.port) == bound:
@@ -201,7 +195,7 @@ def _identity(path: str) -> tuple[int, int]:
 
 def _isStale(path: str) -> bool:
     """
-    @return: whether it is a socket file of a process that is gone.
+    @return: Whether it is a socket file of a process that is gone.
     """
     if path.startswith("\0") or not stat.S_ISSOCK(os.lstat(path).st_mode):
         return False
@@ -222,9 +216,9 @@ def listenUnix(
     """
     Listen at a path.
 
-    @param mode: the permission bits of the socket file.
+    @param mode: The permission bits of the socket file.
     @param options: L{UnixPort}'s.
-    @return: the port, listening.
+    @return: The port, listening.
     @raise CannotListenError: somebody listens there, it is no socket, or the path cannot be made.
     """
     port = UnixPort(path, protocol, reactor=reactor, mode=mode, **options)
@@ -238,7 +232,7 @@ def openClient(reactor: Any, protocol: DatagramProtocol, **options: Any) -> ILis
     ask, and be answered.
 
     @param options: L{UnixPort}'s.
-    @return: the port, listening.
+    @return: The port, listening.
     @raise CannotListenError: there is no room for it.
     """
     directory = tempfile.mkdtemp(prefix="txcoap-")
@@ -254,7 +248,7 @@ def adopt(reactor: Any, fd: int, protocol: DatagramProtocol, **options: Any) -> 
     duplicated: close yours.
 
     @param options: L{UnixPort}'s.
-    @return: the port, listening.
+    @return: The port, listening.
     @raise ValueError: it is no bound Unix datagram socket.
     @raise OSError: it is no open descriptor.
     """
