@@ -153,6 +153,16 @@ class Unheard(Fed):
         raise self._obstacle
 
 
+class Sloppy(Resource):
+    """Lists what is there without percent-encoding it."""
+
+    contentFormat = "application/link-format"
+
+    def render_GET(self, request: Request) -> bytes:
+        """The list."""
+        return b"</a b>;ct=0"
+
+
 class Secret(Resource):
     """Is there for nobody."""
 
@@ -273,6 +283,15 @@ class CommandTests(ServedTests):
         self.assertEqual(await self.run_(*command, "20", "-c", "1"), (Exit.SUCCESS, "0\n", ""))
         self.assertEqual(await self.run_(*command, "0.2", "-c", "2"), (Exit.SUCCESS, "0\n", ""))
         self.assertEqual(self.counter.observerCount, 0)
+
+    async def test_mended(self) -> None:
+        """C{discover} shows links that were not percent-encoded, as other servers have them."""
+        known = Resource()
+        self.root.putChild(".well-known", known)
+        known.putChild("core", Sloppy())
+        code, out, err = await self.run_("discover", self.base)
+        self.assertEqual((code, err), (Exit.SUCCESS, ""))
+        self.assertIn("/a%20b", out)
 
     async def test_nothingFound(self) -> None:
         """C{discover} that finds nothing says so, unless it is to be quiet."""

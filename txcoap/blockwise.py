@@ -50,7 +50,8 @@ class RangedResponse(Response):
 
     @param code: The response code.
     @param source: An L{IRange}.
-    @param values: Options by accessor name, as for L{Options}.
+    @param options: Options to start from.
+    @param values: More options by accessor name, as for L{Options}.
     """
 
     __slots__ = ("source",)

@@ -105,6 +105,7 @@ class StreamedResponse(ReceivedResponse):
 
     C{twisted.web.client.readBody} and C{treq.collect} work on it. C{payload} is empty.
 
+    @param conversation: What fetches it.
     @ivar length: Bytes of the body, if the peer said so, else C{UNKNOWN_LENGTH}.
     @ivar whenOver: A Deferred that fires with None when nothing more is to be fetched.
     """

@@ -149,6 +149,7 @@ class CachingAgent(Verbs):
     @param largest: Bytes of the largest response that is stored, options and overhead counted.
     @param staleIfError: For how many seconds after it was fresh a response still answers if the origin cannot
         be reached: there is no answer, or a proxy says 5.02 or 5.04. By default it does not.
+    @ivar reactor: The other agent's.
     @ivar cache: The L{Cache<txcoap.sansio.freshness.Cache>}.
     """
 

@@ -29,6 +29,7 @@ class BodySink:
     To a consumer it is the push producer, to a protocol the transport: while that has paused it, the
     peer's last block is not answered, and a peer sends no block before the one before it is answered.
 
+    @param endpoint: In whose log it is written; see L{Sparing.of<txcoap.logs.Sparing.of>}.
     @ivar consumer: What the resource gave: an C{IConsumer}, or an C{IProtocol}.
     """
 

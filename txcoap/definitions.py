@@ -127,6 +127,7 @@ class OptionDefinition:
     @ivar minimum: The least length of the value in bytes.
     @ivar maximum: The greatest length of the value in bytes.
     @ivar repeatable: Whether a message may carry it more than once.
+    @ivar attribute: By which name it is an accessor; empty if it is none.
     @ivar recognized: Whether this implementation knows what to do with it. One that it does not
         recognize is refused where it is critical, whether the registry names it or not.
     """

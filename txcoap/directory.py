@@ -22,6 +22,7 @@ from secrets import token_hex
 from zope.interface import implementer
 
 from .interfaces import IRange
+from .spelling import isEncodable
 
 __all__ = ["Opened", "Place", "Temporary", "Tree", "etagOf", "isName"]
 
@@ -53,6 +54,7 @@ class Opened:
     """
     A file or directory that is open; it is closed when it is let go.
 
+    @param descriptor: Its own from now on.
     @ivar length: Bytes in the file.
     @ivar status: What C{os.fstat} says of it.
     """
@@ -87,7 +89,7 @@ class Opened:
             for entry in islice((each for each in entries if isName(each.name)), limit):
                 with suppress(FileNotFoundError):
                     status = None if entry.is_symlink() else entry.stat(follow_symlinks=False)
-                    if _isText(entry.name) and (status is None or _isServed(status)):
+                    if isEncodable(entry.name) and (status is None or _isServed(status)):
                         found.append((entry.name, status))
         return sorted(found, key=itemgetter(0))
 
@@ -99,6 +101,8 @@ class Place:
     """
     Where a file is, or is to be: a name in a directory that is open until L{close}.
 
+    @ivar directory: The descriptor of the directory; -1 once it is closed.
+    @ivar name: The name there.
     @ivar missing: The names of directories that would have to be made first.
     """
 
@@ -300,12 +304,3 @@ def _isServed(status: os.stat_result) -> bool:
 
 def _notThere() -> FileNotFoundError:
     return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-
-
-def _isText(name: str) -> bool:
-    """Whether a name can stand in a URI, which is text."""
-    try:
-        name.encode("utf-8")
-    except UnicodeError:
-        return False
-    return True

@@ -10,10 +10,7 @@ from .formats import LINK_FORMAT
 from .linkformat import filterLinks, write
 from .resource import Resource
 
-__all__ = ["WELL_KNOWN_CORE", "WellKnownCore"]
-
-WELL_KNOWN_CORE = (".well-known", "core")
-"""The path, by segments."""
+__all__ = ["WellKnownCore"]
 
 
 class WellKnownCore(Resource):

@@ -16,7 +16,10 @@ from urllib.parse import quote, unquote
 
 from .errors import LinkFormatError
 
-__all__ = ["Link", "filterLinks", "matches", "parse", "write"]
+__all__ = ["WELL_KNOWN_CORE", "Link", "filterLinks", "matches", "parse", "write"]
+
+WELL_KNOWN_CORE = (".well-known", "core")
+"""The path at which a server says what it has, by segments (RFC 6690 4)."""
 
 WORD_LISTS = frozenset({"rt", "if", "rel", "rev", "ct"})
 """Attributes whose value is a list of words, each of which a filter can match (RFC 6690 4.1)."""

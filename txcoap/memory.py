@@ -156,6 +156,7 @@ class MemoryNetwork:
 
     How bad it is can be changed at any time. The probabilities are from 0 to 1, for each datagram.
 
+    @param seed: What chance begins with: the same seed gives the same run.
     @ivar loss: The probability that a datagram is lost.
     @ivar duplication: The probability that it arrives twice.
     @ivar reordering: The probability that it is held back up to a second, so that later ones overtake it.

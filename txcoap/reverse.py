@@ -11,18 +11,17 @@ from twisted.internet.defer import Deferred
 
 from .client import Agent
 from .codes import Code
-from .discovery import WELL_KNOWN_CORE
 from .errors import BadRequest, InvalidURI
 from .formats import LINK_FORMAT
 from .groups import isGroup
-from .linkformat import Link, parse
+from .linkformat import Link
 from .message import Response
 from .options import NO_OPTIONS, Options
 from .relay import Relay
 from .request import Request
 from .spelling import writePath
 from .uri import URI
-from .verbs import uriOf
+from .verbs import coreOf, linksOf, uriOf
 
 __all__ = ["ReverseProxy"]
 
@@ -98,15 +97,11 @@ class ReverseProxy(Relay):
         """
         if self.agent is None:
             raise RuntimeError("give the reverse proxy an agent to discover with")
-        base = self.base
-        core = URI(base.scheme, base.host, base.port, WELL_KNOWN_CORE)
-        asking: Deferred[Any] = self.agent.request(Code.GET, core, accept=LINK_FORMAT)
+        asking: Deferred[Any] = self.agent.request(Code.GET, coreOf(self.base), accept=LINK_FORMAT)
         return asking.addCallback(self._found)
 
     def _found(self, response: Response) -> tuple[Link, ...]:
-        response.raiseForCode()
-        found = parse(response.payload.decode("utf-8", "replace"), lenient=True)
-        self.links = tuple(self._below(found))
+        self.links = tuple(self._below(linksOf(response)))
         return self.links
 
     def _below(self, links: Sequence[Link]) -> Iterator[Link]:

@@ -30,7 +30,14 @@ class Route:
     """
     A function, and what is known of the resources that it answers for.
 
+    @ivar function: What answers.
     @ivar pattern: The path.
+    @ivar attributes: What links to them say.
+    @ivar isVisible: Whether there are such links.
+    @ivar observable: Whether GET and FETCH can observe.
+    @ivar openBody: What opens a body, if anything does.
+    @ivar known: What else its resources have as attributes.
+    @ivar kind: The class of its resources; None until there is one.
     """
 
     def __init__(self, function: Callable[..., Any], pattern: Pattern, **known: Any) -> None:
@@ -40,14 +47,17 @@ class Route:
         self.isVisible: bool = known.pop("isVisible")
         self.observable: bool = known.pop("observable")
         self.openBody: Callable[..., Any] | None = known.pop("openBody")
-        # The rest is for the resource as it is.
         self.known = known
-        # Of which class its resources are, once there is one.
         self.kind: Any = None
 
 
 class Place:
-    """What is at a path, or at all paths that match a pattern: a route for each method."""
+    """
+    What is at a path, or at all paths that match a pattern.
+
+    @ivar pattern: The path.
+    @ivar routes: The route for each method.
+    """
 
     def __init__(self, pattern: Pattern) -> None:
         self.pattern = pattern
@@ -60,7 +70,14 @@ class Place:
 
 
 class RouteTable:
-    """All that was said by decorators; routers that are bound to instances of a class share it."""
+    """
+    All that was said by decorators; routers that are bound to instances of a class share it.
+
+    @ivar converters: By name.
+    @ivar tree: The functions, by path.
+    @ivar mounts: The resources that are mounted, by the segments of their paths.
+    @ivar errors: Who answers where another function failed, by class of exception.
+    """
 
     def __init__(self, converters: Mapping[str, Converter]) -> None:
         self.converters = {**CONVERTERS, **converters}

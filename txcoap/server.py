@@ -19,7 +19,7 @@ from .blockwise import Blockwise
 from .closing import UNAVAILABLE
 from .codes import Code
 from .coroutines import begin
-from .discovery import WELL_KNOWN_CORE, WellKnownCore
+from .discovery import WellKnownCore
 from .errors import (
     BadRequest,
     InternalServerError,
@@ -33,6 +33,7 @@ from .errors import (
 from .formats import formatName
 from .interfaces import ISite
 from .limits import DEFAULT_LIMITS, Limits
+from .linkformat import WELL_KNOWN_CORE
 from .logs import Sparing
 from .message import Response
 from .multicast import MulticastRequest
@@ -88,6 +89,7 @@ class Site:
     @param blockSize: Bytes in the largest block of a body: 16 to 1024, a power of two.
     @param accessLog: Called with each L{Request} and its L{Response} once that is sent; for a body in blocks
         once. L{logAccess} writes a line to Twisted's log.
+    @ivar resource: The root.
     @ivar protocols: Those of the open sockets that this site serves.
     """
 

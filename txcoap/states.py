@@ -28,6 +28,7 @@ class States:
     the reader is slow newer states take the place of older ones. C{async with} cancels it at the end. It
     can also be given a callback with L{subscribe}, or a consumer with L{deliverTo}.
 
+    @param endpoint: In whose log it is written; see L{Sparing.of<txcoap.logs.Sparing.of>}.
     @ivar isEstablished: Whether the server took the observation. If not, its one response is the only
         state.
     @ivar reason: Why it has ended: an L{ObservationEnded<txcoap.errors.ObservationEnded>}, or another

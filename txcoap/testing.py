@@ -59,6 +59,8 @@ class StubAgent(Agent):
     @ivar site: The L{Site}.
     @ivar network: The L{MemoryNetwork} between the two.
     @ivar clock: Its time.
+    @ivar serverPort: The server's L{MemoryPort}.
+    @ivar clientPort: The agent's.
     """
 
     def __init__(
@@ -108,6 +110,10 @@ class Step:
     One message that a L{ScriptedPeer} expects, and what it does then; made by L{ScriptedPeer.expect}.
 
     Each of the methods adds something that the peer sends, and returns the step.
+
+    @ivar wanted: What the message must have, by name.
+    @ivar times: How often it is still to come.
+    @ivar replies: What is sent then: after how many seconds, and what writes it.
     """
 
     def __init__(self, wanted: dict[str, Any], times: int) -> None:
@@ -194,6 +200,9 @@ class ScriptedPeer:
 
     Any other message raises C{AssertionError}, from the call that advanced the clock.
 
+    @param network: Where it lives.
+    @param host: Its own IP address.
+    @param port: Its own port.
     @ivar heard: Every message that came, with the address that it came from.
     @ivar address: The peer's own address.
     """

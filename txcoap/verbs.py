@@ -13,7 +13,7 @@ from .codes import Code
 from .errors import CoAPError, InvalidURI, UnsupportedScheme
 from .formats import LINK_FORMAT
 from .groups import isGroup
-from .linkformat import Link, parse
+from .linkformat import WELL_KNOWN_CORE, Link, parse
 from .message import Response
 from .uri import URI
 
@@ -150,9 +150,9 @@ def _schemed(uri: str | URI) -> URI:
     return target
 
 
-def coreOf(base: URI, queries: tuple[str, ...]) -> URI:
+def coreOf(base: URI, queries: tuple[str, ...] = ()) -> URI:
     """Where a server says what it has."""
-    return URI(base.scheme, base.host, base.port, (".well-known", "core"), queries)
+    return URI(base.scheme, base.host, base.port, WELL_KNOWN_CORE, queries)
 
 
 def linksOf(response: Response) -> tuple[Link, ...]:

@@ -13,18 +13,16 @@ from twisted.internet.task import deferLater
 
 from ..client import Agent
 from ..codes import Code
-from ..discovery import WELL_KNOWN_CORE
 from ..errors import (
     CoAPError,
     InvalidURI,
     MessageTooLarge,
 )
 from ..formats import LINK_FORMAT
-from ..linkformat import parse
 from ..message import Response
 from ..options import Options
 from ..protocol import Trace
-from ..uri import URI
+from ..verbs import coreOf, linksOf
 from .arguments import METHODS, Arguments
 from .colors import colorOfCode
 from .console import Console, OutputError, OutputFile
@@ -166,12 +164,11 @@ async def _receive(response: Any, output: OutputFile) -> Response:
 
 
 async def _discover(agent: Agent, arguments: Arguments, console: Console) -> Exit:
-    asked = arguments.uri
-    uri = URI(asked.scheme, asked.host, asked.port, WELL_KNOWN_CORE, asked.query)
+    uri = coreOf(arguments.uri, arguments.uri.query)
     response: Response | None = await agent.get(uri, accept=LINK_FORMAT, **_how(arguments))
     if arguments.raw or response is None or not response.code.isSuccess:
         return _conclude(response, arguments, None, console)
-    links = parse(response.payload.decode("utf-8", "replace"))
+    links = linksOf(response)
     if links:
         showLinks(links, arguments.tree, console)
     elif not arguments.quiet:

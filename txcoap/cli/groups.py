@@ -12,10 +12,9 @@ from ..codes import Code
 from ..errors import LinkFormatError, MessageTooLarge
 from ..formats import LINK_FORMAT
 from ..groups import isGroup
-from ..linkformat import parse
 from ..message import Response
 from ..options import Options
-from ..verbs import coreOf
+from ..verbs import coreOf, linksOf
 from .arguments import METHODS, Arguments
 from .colors import printable
 from .console import Console
@@ -89,7 +88,7 @@ def _write(sender: str, answer: Response, arguments: Arguments, console: Console
 def _writeLinks(sender: str, answer: Response, console: Console) -> None:
     console.writeLine(sender)
     try:
-        links = parse(answer.payload.decode("utf-8", "replace"), lenient=True)
+        links = linksOf(answer)
     except LinkFormatError as e:
         console.note(printable(f"  no links: {e}"))
         return

@@ -17,12 +17,12 @@ from typing import Any, TypeVar
 from twisted.internet.defer import CancelledError, Deferred
 
 from ..client import Agent
-from ..discovery import WELL_KNOWN_CORE
 from ..errors import CoAPError, InvalidURI
 from ..formats import LINK_FORMAT
-from ..linkformat import Link, parse
+from ..linkformat import Link
 from ..message import Response
 from ..uri import URI
+from ..verbs import coreOf, linksOf
 from .arguments import Arguments
 from .colors import printable
 from .console import Console, OutputError
@@ -220,7 +220,7 @@ class Shell:
     async def _discover(self, place: URI) -> bool:
         """Learn the server's resources anew, and what is at a place; whether that was possible."""
         here = self.here
-        core = URI(here.scheme, here.host, here.port, WELL_KNOWN_CORE)
+        core = coreOf(here)
         agent = Agent(self._reactor)
         places = Places()
         try:
@@ -325,7 +325,7 @@ class Shell:
 
 def _linksIn(response: Response) -> tuple[Link, ...]:
     isList = response.code.isSuccess and response.contentFormat == LINK_FORMAT
-    return parse(response.payload.decode("utf-8", "replace"), lenient=True) if isList else ()
+    return linksOf(response) if isList else ()
 
 
 def _refuseAny(words: list[str]) -> None:

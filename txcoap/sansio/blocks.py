@@ -115,6 +115,7 @@ class Upload:
     @ivar received: How many bytes came so far.
     @ivar limit: How many may come; None for as many as blocks can carry.
     @ivar ifNoneMatch: Whether its first block had If-None-Match, which holds for the whole.
+    @ivar usedAt: When its last block came.
     @ivar sink: What takes the blocks as they come, if the resource wants that: the shell's own.
     @ivar abandoned: Called if the upload is forgotten before it is whole.
     """
@@ -166,6 +167,7 @@ class Download:
     @ivar body: All of it; or what makes it as it goes: the shell's own.
     @ivar size: How many bytes it takes in memory.
     @ivar isServed: Whether its last block was asked for. It is kept, for that may be repeated.
+    @ivar usedAt: When a block of it was asked for last.
     @ivar withdrawn: Called when it is kept no longer.
     """
 

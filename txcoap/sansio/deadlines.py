@@ -116,6 +116,7 @@ class Ages(Generic[T]):
     They lie in buckets, each for a thousandth of the lifetime: eight bytes for a thing, and no object
     of its own. None is due before its lifetime is over, nor later than a thousandth of it after that.
 
+    @param lifetime: In seconds.
     @ivar closes: Until when the newest bucket takes things; after that L{open} makes another.
     @ivar newest: That bucket.
     """

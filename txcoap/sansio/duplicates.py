@@ -83,6 +83,11 @@ class Duplicates:
     """
     The messages of the last EXCHANGE_LIFETIME, or NON_LIFETIME, and their replies.
 
+    @param exchangeLifetime: For how many seconds a confirmable message is remembered.
+    @param nonLifetime: For how many one that is not.
+    @param maximum: Bytes that all may take.
+    @param maximumSafeReply: Bytes of the largest reply to a safe request that is kept.
+    @param deadlines: Where to note when some are to be forgotten.
     @ivar shards: The reply to repeat for each message by its key; empty if there is none to repeat. Each
         key is in the shard that its lowest bits say.
     @ivar size: Bytes in use.

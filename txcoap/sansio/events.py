@@ -141,6 +141,8 @@ class OutgoingRequest:
     @ivar size: Bytes of the message it makes.
     @ivar progress: A L{Progress}.
     @ivar began: When it was submitted.
+    @ivar transmission: Its message, while the fate of that matters; else None.
+    @ivar deadline: When it fails without an answer; None for as long as that follows from its message.
     """
 
     __slots__ = (

@@ -60,6 +60,8 @@ class Exchanges(Requesting):
     @param hostOf: Whose share of a limit a peer uses.
     @param forwards: Whether what is served includes a forward proxy.
     @param clientOf: Tells clients by name; None for by their addresses.
+    @ivar transfers: The bodies in blocks that peers send and fetch.
+    @ivar notifier: Who observes.
     """
 
     def __init__(

@@ -5,7 +5,7 @@ L{Health}: what was counted, and how full the tables are, as one value.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from itertools import accumulate
 from operator import add
 from typing import Any
@@ -128,10 +128,7 @@ class Health:
 
     def counting(self, more: Counts) -> Health:
         """The same with more counters."""
-        counters = {**self.counters, **more}
-        return Health(
-            self.sockets, counters, self.received, self.sent, self.tables, self.roundTrips, self.answerTimes
-        )
+        return replace(self, counters={**self.counters, **more})
 
     def toDict(self) -> dict[str, Any]:
         """Plain dictionaries, lists, text and numbers, as for JSON."""

@@ -175,18 +175,21 @@ class Peer:
 
 class Peers:
     """
-    The peers; at most C{maximum} of them.
+    The peers.
 
+    @param parameters: For how long one is remembered, and how much it may be sent without an answer.
+    @param maximum: How many there can be.
+    @param chance: For where their message IDs begin.
     @ivar byAddress: Each by its address, those used longest ago first.
     """
 
     # How many busy ones are passed over in the search for one that can go.
     _PATIENCE = 16
 
-    def __init__(self, parameters: Parameters, maximum: int, random: Any) -> None:
+    def __init__(self, parameters: Parameters, maximum: int, chance: Any) -> None:
         self._parameters = parameters
         self._maximum = maximum
-        self._random = random
+        self._chance = chance
         self.byAddress: OrderedDict[Hashable, Peer] = OrderedDict()
 
     def get(self, address: Hashable) -> Peer | None:
@@ -199,7 +202,7 @@ class Peers:
         if peer is None:
             if len(self.byAddress) >= self._maximum and not self._makeRoom():
                 return None
-            ids = MessageIDs(self._random.getrandbits(16), self._parameters.EXCHANGE_LIFETIME)
+            ids = MessageIDs(self._chance.getrandbits(16), self._parameters.EXCHANGE_LIFETIME)
             peer = self.byAddress[address] = Peer(address, ids, now, self._parameters.PROBING_ALLOWANCE)
         else:
             self.touch(peer, now)

@@ -58,7 +58,10 @@ class Transfers:
     @param limits: See L{Limits}.
     @param lifetime: For how long one is kept after its last block, in seconds.
     @param deadlines: Where to note when that is over.
+    @param counters: Where is counted what was refused, and what made room.
     @param hostOf: Whose share of a limit a peer uses.
+    @ivar uploadBytes: Bytes that those take together that peers send.
+    @ivar downloadBytes: Likewise those that they fetch.
     """
 
     def __init__(

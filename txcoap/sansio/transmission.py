@@ -39,6 +39,7 @@ class Transmission:
     @ivar owner: What it belongs to: an L{OutgoingRequest}, an L{IncomingRequest}, a
         L{Relation<txcoap.sansio.observations.Relation>}, or None for a ping.
     @ivar peer: To whom it goes.
+    @ivar local: From which of our addresses; the transport's own matter.
     @ivar messageID: Its ID.
     @ivar data: Its bytes.
     @ivar confirmable: Whether it is to be acknowledged, and repeated until then.
@@ -47,6 +48,8 @@ class Transmission:
     @ivar attempts: How often it could be repeated at first.
     @ivar renew: Called before it is repeated; it may L{Transmissions.reissue} it.
     @ivar timeout: How long the next repetition is waited for, in seconds.
+    @ivar deadline: When that is due.
+    @ivar expiry: When it is given up, however often it could still be repeated; None if only then.
     """
 
     __slots__ = (

@@ -27,6 +27,7 @@ class Waiting:
     @param parameters: For what peers ask.
     @param limits: C{pendingRequests} is how many there can be, the responses counted that were sent apart and
         are not acknowledged yet.
+    @param transmissions: What sends their responses.
     @ivar count: How many there are, without those responses.
     @ivar crowd: From so many on, with those responses, the hosts' shares matter.
     """
