@@ -22,7 +22,7 @@ from txcoap.options import Options
 from txcoap.parameters import Parameters
 from txcoap.protocol import CoAPProtocol
 from txcoap.resource import Resource
-from txcoap.sansio.datagrams import ACK, CON, NON, RST
+from txcoap.sansio.datagrams import ACK, CON, NON, RST, encode
 from txcoap.server import Site
 from txcoap.uri import URI
 
@@ -349,16 +349,22 @@ class FailureTests(AgentTestCase):
         self.assertIn("9999", str(error))
 
     def test_malformedSeparate(self) -> None:
-        """In a CON it is rejected, and fails; in a NON it is nothing."""
+        """In a CON it is rejected with a Reset, in a NON in silence; either way the request fails."""
         bad = Options().adding((9999, b""))
+        for type, said in ((CON, [RST]), (NON, [])):
+            waiting = self.agent.get(TEXT, token=b"t")
+            self.peer.sendEmpty(ACK, self.peer.takeOne().messageID)
+            self.peer.send(type, Code.CONTENT, None, b"t", bad)
+            self.assertEqual([each.type for each in self.peer.take()], said)
+            self.assertFails(waiting, errors.MalformedResponse)
+
+    def test_garbled(self) -> None:
+        """A response that is no message beyond its token: there is no use in waiting (RFC 7252 5.7.1)."""
         waiting = self.agent.get(TEXT, token=b"t")
-        self.peer.sendEmpty(ACK, self.peer.takeOne().messageID)
-        self.peer.send(NON, Code.CONTENT, None, b"t", bad)
-        self.assertEqual(self.peer.take(), [])
-        self.assertNoResult(waiting)
-        self.peer.send(CON, Code.CONTENT, None, b"t", bad)
-        self.assertEqual(self.peer.takeOne().type, RST)
-        self.assertFails(waiting, errors.MalformedResponse)
+        messageID = self.peer.takeOne().messageID
+        self.peer.sendBytes(encode(ACK, Code.CONTENT, messageID, b"t") + b"\xff")
+        error = self.assertFails(waiting, errors.MalformedResponse)
+        self.assertIn("payload marker without a payload", str(error))
 
     def test_closed(self) -> None:
         """C{close} ends all that is under way."""

@@ -6,6 +6,8 @@ No-Response is in test_noresponse.
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from txcoap.codes import Code
@@ -18,7 +20,7 @@ from txcoap.errors import (
     TokenInUse,
 )
 from txcoap.options import NO_OPTIONS, Options
-from txcoap.sansio.datagrams import ACK, CON, NON, RST, Datagram
+from txcoap.sansio.datagrams import ACK, CON, NON, RST, Datagram, Type, encode
 from txcoap.sansio.events import (
     IncomingRequest,
     Reception,
@@ -258,13 +260,87 @@ class CriticalOptionTests(SynchronousTestCase):
         self.assertEqual(machine.sent(), [Datagram(RST, Code.EMPTY, 99)] * 2)
 
     def test_nonConfirmableResponse(self) -> None:
-        """It is ignored: our request stays open."""
+        """It is rejected in silence, and our request fails: there will be no other."""
         machine = Machine()
         machine.request(get(), PEER, machine.now)
         token = machine.sentOne().token
-        self.assertIsNone(machine.receive(NON, Code.CONTENT, 99, token, UNKNOWN))
+        report = machine.receive(NON, Code.CONTENT, 99, token, UNKNOWN)
+        assert isinstance(report, RequestFailed)
+        self.assertIsInstance(report.error, MalformedResponse)
         self.assertEqual(machine.sent(), [])
-        self.assertIsInstance(machine.receive(NON, Code.CONTENT, 98, token), ResponseReceived)
+
+    def test_ofRequests(self) -> None:
+        """In a response a critical option that is defined for requests alone is not recognized (5.4)."""
+        values = {"uriPath": ("x",), "uriHost": "x", "accept": 0, "ifNoneMatch": True, "proxyScheme": "coap"}
+        for name, value in values.items():
+            options = Options(**{name: value})
+            machine = Machine()
+            # The same options in a request, read before, are in their place there.
+            machine.asked(CON, Code.GET, 7, b"", options)
+            machine.request(get(), PEER, machine.now)
+            sent = machine.sentOne()
+            report = machine.receive(ACK, Code.CONTENT, sent.messageID, sent.token, options)
+            assert isinstance(report, RequestFailed), name
+            self.assertIsInstance(report.error, MalformedResponse)
+
+
+class GarbledTests(SynchronousTestCase):
+    """Responses that cannot be read beyond their token (RFC 7252 4.2, 5.7.1)."""
+
+    def receive(
+        self, type: Type, code: Code, messageID: int, token: bytes, tail: bytes = b"\xff"
+    ) -> tuple[Any, list[Datagram]]:
+        """What it means to who has asked, and what is said to it; C{None} is what was sent."""
+        machine = Machine()
+        exchange = machine.request(get(), PEER, machine.now)
+        sent = machine.sentOne()
+        data = encode(type, code, messageID or sent.messageID, token or sent.token) + tail
+        report = machine.receiveDatagram(data, PEER, None, machine.now)
+        self.assertEqual(machine.counters.formatErrors, 1)
+        if report is None:
+            self.assertEqual(machine.sizes()["openRequests"], 1)
+        else:
+            assert isinstance(report, RequestFailed)
+            self.assertIs(report.exchange, exchange)
+            self.assertEqual(machine.sizes()["openRequests"], 0)
+        said = machine.sent()
+        self.assertEqual(machine.advance(0.5), [])
+        return report, said
+
+    def test_awaited(self) -> None:
+        """The request fails at once, and the error says what was wrong; the message is rejected."""
+        for type, messageID, said in (
+            (ACK, 0, []),
+            (CON, 99, [Datagram(RST, Code.EMPTY, 99)]),
+            (NON, 99, []),
+        ):
+            report, heard = self.receive(type, Code.CONTENT, messageID, b"")
+            self.assertIsInstance(report.error, MalformedResponse)
+            self.assertIn("2.05 Content cannot be read: payload marker", str(report.error))
+            self.assertEqual(heard, said)
+
+    def test_forged(self) -> None:
+        """With another token, or message ID, it is nothing to the request."""
+        for type, code, messageID, token in (
+            (ACK, Code.CONTENT, 0, b"othr"),
+            (ACK, Code.CONTENT, 99, b""),
+            (NON, Code.CONTENT, 99, b"othr"),
+            (NON, Code.GET, 99, b""),
+            (RST, Code.CONTENT, 0, b""),
+        ):
+            report, heard = self.receive(type, code, messageID, token)
+            self.assertIsNone(report)
+            self.assertEqual(heard, [])
+
+    def test_token(self) -> None:
+        """Nor is one whose token cannot be read."""
+        for data in (b"\x69\x45", b"\x64\x45"):
+            machine = Machine()
+            machine.request(get(), PEER, machine.now)
+            sent = machine.sentOne()
+            datagram = data + sent.messageID.to_bytes(2, "big") + sent.token[:3]
+            self.assertIsNone(machine.receiveDatagram(datagram, PEER, None, machine.now))
+            self.assertEqual(machine.sizes()["openRequests"], 1)
 
 
 class TimeoutTests(SynchronousTestCase):

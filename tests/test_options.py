@@ -270,6 +270,17 @@ class UnrecognizedTests(SynchronousTestCase):
         """An unknown option with an even number is passed over."""
         self.assertEqual(Options.fromPairs([(2000, b"x")]).unrecognized, ())
 
+    def test_ofRequests(self) -> None:
+        """What is defined for requests alone is not recognized in a response (RFC 7252 5.4)."""
+        inRequestsAlone = {1, 3, 5, 7, 11, 15, 17, 35, 39}
+        for name, value, _ in VALUES:
+            options = Options(**{name: value})
+            refused = tuple(number for number, _ in options if number in inRequestsAlone)
+            self.assertEqual(options.unrecognizedInResponse, refused, name)
+            unsafe = tuple(number for number in refused if number & 2)
+            self.assertEqual((options.unforwardable, options.unforwardableInResponse), ((), unsafe), name)
+        self.assertEqual(Options.fromPairs([(9999, b"")]).unrecognizedInResponse, (9999,))
+
     def test_notServed(self) -> None:
         """A registered critical option that nothing here serves counts as unknown."""
         for number in (9, 19, 21, 31, 235, 239):

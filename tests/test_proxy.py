@@ -25,7 +25,7 @@ from txcoap.proxy import AllowList, ForwardProxy, Target
 from txcoap.relay import Relay
 from txcoap.request import NOT_DONE_YET, Request
 from txcoap.resource import Resource
-from txcoap.sansio.datagrams import ACK, CON, NON, decode
+from txcoap.sansio.datagrams import ACK, CON, NON, decode, encode
 from txcoap.server import Site
 from txcoap.testing import MemoryNetwork, ScriptedPeer
 from txcoap.uri import URI
@@ -313,6 +313,24 @@ class PassingTests(ProxyCase):
             self.peer.expect().reply("2.05", options=Options.fromPairs([(number, b"w")]))
             response = self.wait(self.client.get(f"coap://{PEER}/", proxy=PROXY))
             self.assertEqual(response.code, Code.BAD_GATEWAY)
+
+    def test_unreadableResponse(self) -> None:
+        """What cannot be read is 5.02, too, whatever message it comes in; not a time-out (5.7.1)."""
+        self.serve()
+        for confirmable in (True, False):
+            unknown = self.peer.expect()
+            unknown.reply("2.05", options=Options.fromPairs([(UNSAFE_CRITICAL, b"w")]))
+            asking = self.client.get(f"coap://{PEER}/", proxy=PROXY, confirmable=confirmable)
+            response = self.wait(asking)
+            self.assertEqual(response.code, Code.BAD_GATEWAY)
+            self.peer.expect()
+            asking = self.client.get(f"coap://{PEER}/", proxy=PROXY, confirmable=confirmable)
+            self.network.flush()
+            heard, proxy = self.peer.heard[-1]
+            kind = ACK if confirmable else NON
+            answer = encode(kind, Code.CONTENT, heard.messageID, heard.token) + b"\xff"
+            self.peer._port.send(answer, proxy)
+            self.assertEqual(self.wait(asking).code, Code.BAD_GATEWAY)
 
     def test_repeated(self) -> None:
         """An unsafe option that is there too often counts as not recognized (RFC 7252 5.4.5)."""

@@ -71,7 +71,7 @@ class PassBackTests(SynchronousTestCase):
         try:
             passed = passBack(response, "p")
         except errors.BadGateway:
-            self.assertTrue(response.options.unforwardable)
+            self.assertTrue(response.options.unforwardableInResponse)
             return
         kept = [pair for pair in response.options.pairs if pair[0] not in LEG]
         self.assertEqual(

@@ -91,7 +91,7 @@ def _given(stored: Stored, now: float, known: tuple[bytes, ...], how: dict[str, 
     @raise MalformedResponse: for a response that was to be relayed, and has a critical option that whoever
         takes it himself has to understand (RFC 7252 5.4.1).
     """
-    unknown = stored.response(now).options.unrecognized
+    unknown = stored.response(now).options.unrecognizedInResponse
     if unknown and not how.get("relaying"):
         raise MalformedResponse(
             f"the stored response needs {', '.join(map(nameOf, unknown))}, not understood"

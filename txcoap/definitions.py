@@ -130,6 +130,8 @@ class OptionDefinition:
     @ivar attribute: By which name it is an accessor; empty if it is none.
     @ivar recognized: Whether this implementation knows what to do with it. One that it does not
         recognize is refused where it is critical, whether the registry names it or not.
+    @ivar inResponses: Whether a response may have it (RFC 7252 5.4); if not, and it is critical, a response
+        with it is refused.
     """
 
     repeatable = False
@@ -142,6 +144,7 @@ class OptionDefinition:
         minimum: int,
         maximum: int,
         recognized: bool = True,
+        inResponses: bool = True,
     ) -> None:
         self.number = number
         self.name = name
@@ -149,6 +152,7 @@ class OptionDefinition:
         self.minimum = minimum
         self.maximum = maximum
         self.recognized = recognized
+        self.inResponses = inResponses
         self.attribute = ""
 
     def __set_name__(self, owner: type, name: str) -> None:

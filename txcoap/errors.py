@@ -168,7 +168,7 @@ class NameNotFound(RequestError, LookupError):
 
 
 class MalformedResponse(RequestError, ValueError):
-    """The response carries a critical option that cannot be taken (RFC 7252 5.4.1)."""
+    """The response carries a critical option that cannot be taken (RFC 7252 5.4.1), or cannot be read."""
 
 
 class BodyChanged(RequestError):

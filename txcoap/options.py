@@ -84,28 +84,39 @@ class Options:
         time of an accessor.
     """
 
-    __slots__ = ("_unrecognized", "isPlain", "isUnderstood", "mayHaveAccept", "pairs", "read", "wire")
+    __slots__ = (
+        "_refused",
+        "_unrecognized",
+        "isPlain",
+        "isUnderstood",
+        "mayHaveAccept",
+        "pairs",
+        "read",
+        "wire",
+    )
 
     isPlain: bool
     mayHaveAccept: bool
     isUnderstood: bool
     pairs: tuple[Pair, ...]
     wire: bytes | None
+    # Not set before it is asked for: most are the options of requests, or of responses of ours.
+    _refused: tuple[int, ...]
 
-    ifMatch = Repeated[bytes](1, "If-Match", OPAQUE, 0, 8)
-    uriHost = Single[str](3, "Uri-Host", STRING, 1, 255)
+    ifMatch = Repeated[bytes](1, "If-Match", OPAQUE, 0, 8, inResponses=False)
+    uriHost = Single[str](3, "Uri-Host", STRING, 1, 255, inResponses=False)
     etag = Repeated[bytes](4, "ETag", OPAQUE, 1, 8)
-    ifNoneMatch = Flag(5, "If-None-Match", EMPTY, 0, 0)
+    ifNoneMatch = Flag(5, "If-None-Match", EMPTY, 0, 0, inResponses=False)
     observe = Single[int](6, "Observe", UINT, 0, 3)
-    uriPort = Single[int](7, "Uri-Port", UINT, 0, 2)
+    uriPort = Single[int](7, "Uri-Port", UINT, 0, 2, inResponses=False)
     locationPath = Repeated[str](8, "Location-Path", SEGMENT, 0, 255)
     oscore = Single[bytes](9, "OSCORE", OPAQUE, 0, 255, recognized=False)
-    uriPath = Repeated[str](11, "Uri-Path", STRING, 0, 255)
+    uriPath = Repeated[str](11, "Uri-Path", STRING, 0, 255, inResponses=False)
     contentFormat = Single[int](12, "Content-Format", FORMAT, 0, 2)
     maxAge = Single[int](14, "Max-Age", UINT, 0, 4)
-    uriQuery = Repeated[str](15, "Uri-Query", STRING, 0, 255)
+    uriQuery = Repeated[str](15, "Uri-Query", STRING, 0, 255, inResponses=False)
     hopLimit = Single[int](16, "Hop-Limit", UINT, 1, 1)
-    accept = Single[int](17, "Accept", FORMAT, 0, 2)
+    accept = Single[int](17, "Accept", FORMAT, 0, 2, inResponses=False)
     qBlock1 = Single[Block](19, "Q-Block1", BLOCK, 0, 3, recognized=False)
     locationQuery = Repeated[str](20, "Location-Query", STRING, 0, 255)
     edhoc = Flag(21, "EDHOC", EMPTY, 0, 0, recognized=False)
@@ -113,8 +124,8 @@ class Options:
     block1 = Single[Block](27, "Block1", BLOCK, 0, 3)
     size2 = Single[int](28, "Size2", UINT, 0, 4)
     qBlock2 = Repeated[Block](31, "Q-Block2", BLOCK, 0, 3, recognized=False)
-    proxyUri = Single[str](35, "Proxy-Uri", STRING, 1, 1034)
-    proxyScheme = Single[str](39, "Proxy-Scheme", STRING, 1, 255)
+    proxyUri = Single[str](35, "Proxy-Uri", STRING, 1, 1034, inResponses=False)
+    proxyScheme = Single[str](39, "Proxy-Scheme", STRING, 1, 255, inResponses=False)
     size1 = Single[int](60, "Size1", UINT, 0, 4)
     proxyCri = Single[bytes](235, "Proxy-Cri", OPAQUE, 1, 1023, recognized=False)
     proxySchemeNumber = Single[int](239, "Proxy-Scheme-Number", UINT, 0, 3, recognized=False)
@@ -194,7 +205,7 @@ class Options:
     @property
     def unrecognized(self) -> tuple[int, ...]:
         """
-        The numbers of critical options that the receiver of this message cannot take: not recognized,
+        The numbers of critical options that the receiver of a request cannot take: not recognized,
         of a wrong length, or repeated against their definition (RFC 7252 5.4.1, 5.4.3, 5.4.5).
         """
         known = self._unrecognized
@@ -204,12 +215,29 @@ class Options:
         return known
 
     @property
+    def unrecognizedInResponse(self) -> tuple[int, ...]:
+        """
+        The same where these are the options of a response: those that are defined for requests alone, such
+        as Uri-Path, are not recognized there (RFC 7252 5.4).
+        """
+        try:
+            return self._refused
+        except AttributeError:
+            self._refused = tuple(_unrecognizedIn(self.pairs, _CRITICAL, isResponse=True))
+            return self._refused
+
+    @property
     def unforwardable(self) -> tuple[int, ...]:
         """
-        The numbers of options that a proxy can neither take nor pass on: unsafe to forward, and not
-        recognized, of a wrong length, or repeated against their definition (RFC 7252 5.4.2, 5.7.1).
+        The numbers of options of a request that a proxy can neither take nor pass on: unsafe to forward, and
+        not recognized, of a wrong length, or repeated against their definition (RFC 7252 5.4.2, 5.7.1).
         """
         return tuple(_unrecognizedIn(self.pairs, _UNSAFE))
+
+    @property
+    def unforwardableInResponse(self) -> tuple[int, ...]:
+        """The same where these are the options of a response."""
+        return tuple(_unrecognizedIn(self.pairs, _UNSAFE, isResponse=True))
 
     def __contains__(self, number: object) -> bool:
         return any(found == number for found, _ in self.pairs)
@@ -369,7 +397,7 @@ def _definitionNamed(name: str) -> OptionDefinition:
         ) from None
 
 
-def _unrecognizedIn(pairs: tuple[Pair, ...], kind: int) -> Iterator[int]:
+def _unrecognizedIn(pairs: tuple[Pair, ...], kind: int, isResponse: bool = False) -> Iterator[int]:
     """The numbers of a kind, by its bit, that their receiver cannot take."""
     seen = set()
     for number, data in pairs:
@@ -379,6 +407,7 @@ def _unrecognizedIn(pairs: tuple[Pair, ...], kind: int) -> Iterator[int]:
                 definition is None
                 or not definition.recognized
                 or not definition.allows(data)
+                or (isResponse and not definition.inResponses)
                 or (number in seen and not definition.repeatable)
             ):
                 yield number

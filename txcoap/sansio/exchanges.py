@@ -8,7 +8,7 @@ What asks for options that are not understood is met as RFC 7252 5.4.1 says::
 
                   a request                     a response
     CON           4.02                          Reset, and our request fails
-    NON           nothing                       nothing
+    NON           nothing                       our request fails
     ACK                                         our request fails
 
 A proxy passes on what it does not know, if that is safe to forward (5.7.1): such options of requests to it,
@@ -38,7 +38,7 @@ from .events import (
     ResponseFailed,
 )
 from .health import Health, healthOf
-from .messaging import Arrival, Messaging, Report
+from .messaging import Arrival, Garbled, Messaging, Report
 from .notifying import Notifier
 from .observations import Relation
 from .requesting import Requesting
@@ -183,6 +183,8 @@ class Exchanges(Requesting):
     def _translate(self, report: Report | Event, now: float) -> Event | None:
         if isinstance(report, Ended):
             return self._ended(report.owner, report.transmission, report.error, now)
+        if isinstance(report, Garbled):
+            return self._cameGarbled(report, now)
         if isinstance(report, Arrival):
             return self._arrived(report, now)
         assert isinstance(report, Event)

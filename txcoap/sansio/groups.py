@@ -99,7 +99,7 @@ class Groups:
         """A response has the token of such a request."""
         datagram = arrival.datagram
         exchange = self._asked[datagram.token]
-        if datagram.options.unrecognized:
+        if datagram.options.unrecognizedInResponse:
             self._messaging.reject(arrival)
             return None
         self._messaging.accept(arrival)

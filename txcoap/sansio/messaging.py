@@ -28,14 +28,14 @@ from ..limits import Limits
 from ..options import Options
 from ..parameters import Parameters
 from .blocks import isContinuation
-from .datagrams import ACK, CON, NON, RST, Datagram, decode, empty, encode
+from .datagrams import ACK, CON, MAX_TOKEN_LENGTH, NON, RST, Datagram, Type, decode, empty, encode
 from .duplicates import OTHER_BITS, PATCH, POST, SHARD, accounting
 from .events import UNANSWERED, GroupInquiry, IncomingRequest, OutgoingRequest, RequestForgotten
 from .replying import Replying
 from .shares import HostOf, hostOf
 from .transmission import Chance, Ended, Transmission
 
-__all__ = ["Arrival", "Messaging"]
+__all__ = ["Arrival", "Garbled", "Messaging"]
 
 # For how long a peer is asked to wait when a limit is reached, in seconds.
 _BUSY = Options(maxAge=5)
@@ -71,6 +71,27 @@ class Arrival:
         self.local = local
         self.key = key
         self.transmission = transmission
+
+
+class Garbled(Arrival):
+    """
+    A response came that cannot be read beyond its token, and is rejected already.
+
+    @ivar reason: What is wrong with it.
+    """
+
+    __slots__ = ("reason",)
+
+    def __init__(
+        self,
+        datagram: Datagram,
+        peer: Hashable,
+        local: Hashable,
+        transmission: Transmission | None,
+        reason: str,
+    ) -> None:
+        super().__init__(datagram, peer, local, None, transmission)
+        self.reason = reason
 
 
 Report = IncomingRequest | Arrival | Transmission | Ended | RequestForgotten
@@ -115,7 +136,7 @@ class Messaging(Replying):
             self.counters.formatErrors += 1
             if e.messageType == CON and e.messageID is not None:
                 self._reset(e.messageID, peer, local)
-            return None
+            return self._garbled(data, peer, local, e)
         head, code = data[0], data[1]
         self._incoming[head][code] += 1
         return _RULES[head >> 4 & 3][code](self, datagram, data, peer, local, now)
@@ -229,6 +250,18 @@ class Messaging(Replying):
         self.transmissions.finish(transmission, now)
         error = ResetReceived(f"{peer} rejected the message with a Reset")
         return Ended(transmission.owner, error, transmission)
+
+    def _garbled(self, data: bytes, peer: Hashable, local: Hashable, error: FormatError) -> Garbled | None:
+        type, messageID = error.messageType, error.messageID
+        if type is None or messageID is None or type == RST:
+            return None
+        code, length = Code.fromByte(data[1]), data[0] & 15
+        token = data[4 : 4 + length]
+        if not code.isResponse or len(token) < length or length > MAX_TOKEN_LENGTH:
+            return None
+        acknowledged = self.transmissions.find(peer, messageID) if type == ACK else None
+        datagram = Datagram(Type(type), code, messageID, token)
+        return Garbled(datagram, peer, local, acknowledged, error.reason)
 
     def _provoked(self, datagram: Datagram, data: bytes, peer: Hashable, local: Hashable, now: float) -> None:
         # RFC 7252 4.2, 4.3: a confirmable message that is empty, or of a reserved class, provokes a Reset.

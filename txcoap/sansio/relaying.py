@@ -115,7 +115,7 @@ def passBack(response: Response, name: str) -> Response:
     @param name: The proxy's name, which it puts before that of the one that found a loop (RFC 8768 4).
     @raise BadGateway: for an option that is unsafe to forward and not recognized.
     """
-    unknown = response.options.unforwardable
+    unknown = response.options.unforwardableInResponse
     if unknown:
         raise BadGateway(f"the response needs {', '.join(map(nameOf, unknown))}, not understood")
     payload = response.payload

@@ -22,7 +22,7 @@ from ..limits import Limits
 from ..message import Request
 from ..options import Options, nameOf
 from ..parameters import Parameters
-from .datagrams import ACK, MAX_TOKEN_LENGTH, NON, Datagram
+from .datagrams import ACK, MAX_TOKEN_LENGTH, Datagram
 from .echo import ForAWhile
 from .events import (
     DONE,
@@ -37,7 +37,7 @@ from .events import (
     ResponseReceived,
 )
 from .groups import Groups
-from .messaging import Arrival, Messaging
+from .messaging import Arrival, Garbled, Messaging
 from .submissions import Submissions
 from .transmission import Chance, Transmission
 
@@ -303,13 +303,12 @@ class Requesting:
         """A response has critical options that are not understood (RFC 7252 5.4.1)."""
         self._messaging.reject(arrival)
         datagram = arrival.datagram
-        if datagram.type == NON:
-            return None
-        names = ", ".join(map(nameOf, datagram.options.unrecognized))
+        names = ", ".join(map(nameOf, datagram.options.unrecognizedInResponse))
         text = f"the response {datagram.code!s} needs {names}, not understood"
         return self._fail(exchange, MalformedResponse(text), now)
 
-    def _arrived(self, arrival: Arrival, now: float) -> Event | None:
+    def _answeredBy(self, arrival: Arrival) -> OutgoingRequest | None:
+        """The request that a response belongs to (RFC 7252 5.3.2)."""
         datagram = arrival.datagram
         exchange = self._open.get((arrival.peer, datagram.token))
         if (
@@ -317,17 +316,29 @@ class Requesting:
             or exchange.progress is WAITING
             or (datagram.type == ACK and exchange.transmission is not arrival.transmission)
         ):
-            if exchange is None and datagram.token in self._groups:
+            return None
+        return exchange
+
+    def _cameGarbled(self, garbled: Garbled, now: float) -> Event | None:
+        """A response came that nobody can read: there is no use in waiting for another (RFC 7252 5.7.1)."""
+        exchange = self._answeredBy(garbled)
+        if exchange is None:
+            return None
+        self._transmissions.heardFrom(garbled.peer)
+        text = f"the response {garbled.datagram.code!s} cannot be read: {garbled.reason}"
+        return self._fail(exchange, MalformedResponse(text), now)
+
+    def _arrived(self, arrival: Arrival, now: float) -> Event | None:
+        datagram = arrival.datagram
+        exchange = self._answeredBy(arrival)
+        if exchange is None:
+            if datagram.token in self._groups:
                 return self._groups.arrived(arrival, now)
             self._messaging.reject(arrival)
             return None
         self._transmissions.heardFrom(arrival.peer)
         options = datagram.options
-        if (
-            not options.isUnderstood
-            and options.unrecognized
-            and (not exchange.relaying or options.unforwardable)
-        ):
+        if options.unrecognizedInResponse and (not exchange.relaying or options.unforwardableInResponse):
             return self._refused(exchange, arrival, now)
         self._messaging.accept(arrival)
         if not options.isPlain and self._proveTo(exchange, datagram, now):
