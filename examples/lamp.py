@@ -23,6 +23,7 @@ class Lamp(Resource):
     """
 
     attributes = {"rt": "light", "title": "A lamp", "ct": 0}
+    heedsConditions = True
     state = "off"
     changes = 0
 

@@ -25,6 +25,8 @@ from .plugtest_observe import observables
 class Test(Resource):
     """CORE_01 to 08, 10, 12, 15, 18: takes every method, and tells of the message."""
 
+    heedsConditions = True
+
     def render_GET(self, request: Request) -> str:
         request.setOption(maxAge=30)
         kind = "0 (CON)" if request.isConfirmable else "1 (NON)"
@@ -98,6 +100,7 @@ class Validate(Resource):
     """CORE_21, 22: has an entity tag, and changes by PUT; and by itself once somebody found it unchanged."""
 
     contentFormat = "text/plain"
+    heedsConditions = True
     body = b"Hello"
     version = 1
 
@@ -118,6 +121,7 @@ class Create(Resource):
     """CORE_23: does not exist until it is put, nor after a precondition failed, for the next test."""
 
     isVisible = False
+    heedsConditions = True
     body: bytes | None = None
 
     def render_GET(self, request: Request) -> bytes:

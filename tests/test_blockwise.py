@@ -42,6 +42,7 @@ class Store(Resource):
     """
 
     isLeaf = True
+    heedsConditions = True
 
     def __init__(self, answer: Callable[[Request], Any] = lambda request: None) -> None:
         self.whole: list[tuple[str, bytes]] = []

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import errno
 from functools import partial
+from io import BytesIO
 from typing import Any
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.web.client import readBody
+from twisted.web.client import FileBodyProducer, readBody
 from zope.interface.verify import verifyObject
 
 from tests.wire import LIFETIME, SERVER, TEXT, AgentTestCase
@@ -210,8 +211,26 @@ class RequestTests(AgentTestCase):
         self.assertEqual([data for _, data, _ in seen], [data for _, _, data in self.wire.sent])
 
 
+class PayloadTests(AgentTestCase):
+    """Payloads of responses."""
+
+    def test_ignored(self) -> None:
+        """Where the code is not defined to have one, it is ignored (RFC 7252 5.5)."""
+        waiting = self.agent.get(TEXT, etag=(b"v1",))
+        self.reply(Code.VALID, b"what for?", Options(etag=b"v1"))
+        response = self.successResultOf(waiting)
+        self.assertEqual((response.code, response.payload, response.etag), (Code.VALID, b"", b"v1"))
+
+
 class MistakeTests(AgentTestCase):
     """What cannot be asked fails the Deferred; nothing is sent, no socket opened."""
+
+    def test_bodies(self) -> None:
+        """A method that is not defined to have a body has none (RFC 7252 5.5)."""
+        for method in (Code.GET, "delete"):
+            for body in (b"x", "x", FileBodyProducer(BytesIO(b"x"))):
+                error = self.assertRefused(self.agent.request(method, TEXT, body), ValueError)
+                self.assertIn("has no body", str(error))
 
     def assertRefused(self, waiting: Deferred[Any], kind: type[Exception]) -> Any:
         """It failed so, and left nothing."""

@@ -63,6 +63,12 @@ class ResponseTests(SynchronousTestCase):
         self.assertEqual(Response(Code.CONTENT, etag=b"a").etag, b"a")
         self.assertIsNone(Response(Code.CONTENT).etag)
 
+    def test_noBody(self) -> None:
+        """A 2.03 has no body (RFC 7252 5.9.1.3)."""
+        self.assertEqual(Response(Code.VALID, b"", etag=b"a").payload, b"")
+        for code in (Code.VALID, "2.03"):
+            self.assertRaises(ValueError, Response, code, b"x")
+
     def test_maxAge(self) -> None:
         """A response is fresh for 60 seconds unless it says otherwise (RFC 7252 5.10.5)."""
         self.assertEqual(Response(Code.CONTENT).maxAge, 60)

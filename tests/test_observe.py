@@ -21,14 +21,14 @@ class RegistrationTests(ServerTestCase):
     """Who observes, and who does not (RFC 7641 4.1)."""
 
     def test_observe(self) -> None:
-        """The answer has the state, Observe and Max-Age; each change is told from then on."""
+        """The answer has the state and Observe; each change is told from then on."""
         (answer,) = self.watcher.ask("n", 0)
-        self.assertEqual((ACK, b"0", 60), (answer.type, answer.payload, answer.options.maxAge))
+        self.assertEqual((ACK, b"0"), (answer.type, answer.payload))
         self.assertIsNotNone(answer.options.observe)
         self.counter.count()
         self.network.flush()
         (told,) = self.watcher.news()
-        self.assertEqual((CON, b"t", b"1", 60), (told.type, told.token, told.payload, told.options.maxAge))
+        self.assertEqual((CON, b"t", b"1"), (told.type, told.token, told.payload))
         self.assertGreater(told.options.observe or 0, answer.options.observe or 0)
         self.assertEqual(0, told.options.contentFormat)
         self.assertEqual([b"2"], self.change())
@@ -244,6 +244,14 @@ class RepresentationTests(ServerTestCase):
         self.network.flush()
         (told,) = self.watcher.news()
         self.assertEqual(9, told.options.maxAge)
+
+    def test_defaultMaxAge(self) -> None:
+        """One of 60 seconds goes without saying, and is not said (RFC 7252 5.4.4)."""
+        (answer,) = self.watcher.ask("n", 0)
+        self.counter.count()
+        self.network.flush()
+        (told,) = self.watcher.news()
+        self.assertEqual((None, None), (answer.options.maxAge, told.options.maxAge))
 
     def test_knownETag(self) -> None:
         """

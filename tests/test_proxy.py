@@ -43,6 +43,7 @@ class Echoing(Resource):
     """Says what it was asked, and keeps the requests."""
 
     isLeaf = True
+    heedsConditions = True
     allowedMethods = ("GET", "POST", "PUT", "DELETE", "FETCH", "PATCH", "iPATCH")
 
     def __init__(self) -> None:

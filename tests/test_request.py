@@ -10,11 +10,13 @@ from typing import Any
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import succeed
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from tests.wire import CLIENT, SERVER, ServerTestCase
 from txcoap.addresses import addressOf, describeAddress
 from txcoap.codes import Code
 from txcoap.errors import MalformedOption
+from txcoap.interfaces import IResource
 from txcoap.message import Response
 from txcoap.options import NO_OPTIONS, Options
 from txcoap.request import NOT_DONE_YET, Request
@@ -26,11 +28,21 @@ class Doing(Resource):
     """Answers every method by a function of the request."""
 
     isLeaf = True
+    heedsConditions = True
 
     def __init__(self, do: Callable[[Request], Any]) -> None:
         for code in Code:
             if code.isRequest:
                 setattr(self, f"render_{code.phrase}", do)
+
+
+class Careless(Resource):
+    """Does what it is asked to PUT, whatever the conditions."""
+
+    isLeaf = True
+
+    def __init__(self, do: Callable[[Request], Any]) -> None:
+        self.render_PUT = do
 
 
 class RequestTestCase(ServerTestCase):
@@ -366,6 +378,70 @@ class ConditionTests(RequestTestCase):
         for etag, pairs, holds in rows:
             expected = Code.CHANGED if holds else Code.PRECONDITION_FAILED
             self.assertEqual(self.judged(etag, pairs), expected, (etag, pairs))
+
+    def test_unheeded(self) -> None:
+        """A resource that heeds no conditions is not asked to do on one what it would do without (5.4.1)."""
+        done: list[Request] = []
+        careless = Careless(done.append)
+        self.serve(careless)
+        for options in ({"ifMatch": (b"v1",)}, {"ifNoneMatch": True}):
+            for more in ({}, {"block1": (0, True, 0)}):
+                answer = self.answerTo(Code.PUT, "x", bytes(16), **options, **more)
+                self.assertEqual(answer.code, Code.BAD_OPTION)
+                self.assertIn(b"If-Match", answer.payload)
+            # What it would not do in any case is told first.
+            self.assertEqual(self.answerTo(Code.POST, "x", **options).code, Code.METHOD_NOT_ALLOWED)
+        self.assertEqual((done, self.protocol.sizes()["uploads"]), ([], 0))
+        self.assertEqual(self.answerTo(Code.PUT, "x").code, Code.CHANGED)
+
+    def test_unheededElsewhere(self) -> None:
+        """Nor is a resource that is no L{Resource}; where there is none that is told."""
+
+        @implementer(IResource)
+        class Bare:
+            isLeaf = True
+
+            def getChildWithDefault(self, segment: str, request: Any) -> Any:
+                return self
+
+            def getLinks(self, path: str) -> Any:
+                return ()
+
+            def render(self, request: Any) -> bytes:
+                return b"done"
+
+        root = Resource()
+        root.putChild("bare", Bare())
+        self.serve(root)
+        for path, code in (("bare", Code.BAD_OPTION), ("none", Code.NOT_FOUND)):
+            self.assertEqual(self.answerTo(Code.PUT, path, ifNoneMatch=True).code, code)
+
+
+class PayloadTests(RequestTestCase):
+    """Payloads where the method is not defined to have one (RFC 7252 5.5)."""
+
+    def test_ignored(self) -> None:
+        """One is ignored, whatever its length."""
+        for code in (Code.GET, Code.DELETE):
+            for payload, options in ((b"x", {}), (bytes(1200), {}), (b"x", {"uriHost": "h"})):
+                seen = self.told(lambda request: request.payload, code, "x", payload, **options)
+                self.assertEqual(seen, b"")
+        self.assertEqual(self.told(lambda request: request.payload, Code.FETCH, "x", b"x"), b"x")
+
+    def test_noLimit(self) -> None:
+        """No limit is exceeded by it."""
+        resource = Doing(lambda request: "fine")
+        resource.maximumBody = 0
+        self.serve(resource)
+        self.assertEqual(self.answerTo(Code.GET, "x", b"x").payload, b"fine")
+        self.assertEqual(self.answerTo(Code.PUT, "x", b"x").code, Code.REQUEST_ENTITY_TOO_LARGE)
+
+    def test_block1(self) -> None:
+        """Nor does it come in blocks: Block1 is an option of other methods (5.4)."""
+        self.serve(Doing(lambda request: "fine"))
+        for code in (Code.GET, Code.DELETE):
+            self.assertEqual(self.answerTo(code, "x", bytes(16), block1=(0, True, 0)).code, Code.BAD_OPTION)
+        self.assertEqual(self.protocol.sizes()["uploads"], 0)
 
 
 class AddressTests(SynchronousTestCase):

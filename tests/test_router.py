@@ -190,6 +190,19 @@ class RouteTests(RouterCase):
         self.assertAnswers("/ff", "255")
         self.assertEqual(self.ask("/x").code, Code.NOT_FOUND)
 
+    def test_conditions(self) -> None:
+        """A route that heeds conditions says so; others are not asked on one (RFC 7252 5.10.8)."""
+
+        @self.app.route("/heeds", methods=["PUT"], heedsConditions=True)
+        def heeds(request: Any) -> None:
+            request.checkPreconditions(b"v1")
+
+        self.app.route("/does", methods=["PUT"])(lambda request: "done")
+        for path, code in (("/heeds", Code.PRECONDITION_FAILED), ("/does", Code.BAD_OPTION)):
+            self.assertEqual(self.ask(path, "PUT", ifNoneMatch=True).code, code)
+        self.assertEqual(self.ask("/none", "PUT", ifNoneMatch=True).code, Code.NOT_FOUND)
+        self.assertEqual(self.ask("/does", "POST", ifNoneMatch=True).code, Code.METHOD_NOT_ALLOWED)
+
     def test_allowedMethods(self) -> None:
         """As an L{IResource} it says which methods its own path has."""
         self.assertEqual(self.app.allowedMethods, ())
@@ -245,6 +258,7 @@ class DecorationTests(RouterCase):
             ("/", {"openBody": lambda request: None}, "a router's own path"),
             ("/", {"maximumBody": 5}, "a router's own path"),
             ("/", {"multicastAnswers": Answering.NEVER}, "a router's own path"),
+            ("/", {"heedsConditions": True}, "a router's own path"),
         ):
             with self.assertRaisesRegex(ValueError, complaint):
                 self.app.route(path, **how)(f)

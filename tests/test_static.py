@@ -193,6 +193,19 @@ class ReadingTests(FilesTestCase):
         for segments in ("hello.txt",), ("large.bin",), ("sub",):
             self.assertEqual(self.ask(*segments, accept=60).code, Code.NOT_ACCEPTABLE)
 
+    def test_conditions(self) -> None:
+        """If-Match and If-None-Match are heeded (5.10.8); a list has no entity tag."""
+        etag = self.ask("hello.txt").etag
+        for segments, how, code in (
+            (("hello.txt",), {"ifMatch": (etag,)}, Code.CONTENT),
+            (("hello.txt",), {"ifMatch": (b"other",)}, Code.PRECONDITION_FAILED),
+            (("hello.txt",), {"ifNoneMatch": True}, Code.PRECONDITION_FAILED),
+            (("sub",), {"ifMatch": (b"",)}, Code.CONTENT),
+            (("sub",), {"ifMatch": (b"other",)}, Code.PRECONDITION_FAILED),
+            (("none",), {"ifMatch": (b"other",)}, Code.NOT_FOUND),
+        ):
+            self.assertEqual(self.ask(*segments, **how).code, code, (segments, how))
+
     def test_methods(self) -> None:
         """Only GET is there, also for bodies in blocks."""
         for code in (Code.PUT, Code.POST, Code.DELETE, Code.FETCH, Code.PATCH):

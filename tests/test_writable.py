@@ -190,8 +190,8 @@ class PutTests(WritingTestCase):
                 answer = self.ask("hello.txt", code=code, payload=payload)
                 self.assertEqual(answer.code, Code.METHOD_NOT_ALLOWED)
         for code in (Code.GET, Code.DELETE):
-            answer = self.ask("hello.txt", code=code, payload=b"x", block1=Block(0, False, 6))
-            self.assertEqual(answer.code, Code.METHOD_NOT_ALLOWED)
+            answer = self.ask("hello.txt", code=code, block1=Block(0, False, 6))
+            self.assertEqual(answer.code, Code.BAD_OPTION)
         self.assertEqual((self.directory / "hello.txt").read_text(), "hello")
 
     def test_directories(self) -> None:

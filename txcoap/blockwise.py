@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import Deferred
 
 from .block import MAX_BLOCKS, Block, exponentFor
-from .codes import Code
+from .codes import WITHOUT_PAYLOAD, Code
 from .consumed import BodySink
 from .errors import (
+    BadOption,
     BadRequest,
     MethodNotAllowed,
     NotFound,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from .request import Request
     from .sansio.events import IncomingRequest
 
-__all__ = ["Blockwise", "RangedResponse"]
+__all__ = ["Blockwise", "RangedResponse", "requireMethod"]
 
 _SAFE = frozenset({Code.GET, Code.FETCH})
 _BARE = frozenset({Code.VALID, Code.CONTINUE})
@@ -100,7 +101,10 @@ class Blockwise:
         return True
 
     def _receive(self, request: Request, resource: Any, block: Block, opensBody: bool) -> bool:
-        _requireMethod(request, resource)
+        requireMethod(request, resource)
+        if request.code in WITHOUT_PAYLOAD:
+            # RFC 7252 5.4: an option that is not defined for a method counts as unrecognized.
+            raise BadOption(f"Block1 is for a body, which {request.method} has not")
         protocol = request.protocol
         isCut = request.options.block1 is not None
         upload, stored = self._store(request, block, None if opensBody else _limitOf(resource, request))
@@ -303,7 +307,13 @@ class Blockwise:
         return length if request.options.size2 is not None else None
 
 
-def _requireMethod(request: Request, resource: Any) -> None:
+def requireMethod(request: Request, resource: Any) -> None:
+    """
+    See that a resource has a request's method, if it tells which it has.
+
+    @raise MethodNotAllowed: if not.
+    @raise NotFound: if it has none at all.
+    """
     allowed = getattr(resource, "allowedMethods", None)
     if allowed is not None and request.method not in allowed:
         if not allowed:

@@ -187,5 +187,8 @@ _PHRASES: dict[int, str] = {
 _NAMES = {code.name: code for code in Code} | {
     phrase.upper().replace(" ", "_").replace("-", "_"): Code(code) for code, phrase in _PHRASES.items()
 }
+WITHOUT_PAYLOAD = frozenset({Code.GET, Code.DELETE, Code.VALID, Code.CONTINUE})
+"""The methods and codes that are not defined to have a payload (RFC 7252 5.5, 5.8, 5.9, RFC 7959 2.9.1)."""
+
 _REGISTERED = {int(code): code for code in Code}
 _BYTES = tuple(_REGISTERED[byte] if byte in _REGISTERED else _unregistered(byte) for byte in range(256))

@@ -183,6 +183,9 @@ class IResource(Interface):
     L{txcoap.Site} walks from its root, a path segment at a time, until a resource is a leaf or the path
     is used up; then it renders that one. A feature that concerns many resources is best written as a
     resource that holds another and passes on to it.
+
+    What L{txcoap.Resource} has besides, such as C{maximumBody}, C{openBody} and C{heedsConditions}, may be
+    left out.
     """
 
     isLeaf = Attribute("True if this is to be rendered whatever is left of the path.")

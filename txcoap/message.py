@@ -19,7 +19,10 @@ from .options import NO_OPTIONS, Options
 __all__ = ["Message", "Request", "Response"]
 
 
-_RESPONSES = frozenset(code for code in Code if code.isResponse)
+DEFAULT_MAX_AGE = 60
+"""For how many seconds a response is fresh that does not say (RFC 7252 5.10.5)."""
+
+_RESPONSES = frozenset(code for code in Code if code.isResponse and code != Code.VALID)
 
 
 class Message:
@@ -105,7 +108,7 @@ class Response(Message):
     @param payload: The body.
     @param options: Options to start from.
     @param values: More options by accessor name, as for L{Options}.
-    @raise ValueError: if the code is none of a response.
+    @raise ValueError: if the code is none of a response, or does not go with a body.
     @raise TypeError: if the body is not C{bytes}.
     """
 
@@ -140,7 +143,7 @@ class Response(Message):
     def maxAge(self) -> int:
         """For how many seconds the response is fresh; 60 unless it says otherwise (RFC 7252 5.10.5)."""
         age = self.options.maxAge
-        return 60 if age is None else age
+        return DEFAULT_MAX_AGE if age is None else age
 
     @property
     def location(self) -> str:
@@ -170,4 +173,6 @@ def _checked(code: Code | str | int, payload: object) -> Code:
         raise ValueError(f"{known} is no response code")
     if not isinstance(payload, bytes):
         raise TypeError(f"a body is bytes; got {payload!r}")
+    if payload and known == Code.VALID:
+        raise ValueError("a 2.03 has no body: the client has it (RFC 7252 5.9.1.3)")
     return known

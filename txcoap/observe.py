@@ -15,7 +15,7 @@ from .block import Block
 from .blockwise import RangedResponse
 from .codes import Code
 from .errors import NotAcceptable, NotFound, RequestError, ResponseError
-from .message import Response
+from .message import DEFAULT_MAX_AGE, Response
 from .options import Options
 from .registration import rereadByRegistration
 from .request import Request
@@ -25,7 +25,7 @@ from .sansio.observations import Relation
 if TYPE_CHECKING:
     from .protocol import CoAPProtocol
 
-__all__ = ["ObservableResource"]
+__all__ = ["ObservableResource", "withMaxAge"]
 
 # Observe, Block2, Size2, Echo, No-Response: no matter of the representation. Nor is ETag: a notification
 # is the whole state, whatever the client had at first.
@@ -50,7 +50,7 @@ class ObservableResource(Resource):
 
     confirmable: bool | None = None
     confirmEvery: int = 10
-    maxAge: int = 60
+    maxAge: int = DEFAULT_MAX_AGE
     maximumObservers: int | None = None
 
     _groups: dict[Hashable, _Group] | None = None
@@ -152,8 +152,9 @@ def _optionsOfState(options: Options) -> Options:
 
 
 @lru_cache(256)
-def _withMaxAge(options: Options, maxAge: int) -> Options:
-    return options.evolve(maxAge=maxAge)
+def withMaxAge(options: Options, maxAge: int) -> Options:
+    """Options with a Max-Age; one that goes without saying is not said (RFC 7252 5.4.4)."""
+    return options if maxAge == DEFAULT_MAX_AGE else options.evolve(maxAge=maxAge)
 
 
 class _Rendering(Request):
@@ -238,7 +239,7 @@ class _Group:
     def _tell(self, response: Response) -> None:
         options = response.options
         if options.maxAge is None:
-            options = _withMaxAge(options, self._resource.maxAge)
+            options = withMaxAge(options, self._resource.maxAge)
         response = part = Response(response.code, response.payload, options)
         blockwise = self._request.site.blockwise
         for relation, protocol in self.relations.items():

@@ -10,7 +10,7 @@ from typing import Any
 
 from twisted.web.iweb import IBodyProducer
 
-from .codes import Code
+from .codes import WITHOUT_PAYLOAD, Code
 from .formats import JSON, TEXT
 from .headers import fromHeaders
 from .message import Request
@@ -57,6 +57,8 @@ def makeRequest(
     own = target.toOptions()
     asked = own.adding(*options.pairs) if options else own
     code = method if isinstance(method, Code) else Code(method)
+    if (payload or producer is not None) and code in WITHOUT_PAYLOAD:
+        raise ValueError(f"{code} has no body (RFC 7252 5.5); FETCH and POST have")
     return Request(code, payload, asked, **values), producer
 
 

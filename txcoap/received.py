@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 
 from .addresses import addressOf
+from .codes import WITHOUT_PAYLOAD
 from .message import Response
 from .sansio.datagrams import Datagram
 
@@ -36,7 +37,8 @@ class ReceivedResponse(Response):
     def __init__(self, datagram: Datagram, peer: Any, host: IAddress | None = None) -> None:
         self.code = datagram.code
         self.options = datagram.options
-        self.payload = datagram.payload
+        # RFC 7252 5.5: a payload where none is defined is ignored.
+        self.payload = b"" if datagram.code in WITHOUT_PAYLOAD else datagram.payload
         self.isConfirmable = datagram.type == 0
         self.peer = peer
         self.host = host

@@ -47,11 +47,13 @@ class Relay:
     @ivar maximumBody: Bytes of the largest body of a request; None for the site's C{Limits.bodyBytes}.
     @ivar underWay: How many requests wait for an answer now.
     @ivar observations: How many observations go through now.
+    @cvar heedsConditions: What a request is conditional on is for the other server to judge.
     @cvar isRelay: What it answers passes as it is, also where the client asked for another format.
     """
 
     isLeaf = True
     isRelay = True
+    heedsConditions = True
 
     def __init__(
         self,

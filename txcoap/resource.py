@@ -52,6 +52,9 @@ class Resource:
         the body is whole the render method is called, with an empty C{payload} and what was returned here
         as C{request.consumer}. A body that stays incomplete is told to a protocol's C{connectionLost},
         with C{ConnectionLost} in place of C{ConnectionDone}.
+    @cvar heedsConditions: Whether the methods judge If-Match and If-None-Match, by
+        L{checkPreconditions<txcoap.asked.AskedRequest.checkPreconditions>}. If not, a request with one of
+        them is answered 4.02: what was asked on a condition is not done without it (RFC 7252 5.4.1, 5.10.8).
     @cvar multicastAnswers: What is answered to a request that came by multicast (RFC 7252 8.2): by default
         neither errors, nor a 2.05 without a body. C{Answering.NEVER} keeps such requests away.
     @ivar children: The resources right below this one, by segment.
@@ -64,6 +67,7 @@ class Resource:
     isVisible: bool = True
     children: Mapping[str, Any] = _NOTHING
     maximumBody: int | None = None
+    heedsConditions: bool = False
     openBody: Callable[[Any], Any] | None = None
 
     def putChild(self, segment: str, child: Any) -> None:

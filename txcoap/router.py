@@ -331,6 +331,7 @@ class _Refused(Resource):
     """What has no route: neither for this method, nor for any if there are none."""
 
     isLeaf = True
+    heedsConditions = True
 
     def __init__(self, router: Router, methods: tuple[str, ...]) -> None:
         self._router = router

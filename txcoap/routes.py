@@ -134,6 +134,7 @@ class Subrouter:
         maximumBody: int | None = None,
         openBody: Callable[..., Any] | None = None,
         multicastAnswers: Answering = Answering.USEFUL,
+        heedsConditions: bool = False,
     ) -> Callable[[F], F]:
         """
         Decorate a function that answers for a path. It is called with the L{Request<txcoap.request.Request>}
@@ -146,8 +147,9 @@ class Subrouter:
             C{<float:name>}, or by another converter of the router; C{<path:name>} for all that is left, one
             segment or more. Text goes before parameters where several match.
         @param methods: Their names.
-        @param contentFormat: As for L{Resource}, and likewise C{attributes}, C{isVisible}, C{maximumBody} and
-            C{multicastAnswers}; C{/.well-known/core} names the paths without parameters.
+        @param contentFormat: As for L{Resource}, and likewise C{attributes}, C{isVisible}, C{maximumBody},
+            C{multicastAnswers} and C{heedsConditions}; C{/.well-known/core} names the paths without
+            parameters.
         @param observable: Whether GET and FETCH can observe; see L{Router.notify}.
         @param maxAge: As for L{ObservableResource}, and likewise C{confirmable}.
         @param openBody: As for L{Resource}: called with the request and the path's parameters by name.
@@ -163,6 +165,8 @@ class Subrouter:
             raise ValueError("a router's own path has no openBody and no maximumBody: use another path")
         if not pattern.segments and multicastAnswers is Answering.NEVER:
             raise ValueError("a router's own path cannot be kept from groups: use another path")
+        if not pattern.segments and heedsConditions:
+            raise ValueError("a router's own path cannot heed conditions: use another path")
 
         def decorate(function: F) -> F:
             route = Route(
@@ -177,6 +181,7 @@ class Subrouter:
                 maximumBody=maximumBody,
                 openBody=openBody,
                 multicastAnswers=multicastAnswers,
+                heedsConditions=heedsConditions,
             )
             self._table.add(route, codes)
             return function

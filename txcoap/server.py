@@ -15,12 +15,13 @@ from zope.interface import implementer
 
 from .addresses import describeAddress
 from .answered import DEFAULT_CODES
-from .blockwise import Blockwise
+from .blockwise import Blockwise, requireMethod
 from .closing import UNAVAILABLE
-from .codes import Code
+from .codes import WITHOUT_PAYLOAD, Code
 from .coroutines import begin
 from .discovery import WellKnownCore
 from .errors import (
+    BadOption,
     BadRequest,
     InternalServerError,
     MalformedOption,
@@ -37,6 +38,7 @@ from .linkformat import WELL_KNOWN_CORE
 from .logs import Sparing
 from .message import Response
 from .multicast import MulticastRequest
+from .observe import withMaxAge
 from .options import NO_OPTIONS, Options
 from .parameters import Parameters, checked
 from .protocol import CoAPProtocol
@@ -182,10 +184,9 @@ class Site:
                     protocol.deregister(request.peer, request.token)
             request.resource = resource = self.getResourceFor(request)
             isWhole = isPlain and getattr(resource, "openBody", None) is None
-            if isWhole and exchange.payload:
-                limit = getattr(resource, "maximumBody", None)
-                isWhole = len(exchange.payload) <= (self.limits.bodyBytes if limit is None else limit)
-            if isWhole or self.blockwise.admit(request, resource):
+            if exchange.payload:
+                isWhole = self._takePayload(request) and isWhole
+            if isWhole or self._admit(request, resource):
                 result = resource.render(request)
                 if not (isPlain and request.answersAtOnce(result)):
                     self.rendered(result, request)
@@ -202,14 +203,43 @@ class Site:
         try:
             request.check()
             request.resource = resource = self.getResourceFor(request)
+            if exchange.payload:
+                self._takePayload(request)
             if not request.isForResource:
                 request.silence()
-            elif self.blockwise.admit(request, resource):
+            elif self._admit(request, resource):
                 self.rendered(resource.render(request), request)
         except Exception:
             self.failed(Failure(), request)
         if not request.finished and not request.isLasting:
             protocol.awaitAnswer(exchange, request.connectionLost)
+
+    def _takePayload(self, request: Request) -> bool:
+        """
+        Leave a payload out of account where the method is not defined to have one (RFC 7252 5.5).
+
+        @return: Whether what is left is no larger than its resource takes.
+        """
+        if request.code in WITHOUT_PAYLOAD:
+            request.payload = b""
+            return True
+        limit = getattr(request.resource, "maximumBody", None)
+        return len(request.payload) <= (self.limits.bodyBytes if limit is None else limit)
+
+    def _admit(self, request: Request, resource: Any) -> bool:
+        """
+        Judge a request that is not plain, or has a large body.
+
+        @return: Whether it is whole, and to be rendered.
+        @raise BadOption: if it has conditions, and the resource would do what is asked without heeding them:
+            there they are not recognized (RFC 7252 5.4.1, 5.10.8).
+        """
+        options = request.options
+        isConditional = not options.isPlain and (options.ifMatch or options.ifNoneMatch)
+        if isConditional and not getattr(resource, "heedsConditions", False):
+            requireMethod(request, resource)
+            raise BadOption("this resource does not heed If-Match and If-None-Match")
+        return self.blockwise.admit(request, resource)
 
     def _safeClientOf(self, peer: Hashable, options: Options) -> Hashable:
         """What C{clientOf} says; its mistakes do not keep a request from being answered."""
@@ -367,7 +397,7 @@ class Site:
             return response
         options = response.options
         if options.maxAge is None:
-            options = options.evolve(maxAge=request.resource.maxAge)
+            options = withMaxAge(options, request.resource.maxAge)
         return Response(response.code, response.payload, options.evolve(observe=relation.sequence))
 
     def logAccess(self, request: Request, response: Response) -> None:

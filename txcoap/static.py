@@ -127,6 +127,7 @@ class File(Resource):
         L{CONTENT_FORMATS}. Any other suffix stands for C{application/octet-stream}.
     """
 
+    heedsConditions = True
     _segments: tuple[str, ...] = ()
 
     def __init__(
@@ -201,13 +202,16 @@ class File(Resource):
         accept = request.accept
         if accept is not None and accept != form:
             raise NotAcceptable(f"there is {formatName(form)}")
-        options = _optionsOf(form, etagOf(opened.status), self._maxAge)
+        etag = etagOf(opened.status)
+        request.checkPreconditions(etag)
+        options = _optionsOf(form, etag, self._maxAge)
         return RangedResponse(Code.CONTENT, opened, options)
 
     def _formatOf(self, name: str) -> int:
         return self._formats.get(os.path.splitext(name)[1].lower(), OCTET_STREAM)
 
     def _list(self, request: Any, opened: Opened, segments: Sequence[str]) -> Response:
+        request.checkPreconditions(b"")
         request.negotiate(LINK_FORMAT)
         way = request.prepath if segments is self._segments else request.prepath[:-1]
         base = writePath(way)

@@ -156,6 +156,7 @@ class Count(Resource):
 class Store(Resource):
     """One representation, with conditional requests (RFC 7252 5.10.8)."""
 
+    heedsConditions = True
     stored: bytes | None = None
 
     def check(self, request: Request) -> bytes | None:
