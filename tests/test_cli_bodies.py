@@ -15,6 +15,7 @@ from twisted.internet import reactor as _reactor
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.web.client import FileBodyProducer
 
+from tests.streams import ErrorTerminal
 from txcoap import Code, Request, Resource, Response, Site
 from txcoap.cli import preparing as preparing_
 from txcoap.cli import progress as progress_
@@ -31,13 +32,6 @@ from txcoap.writable import WritableFile
 reactor: Any = _reactor
 
 BODY = Random(3).randbytes(100_000)
-
-
-class ErrorTerminal(StringIO):
-    """A standard error that is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 class BrokenResource(Resource):

@@ -17,7 +17,7 @@ from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.task import Clock, deferLater
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.test_cli import ClosedPipe, FullDisk, Terminal
+from tests.streams import ClosedPipe, FullDisk, Terminal
 from tests.test_cli_pretty import NEEDS_SHTAB
 from tests.test_cli_shell import Fed, ServedTests
 from txcoap import Code, Request, Resource, Response, Site

@@ -24,6 +24,7 @@ from twisted.internet.task import LoopingCall, deferLater
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from tests.streams import ClosedPipe, ErrorTerminal, Terminal
 from txcoap import Code, ObservableResource, Request, Resource, Response, Site
 from txcoap.cli.arguments import parse
 from txcoap.cli.commands import perform
@@ -39,27 +40,6 @@ from txcoap.errors import Forbidden
 reactor: Any = _reactor
 
 ROOT = str(Path(__file__).parent.parent)
-
-
-class Terminal(BytesIO):
-    """A standard output that is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
-
-
-class ErrorTerminal(StringIO):
-    """A standard error that is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
-
-
-class ClosedPipe(BytesIO):
-    """Nobody reads it."""
-
-    def write(self, data: Any) -> int:
-        raise BrokenPipeError
 
 
 class Script(ObservableResource):

@@ -16,6 +16,7 @@ from twisted.internet import reactor as _reactor
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from tests.streams import Terminal
 from txcoap import Code, Request, Resource, Response, Site
 from txcoap.cli.arguments import newParser, parse
 from txcoap.cli.capture import Capture
@@ -36,13 +37,6 @@ reactor: Any = _reactor
 
 NEEDS_CBOR = None if find_spec("cbor2") else "cbor2 is not installed"
 NEEDS_SHTAB = None if find_spec("shtab") else "shtab is not installed"
-
-
-class Terminal(BytesIO):
-    """Says that it is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 def laidOut(body: bytes, contentFormat: str | int | None) -> str:

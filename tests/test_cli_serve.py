@@ -18,6 +18,7 @@ from twisted.internet.protocol import DatagramProtocol, ProcessProtocol
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from tests.streams import ClosedPipe
 from txcoap import Agent, Code
 from txcoap.cli.arguments import parse
 from txcoap.cli.console import Console
@@ -28,13 +29,6 @@ from txcoap.cli.typed import listenPlace
 reactor: Any = _reactor
 
 ROOT = str(Path(__file__).parent.parent)
-
-
-class ClosedPipe(BytesIO):
-    """Nobody reads it."""
-
-    def write(self, data: Any) -> int:
-        raise BrokenPipeError
 
 
 class PlaceTests(SynchronousTestCase):

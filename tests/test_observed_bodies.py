@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from tests.observing import ServerTestCase
-from tests.test_blockwise import Range
+from tests.test_blockwise_sending import Range
 from tests.test_fetching import body
 from txcoap.block import Block
 from txcoap.blockwise import RangedResponse
