@@ -109,6 +109,8 @@ class RequestTests(AgentTestCase):
     def test_payloads(self) -> None:
         """Bytes go as they are, text as UTF-8 C{text/plain}, C{json=} as JSON."""
         rows: list[tuple[dict[str, Any], bytes, int | None]] = [
+            ({"payload": None}, b"", None),
+            ({"payload": None, "headers": None, "json": {}}, b"{}", 50),
             ({"payload": b"\xff"}, b"\xff", None),
             ({"payload": "grün"}, "grün".encode(), 0),
             ({"payload": "<a/>", "contentFormat": 41}, b"<a/>", 41),
@@ -137,6 +139,13 @@ class RequestTests(AgentTestCase):
             failure = self.failureResultOf(self.agent.get(TEXT, params=params), TypeError)
             self.assertIn("a query is text, a mapping of names to values, or a sequence", str(failure.value))
             self.assertIn(repr(params), str(failure.value))
+        mapping: Any = {"a": 1}
+        for how, hint in (
+            ({"payload": mapping}, "json= sends it as JSON"),
+            ({"options": mapping}, "Options("),
+        ):
+            text = str(self.failureResultOf(self.agent.put(TEXT, **how), TypeError).value)
+            self.assertIn(hint, text)
         given: Any = 5
         waiting = self.agent.get(TEXT, parameters=given)
         text = str(self.failureResultOf(waiting, TypeError).value)

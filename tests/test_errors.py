@@ -40,6 +40,8 @@ class FamilyTests(SynchronousTestCase):
     def test_unreachable(self) -> None:
         """C{Unreachable} keeps the system's error number."""
         self.assertEqual(errors.Unreachable(111, "refused").errno, 111)
+        self.assertEqual(str(errors.Unreachable(111, "refused")), "refused")
+        self.assertEqual(str(errors.Unreachable("refused")), "refused")
 
     def test_formatError(self) -> None:
         """A format error tells what its sender can be told by: type and ID, where they were read."""

@@ -8,6 +8,8 @@ import errno
 from random import Random
 from typing import Any
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import Clock
@@ -23,6 +25,7 @@ from txcoap.errors import (
     Unreachable,
 )
 from txcoap.interfaces import ITransport
+from txcoap.networkreactor import NetworkClock
 from txcoap.sansio.datagrams import CON, Datagram, empty
 from txcoap.testing import MemoryNetwork
 
@@ -240,6 +243,72 @@ class MemoryNetworkTests(SynchronousTestCase):
             "IPv6Address(type='UDP', host='2001:db8::1', port=5683, flowInfo=0, scopeID=0)",
         )
         self.assertEqual(self.port.getHost().port, 1000)  # type: ignore[attr-defined]
+
+
+class NetworkClockTests(SynchronousTestCase):
+    """The time of a network goes as Twisted's C{Clock}, and is faster with many calls."""
+
+    @given(
+        st.lists(
+            st.tuples(
+                st.sampled_from(["later", "cancel", "reset", "delay", "advance"]),
+                st.integers(0, 9),
+                st.integers(0, 6),
+            ),
+            max_size=40,
+        )
+    )
+    @settings(deadline=None, max_examples=200, derandomize=True)
+    def test_asTwisteds(self, steps: list[tuple[str, int, int]]) -> None:
+        """Whatever is made, cancelled and put off, the same is called, in the order, at the same time."""
+        self.assertEqual(self.live(NetworkClock(), steps), self.live(Clock(), steps))
+
+    def live(self, clock: Clock, steps: list[tuple[str, int, int]]) -> list[tuple[int, float]]:
+        """What is called, and when."""
+        called: list[tuple[int, float]] = []
+        made: list[Any] = []
+
+        def act(number: int) -> None:
+            called.append((number, clock.seconds()))
+            if number % 3 == 0:
+                make(number % 4)
+
+        def make(delay: int) -> None:
+            made.append(clock.callLater(delay, act, len(made)))
+
+        for what, which, seconds in steps:
+            waiting = [call for call in made if call.active()]
+            if what == "later":
+                make(seconds)
+            elif what == "advance":
+                # A delay in steps: a call that is made on the way may be due as well.
+                for _ in range(seconds):
+                    clock.advance(1)
+            elif waiting:
+                call = waiting[which % len(waiting)]
+                call.cancel() if what == "cancel" else getattr(call, what)(seconds)
+        times = sorted(call.getTime() for call in clock.getDelayedCalls())
+        return [*called, *((-1, time) for time in times)]
+
+    def test_crowd(self) -> None:
+        """Ten thousand calls are made and done without sorting them all each time."""
+        clock = NetworkClock()
+        counted = Counted()
+        clock._sort = counted  # type: ignore[method-assign]
+        for n in range(10_000):
+            clock.callLater(n % 7, counted)
+        self.assertEqual(counted.calls, 0)
+        clock.advance(7)
+        self.assertEqual(counted.calls, 10_000)
+
+
+class Counted:
+    """Counts its calls."""
+
+    calls = 0
+
+    def __call__(self, *_: Any) -> None:
+        self.calls += 1
 
 
 class NetworkedAgentTests(SynchronousTestCase):

@@ -10,9 +10,9 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IConsumer
 from zope.interface import implementer
 
-from tests.observing import TOKEN, URI, TellerTestCase
+from tests.observing import MOST, TOKEN, URI, TellerTestCase
 from txcoap.codes import Code
-from txcoap.errors import NoAcknowledgement, ObservationEnded
+from txcoap.errors import NoAcknowledgement, NoResponse, ObservationEnded
 from txcoap.observation import Observation
 from txcoap.sansio.datagrams import ACK, CON, NON, RST
 
@@ -40,6 +40,35 @@ class StateTests(TellerTestCase):
         self.assertTrue(observation.isEstablished)
         state = self.successResultOf(self.reading(observation))
         self.assertEqual((Code.CONTENT, b"0", 50), (state.code, state.payload, state.contentFormat))
+
+    def test_timeout(self) -> None:
+        """C{timeout} bounds the wait for the first state; nothing is left of the request then."""
+        observing, _ = self.ask(timeout=5)
+        self.network.advance(4.9)
+        self.assertNoResult(observing)
+        self.network.advance(0.2)
+        error = self.failureResultOf(observing, NoAcknowledgement).value
+        self.assertEqual(5, error.seconds)
+        self.assertNothingLeft()
+
+    def test_timeoutAcknowledged(self) -> None:
+        """It counts after an empty acknowledgement as well."""
+        observing, request = self.ask(timeout=5)
+        self.server.acknowledge(request)
+        self.network.advance(5.1)
+        self.failureResultOf(observing, NoResponse)
+        self.assertNothingLeft()
+
+    def test_timeoutOfFirstStateAlone(self) -> None:
+        """It does not count afterwards: a silent server is asked again (RFC 7641 3.3.1)."""
+        observation = self.observe(timeout=5, maxAge=10)
+        self.network.advance(10 + MOST + 6)
+        self.assertIsNone(observation.reason)
+        self.assertEqual(0, self.server.news()[-1].options.observe)
+        self.network.advance(200)
+        self.assertIsNone(observation.reason)
+        observation.cancel(lazily=True)
+        self.assertNothingLeft()
 
     def test_fetch(self) -> None:
         """FETCH with its payload can be observed (RFC 8132 2.4)."""
@@ -236,6 +265,17 @@ class BlockTests(TellerTestCase):
         observation = self.successResultOf(observing)
         self.assertEqual(b"a" * 1025, self.next(observation))
         self.assertTrue(observation.isEstablished)
+
+    def test_firstTimeout(self) -> None:
+        """C{timeout} is for all blocks of the first state together."""
+        observing, request = self.ask(timeout=5)
+        self.network.advance(3)
+        self.server.answer(self.server.heard[-1], **self.first(b"a", 1, b"A"))
+        self.network.advance(1.9)
+        self.assertNoResult(observing)
+        self.network.advance(0.2)
+        self.failureResultOf(observing, NoAcknowledgement)
+        self.assertNothingLeft()
 
     def test_notification(self) -> None:
         """So is each of the others."""

@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from twisted.web.test.requesthelper import DummyRequest
 
 from tests.pages import ROOT, PageCase, blocksOf
-from txcoap import ObservableResource, Options, Resource, Site
+from txcoap import Agent, Code, ObservableResource, Options, Resource, Site
 from txcoap.block import Block
 from txcoap.errors import UnsupportedScheme
 from txcoap.static import File
@@ -66,6 +66,7 @@ class HowtoTests(PageCase):
 
         class Temperature(ObservableResource):
             contentFormat = "application/json"
+            maxAge = 3600
             value = 20
 
             def render_GET(self, request: Any) -> bytes:
@@ -168,6 +169,7 @@ class HowtoTests(PageCase):
             ((b"hall", b"none"), 404, b""),
             ((b"cellar", b"lamp"), 404, b"no such host"),
             ((b"attic", b"lamp"), 504, b"it does not answer"),
+            ((b"hall", b".."), 400, b"a path segment cannot be '..', not even percent-encoded"),
         ):
             self.network = type(self.network)()
             self.network.names["hall"] = "192.0.2.1"
@@ -184,6 +186,66 @@ class HowtoTests(PageCase):
         self.network.advance(100)
         self.assertEqual(len(self.network.passages), sent)
         self.assertEqual(request.written, [])
+
+    def test_bridgeFailed(self) -> None:
+        """A mistake in the bridge is answered 500: no browser waits for ever."""
+        bridge = self.space["Bridge"](None, {"hall"})
+        request = DummyRequest([b"hall", b"lamp"])
+        bridge.render_GET(request)
+        self.assertEqual(request._finishedDeferreds, None)
+
+    def register(self, port: Any, query: str) -> Any:
+        """What a device is told that registers."""
+        return self.tell(port, "POST", f"?{query}")
+
+    def tell(self, port: Any, method: str, where: str) -> Any:
+        """What a device is told by the directory."""
+        asking = Agent(self.network.reactor, protocol=port.protocol).request(
+            method, f"coap://192.0.2.1/rd{where}"
+        )
+        self.network.flush()
+        return self.successResultOf(asking)
+
+    def test_register(self) -> None:
+        """Who registers is observed at the port by which it asks, until it leaves or does not renew."""
+        told: list[Any] = []
+        directory = self.space["Directory"](self.network.clock, lambda *what: told.append(what))
+        root, device = Resource(), Resource()
+        root.putChild("rd", directory)
+        self.network.listen(Site(root), "192.0.2.1")
+
+        class Temperature(ObservableResource):
+            maxAge = 3600
+            value = 20
+
+            def render_GET(self, request: Any) -> str:
+                return str(self.value)
+
+        temperature = Temperature()
+        device.putChild("temp", temperature)
+        port = self.network.listen(Site(device), "192.0.2.7", 40000)
+        created = self.register(port, "ep=meter7&lt=100")
+        self.assertEqual((created.code, created.location), (Code.CREATED, "/rd/meter7"))
+        temperature.value = 21
+        temperature.notifyObservers()
+        self.network.advance(90)
+        self.assertEqual(told, [("meter7", "20"), ("meter7", "21")])
+        self.tell(port, "POST", "/meter7").raiseForCode()
+        self.network.advance(99)
+        self.assertEqual((len(told), temperature.observerCount), (2, 1))
+        self.register(port, "ep=meter7&lt=100")
+        self.assertEqual(told[2:], [("meter7", "no longer registered"), ("meter7", "21")])
+        self.network.advance(101)
+        self.assertEqual(told[4:], [("meter7", "no longer registered")])
+        self.assertEqual((temperature.observerCount, dict(directory.children)), (0, {}))
+        self.register(port, "ep=meter8")
+        self.tell(port, "DELETE", "/meter8").raiseForCode()
+        self.assertEqual((temperature.observerCount, dict(directory.children)), (0, {}))
+        self.assertEqual(self.register(port, "lt=100").code, Code.BAD_REQUEST)
+        self.assertEqual(self.register(port, "ep=a&lt=soon").code, Code.BAD_REQUEST)
+        device.removeChild("temp")
+        self.register(port, "ep=meter9&lt=100")
+        self.assertEqual(told[-1], ("meter9", "not observed: 4.04 Not Found"))
 
     def test_asyncio(self) -> None:
         """A task of asyncio asks; by a reactor of its own, in a process of its own."""

@@ -15,7 +15,7 @@ from zope.interface import implementer
 from tests.wire import CLIENT, SERVER, ServerTestCase
 from txcoap.addresses import addressOf, describeAddress
 from txcoap.codes import Code
-from txcoap.errors import MalformedOption
+from txcoap.errors import InvalidURI, MalformedOption
 from txcoap.interfaces import IResource
 from txcoap.message import Response
 from txcoap.options import NO_OPTIONS, Options
@@ -163,6 +163,22 @@ class QuestionTests(RequestTestCase):
         self.assertEqual(request.peer, CLIENT)
         self.assertEqual(request.getClientAddress(), IPv4Address("UDP", *CLIENT))
         self.assertEqual(request.getHost(), IPv4Address("UDP", *SERVER))
+
+    def test_clientURI(self) -> None:
+        """Where to ask who asks: by address and port, link-local ones with their zone; sockets by path."""
+        request = self.told(lambda request: request)
+        uris = {
+            CLIENT: "coap://{}:{}/a/b?x=1".format(*CLIENT),
+            ("::ffff:192.0.2.9", 5683, 0, 0): "coap://192.0.2.9/a/b?x=1",
+            ("2001:db8::1", 61616, 0, 0): "coap://[2001:db8::1]:61616/a/b?x=1",
+            ("fe80::1", 5683, 0, 3): "coap://[fe80::1%253]/a/b?x=1",
+            b"/run/x.sock": "coap://%2Frun%2Fx.sock/a/b?x=1",
+        }
+        for peer, uri in uris.items():
+            request.exchange.peer = peer
+            self.assertEqual(str(request.getClientURI("/a/b", {"x": 1})), uri)
+        request.exchange.peer = None
+        self.assertRaises(InvalidURI, request.getClientURI)
 
     def test_site(self) -> None:
         """The site that serves it, and the resource that was found."""

@@ -114,6 +114,30 @@ class TreeTests(SynchronousTestCase):
         error = self.assertRaises(TypeError, Resource().putChild, b"light", Light())
         self.assertIn("b'light'", str(error))
 
+    def test_putChildTakesResources(self) -> None:
+        """A class in the place of its instance, or None, is refused where it is put."""
+        for child in (Light, None):
+            error = self.assertRaises(TypeError, Resource().putChild, "light", child)
+            self.assertIn("an instance", str(error))
+
+    def test_slashInSegment(self) -> None:
+        """A slash is warned of: C{a/b} is one segment, which only C{a%2Fb} asks for."""
+        root, light = Resource(), Light()
+        root.putChild("/light", light)
+        (warning,) = self.flushWarnings([self.test_slashInSegment])
+        self.assertIn("asked for as %2F", warning["message"])
+        self.assertIs(root.getChildWithDefault("/light", None), light)
+
+    def test_removeChild(self) -> None:
+        """What was put is taken away, and given back; what is not there is a C{KeyError}."""
+        root, light = Resource(), Light()
+        self.assertRaises(KeyError, root.removeChild, "light")
+        root.putChild("light", light)
+        self.assertIs(root.removeChild("light"), light)
+        self.assertEqual(dict(root.children), {})
+        self.assertRaises(KeyError, root.removeChild, "light")
+        self.assertRaises(NotFound, root.getChildWithDefault("light", None).render, None)
+
     def test_emptyChild(self) -> None:
         """A child without children of its own is a child, even where it counts as false."""
 
@@ -201,5 +225,6 @@ class LinksTests(SynchronousTestCase):
         root = Resource()
         for segment in ("a b", "ü/<>", "x,y;z=1", ""):
             root.putChild(segment, Light())
+        self.assertEqual(len(self.flushWarnings([self.test_quoting])), 1)
         targets = [link.target for link in root.getLinks("")]
         self.assertEqual(targets, ["/a%20b", "/%C3%BC%2F%3C%3E", "/x,y;z=1", "/"])

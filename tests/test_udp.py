@@ -188,6 +188,15 @@ class ScriptedPortTests(SynchronousTestCase):
             self.assertTrue(port.connected)
             self.protocol = Recorder()
 
+    def test_receivingTellsOfTheNetwork(self) -> None:
+        """What the network said of a datagram of ours, and receiving then fails with, is no such error."""
+        skt = ScriptedSocket([errno.ECONNREFUSED, b"a"])
+        skt.errors = [errorEntry(("127.0.0.1", 7), errno.ECONNREFUSED)]
+        port = self.listen(skt)
+        port.doRead()
+        self.assertEqual(self.protocol.payloads, [b"a"])
+        self.assertEqual(port.receiveErrors, 0)
+
     def test_lastingError(self) -> None:
         """
         An error that does not go away ends the turn all the same.

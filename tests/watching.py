@@ -156,6 +156,11 @@ class Teller:
         self.port.send(data, self._client)
         self._network.flush()
 
+    def acknowledge(self, request: Datagram) -> None:
+        """Say that a request is here, and nothing more."""
+        self.port.send(empty(ACK, request.messageID), self._client)
+        self._network.flush()
+
     def tell(
         self,
         token: bytes,

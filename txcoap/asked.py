@@ -4,19 +4,23 @@ L{AskedRequest}: what is asked, and by whom; what stands below L{Request<txcoap.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable, Mapping
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from twisted.internet.address import UNIXAddress
 from twisted.internet.interfaces import IAddress
 
 from .addresses import addressOf, describeAddress
-from .errors import PreconditionFailed, Unauthorized, UnreadableBody, UnsupportedContentFormat
+from .errors import InvalidURI, PreconditionFailed, Unauthorized, UnreadableBody, UnsupportedContentFormat
 from .formats import contentFormat, formatName
 from .message import Message
 from .options import Options
 from .sansio.events import IncomingRequest
 from .sansio.observations import OBSERVABLE
+from .uri import URI
 
 if TYPE_CHECKING:
     from .protocol import CoAPProtocol
@@ -158,6 +162,28 @@ class AskedRequest(Message):
     def getClientAddress(self) -> IAddress:
         """Who asks, as a Twisted address."""
         return addressOf(self.exchange.peer)
+
+    def getClientURI(
+        self,
+        path: str | Iterable[str] = (),
+        query: str | Mapping[str, object] | Iterable[str | tuple[str, object]] = (),
+    ) -> URI:
+        """
+        Where to ask who asks, if that is a server too: on the path by which it came, so also behind a network
+        address translator, by C{Agent(reactor, protocol=request.protocol)}.
+
+        @param path: What to ask it for, as L{URI.fromParts} takes it; so is C{query}.
+        @raise InvalidURI: if a part cannot be one, or the client has no address that can be asked.
+        """
+        address: Any = addressOf(self.exchange.peer)
+        if isinstance(address, UNIXAddress):
+            if not address.name:
+                raise InvalidURI("who asks by a socket without a name cannot be asked")
+            return URI.fromParts(os.fsdecode(address.name), 0, path, query)
+        # A link-local address is one of a link (RFC 4007 11).
+        zone = getattr(address, "scopeID", 0)
+        host = f"{address.host}%{zone}" if zone and "%" not in address.host else address.host
+        return URI.fromParts(host, address.port, path, query)
 
     def getHost(self) -> IAddress:
         """

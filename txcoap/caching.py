@@ -300,9 +300,9 @@ class CachingAgent(Verbs):
             or a condition is not shared.
         @return: A Deferred of a L{SharedObservation}, which has the states as they come, the newest always.
         """
-        # By which kind of message it is asked for does not matter to who has the states, and a client
-        # registers once for a resource (RFC 7641 3.1).
-        common = {name: value for name, value in how.items() if name != "confirmable"}
+        # By which kind of message it is asked for, and how soon, does not matter to who has the states, and a
+        # client registers once for a resource (RFC 7641 3.1).
+        common = {name: value for name, value in how.items() if name not in ("confirmable", "timeout")}
         try:
             asked = _Asked(how.get("method", Code.GET), uri, payload, common)
         except (CoAPError, TypeError, ValueError):

@@ -125,7 +125,7 @@ class Agent(Verbs):
         params: str | Mapping[str, object] | Iterable[str | tuple[str, object]] = (),
         json: Any = None,
         options: Options = NO_OPTIONS,
-        headers: Mapping[str, Any] = {},
+        headers: Mapping[str, Any] | None = None,
         confirmable: bool = True,
         token: bytes | None = None,
         parameters: Parameters | None = None,
@@ -148,8 +148,8 @@ class Agent(Verbs):
         @param port: With C{host}; by default 5683.
         @param path: With C{host}: C{"/a/b"}, or C{("a", "b")}.
         @param query: With C{host}: C{"x=1&y"}, or C{{"x": 1}}.
-        @param payload: The body: C{bytes}; C{str}, which is sent in UTF-8 as C{text/plain}; or an
-            C{IBodyProducer}, which is paused between blocks.
+        @param payload: The body: C{bytes}; C{str}, which is sent in UTF-8 as C{text/plain}; an
+            C{IBodyProducer}, which is paused between blocks; or None for none.
         @param params: Arguments to add to the URI's query, in any of the forms of C{query}.
         @param json: A body to send as JSON, instead of C{payload}.
         @param options: Options to send, beside those that the URI makes.
@@ -206,10 +206,11 @@ class Agent(Verbs):
         method: Code | str | int = Code.GET,
         params: str | Mapping[str, object] | Iterable[str | tuple[str, object]] = (),
         options: Options = NO_OPTIONS,
-        headers: Mapping[str, Any] = {},
+        headers: Mapping[str, Any] | None = None,
         confirmable: bool = True,
         token: bytes | None = None,
         parameters: Parameters | None = None,
+        timeout: float | None = None,
         proxy: str | URI | None = _OWN,
         relaying: bool = False,
         **values: Any,
@@ -220,6 +221,7 @@ class Agent(Verbs):
         @param payload: The body of a FETCH.
         @param method: GET or FETCH.
         @param token: Up to 8 bytes; by default random ones. Asking again keeps it.
+        @param timeout: Seconds for the first state. Afterwards a silent server is asked again and again.
         @return: A Deferred of an L{Observation<txcoap.observation.Observation>}, which fires when its first
             state is here. If the server does not take the observation, that is its only one. It fails as
             L{request} does when there is no response, and with C{ValueError} for a method that cannot
@@ -242,9 +244,9 @@ class Agent(Verbs):
             return fail()
 
         def begin(protocol: CoAPProtocol, peer: Any, timeout: float | None) -> Deferred[Observation]:
-            return Observation(request, manner, protocol, peer).begin()
+            return Observation(request, manner, protocol, peer).begin(timeout)
 
-        return self._reach.ask(hop, None, begin)
+        return self._reach.ask(hop, timeout, begin)
 
     def _firstHop(self, target: URI, proxy: str | URI | None) -> URI:
         """Whom to send a request to: a proxy, or who is asked."""
@@ -271,7 +273,7 @@ class Agent(Verbs):
         params: str | Mapping[str, object] | Iterable[str | tuple[str, object]] = (),
         json: Any = None,
         options: Options = NO_OPTIONS,
-        headers: Mapping[str, Any] = {},
+        headers: Mapping[str, Any] | None = None,
         token: bytes | None = None,
         parameters: Parameters | None = None,
         blockSize: int | None = None,

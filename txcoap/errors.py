@@ -124,8 +124,8 @@ class NoAcknowledgement(RequestError, TimeoutError):
     seconds: float | None = None
 
     @classmethod
-    def after(cls, seconds: float, peer: object) -> NoAcknowledgement:
-        """So long nothing came from a peer."""
+    def after(cls, seconds: float, peer: str) -> NoAcknowledgement:
+        """So long nothing came from a peer; C{peer} is its name."""
         error = cls(f"no reply in {seconds:.4g} seconds from {peer}: nothing was acknowledged")
         error.seconds = seconds
         return error
@@ -144,8 +144,8 @@ class NoResponse(RequestError, TimeoutError):
     seconds: float | None = None
 
     @classmethod
-    def after(cls, seconds: float, peer: object, why: str) -> NoResponse:
-        """So long nothing came from a peer."""
+    def after(cls, seconds: float, peer: str, why: str) -> NoResponse:
+        """So long nothing came from a peer; C{peer} is its name."""
         error = cls(f"no reply in {seconds:.4g} seconds from {peer}: the request {why}")
         error.seconds = seconds
         return error
@@ -161,6 +161,10 @@ class Unreachable(RequestError, OSError):
 
     @ivar errno: The system's number of the error.
     """
+
+    def __str__(self) -> str:
+        """Its text alone, without the number that C{OSError} puts before it."""
+        return str(self.strerror or super().__str__())
 
 
 class NameNotFound(RequestError, LookupError):

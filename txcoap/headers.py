@@ -50,15 +50,18 @@ def ignoreHeader(name: str) -> Registration:
 
 
 def fromHeaders(
-    headers: Mapping[str | int, Any] | Mapping[str, Any], options: Options = NO_OPTIONS
+    headers: Mapping[str | int, Any] | Mapping[str, Any] | None, options: Options = NO_OPTIONS
 ) -> Options:
     """
     Options of names and values; see L{withHeader}.
 
+    @param headers: None for no headers.
     @param options: Those to start from; of one that is named, all values are replaced.
     @raise ValueError: for a name that is none, or a value that its option cannot have.
     @raise TypeError: if the headers are no mapping.
     """
+    if headers is None:
+        return options
     if not isinstance(headers, (dict, Mapping)):
         raise TypeError(f"headers are a mapping of names to values; got {headers!r}")
     for name, value in headers.items():

@@ -27,7 +27,7 @@ from .errors import FormatError
 from .groups import Group, isGroup
 from .interfaces import IDatagramReceiver, ISite, ITransport
 from .limits import Limits
-from .networkreactor import NetworkReactor
+from .networkreactor import NetworkClock, NetworkReactor
 from .parameters import Parameters
 from .protocol import CoAPProtocol, Trace
 from .sansio.datagrams import Datagram, decode
@@ -185,7 +185,7 @@ class MemoryNetwork:
         self.duplication = duplication
         self.reordering = reordering
         self.latency = latency
-        self.clock = Clock() if clock is None else clock
+        self.clock = NetworkClock() if clock is None else clock
         self.names: dict[str, str] = {}
         self.reactor = NetworkReactor(self.clock, self.names)
         # A step at a time, for how many are done in a span of real time is chance.
@@ -299,7 +299,10 @@ class MemoryNetwork:
         clock = self.clock
         until = clock.seconds() + seconds
         while True:
-            due = min((call.getTime() for call in clock.getDelayedCalls()), default=math.inf)
+            calls = clock.getDelayedCalls()
+            if isinstance(clock, NetworkClock):
+                calls = calls[:1]
+            due = min((call.getTime() for call in calls), default=math.inf)
             if due > until:
                 break
             clock.advance(max(0.0, due - clock.seconds()))

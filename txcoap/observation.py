@@ -57,6 +57,8 @@ class Observation(States):
         self._fetching: Deferred[Any] | None = None
         self._again: IDelayedCall | None = None
         self._hasBegun = False
+        # When there has to be a first state.
+        self._until: float | None = None
         self._begun: Deferred[Observation] = Deferred(lambda _: self._abandon())
 
     def __repr__(self) -> str:
@@ -126,10 +128,23 @@ class Observation(States):
 
     # Asking
 
-    def begin(self) -> Deferred[Observation]:
-        """Ask; a Deferred that fires with this when the first response is here."""
+    def begin(self, timeout: float | None) -> Deferred[Observation]:
+        """
+        Ask.
+
+        @param timeout: Seconds for the first state, with all of its blocks; None for no end.
+        @return: A Deferred that fires with this when that is here.
+        """
+        if timeout is not None:
+            self._until = self._protocol.now() + timeout
         self._register()
         return self._begun
+
+    def _patience(self) -> float | None:
+        """Seconds that are left for the first state; None where nothing bounds it, as for any other."""
+        if self._hasBegun or self._until is None:
+            return None
+        return max(0.0, self._until - self._protocol.now())
 
     def _register(self) -> None:
         self._again = None
@@ -147,6 +162,7 @@ class Observation(States):
                 token=self._token,
                 confirmable=self._manner.confirmable,
                 parameters=self._manner.parameters,
+                timeout=self._patience(),
                 renewing=self.isEstablished,
                 relaying=self._manner.relaying,
             )
@@ -222,7 +238,7 @@ class Observation(States):
     def _fetchRest(self, response: ReceivedResponse, reason: ObservationEnded | None = None) -> None:
         """Fetch the other blocks of a state (RFC 7959 2.6), unless a newer one comes first."""
         manner = self._manner.evolve(token=None)
-        conversation = Conversation.begun(self._request, manner, self._protocol, self._peer)
+        conversation = Conversation.begun(self._request, manner, self._protocol, self._peer, self._patience())
 
         async def fetch() -> ReceivedResponse:
             conversation.take(response)

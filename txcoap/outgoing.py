@@ -26,8 +26,8 @@ def makeRequest(
     payload: Any,
     params: str | Mapping[str, object] | Iterable[str | tuple[str, object]],
     json: Any,
-    options: Options,
-    headers: Mapping[str, Any],
+    options: Any,
+    headers: Mapping[str, Any] | None,
     values: dict[str, Any],
 ) -> tuple[Request, Any]:
     """
@@ -36,22 +36,27 @@ def makeRequest(
     @return: The request, and the C{IBodyProducer} of its body, or None if that is in the request.
     @raise ValueError: for a value that the request cannot have; C{TypeError} likewise.
     """
+    if options is not None and not isinstance(options, Options):
+        raise TypeError(f"give options as Options(accept=50) and the like; got {options!r}")
     options = fromHeaders(headers, options)
     producer = None
     if payload.__class__ is bytes and json is None:
         pass
     elif json is not None:
-        if not isinstance(payload, bytes) or payload:
+        if payload is not None and payload != b"":
             raise TypeError("give a body as payload or as json, not both")
         payload = jsonlib.dumps(json).encode("utf-8")
         values = {"contentFormat": JSON, **values}
     elif isinstance(payload, str):
         payload = payload.encode("utf-8")
         values = {"contentFormat": TEXT, **values}
+    elif payload is None:
+        payload = b""
     elif IBodyProducer.providedBy(payload):
         payload, producer = b"", payload
     elif not isinstance(payload, bytes):
-        raise TypeError(f"a body is bytes, str or an IBodyProducer; got {payload!r}")
+        hint = "; json= sends it as JSON" if isinstance(payload, (dict, list)) else ""
+        raise TypeError(f"a body is bytes, str or an IBodyProducer; got {payload!r}{hint}")
     if params:
         options = options.adding(*Options(uriQuery=argumentsOf(params)).pairs)
     own = target.toOptions()

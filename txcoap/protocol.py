@@ -255,6 +255,7 @@ class CoAPProtocol(Serving):
         token: bytes,
         confirmable: bool = True,
         parameters: Parameters | None = None,
+        timeout: float | None = None,
         renewing: bool = False,
         relaying: bool = False,
     ) -> OutgoingRequest:
@@ -263,6 +264,7 @@ class CoAPProtocol(Serving):
 
         @param observer: What takes the responses, and the failure; also that the socket is closed, until
             it is given to L{unobserve}.
+        @param timeout: Seconds until it fails for want of a first response, as for L{request}.
         @param renewing: Whether this token observes already.
         @param relaying: Whether what comes goes on to someone else.
         @return: The exchange, for L{forget}.
@@ -276,6 +278,7 @@ class CoAPProtocol(Serving):
             confirmable=confirmable,
             token=token,
             parameters=parameters or self.parameters,
+            timeout=timeout,
             lasting=True,
             renewing=renewing,
             relaying=relaying,

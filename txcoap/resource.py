@@ -4,6 +4,7 @@ L{Resource}: what a server is made of, a tree of them, as in C{twisted.web}.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -24,6 +25,7 @@ __all__ = ["NoResource", "Resource", "getChildForRequest"]
 _log = Sparing(Logger())
 
 _RENDER: dict[Code, str] = {code: f"render_{code.phrase}" for code in Code if code.isRequest}
+_SLASH = "a slash in a segment is asked for as %2F; for a path, put one resource below another"
 _NOTHING: Mapping[str, Any] = {}
 
 
@@ -75,16 +77,35 @@ class Resource:
         Put a resource below this one.
 
         @param segment: Its path segment, as it reads before percent-encoding: C{str}, for a URI's path
-            is text in CoAP (RFC 7252 5.10.1); C{""} for the path that ends in a slash.
+            is text in CoAP (RFC 7252 5.10.1); C{""} for the path that ends in a slash. One with a slash in
+            it is warned of: a request reaches it as C{%2F} alone.
         @param child: An L{IResource}.
-        @raise TypeError: if the segment is no C{str}.
+        @raise TypeError: if the segment is no C{str}, or the child a class or None.
         """
         if not isinstance(segment, str):
             raise TypeError(f"a path segment is text (str) in CoAP; got {segment!r}")
+        if child is None or isinstance(child, type):
+            raise TypeError(f"a child is a resource, an instance; got {child!r}")
+        if "/" in segment:
+            # The text is always the same: each that is not is kept for ever, and peers may choose segments.
+            warnings.warn(_SLASH, stacklevel=2)
         if self.children is _NOTHING:
             self.children = {}
         assert isinstance(self.children, dict)
         self.children[segment] = child
+
+    def removeChild(self, segment: str) -> Any:
+        """
+        Take away what L{putChild} put there. Who observes it is told nothing by that: do so with
+        C{removeChild(segment).dismissObservers()}.
+
+        @return: The resource that was there.
+        @raise KeyError: if there is none.
+        """
+        if segment not in self.children:
+            raise KeyError(segment)
+        assert isinstance(self.children, dict)
+        return self.children.pop(segment)
 
     def getChildWithDefault(self, segment: str, request: Any) -> Any:
         """The child that was put there, else what L{getChild} makes; see L{IResource}."""

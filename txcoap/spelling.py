@@ -9,7 +9,7 @@ the zone of an IPv6 address may follow a bare C{%}.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from string import ascii_lowercase, ascii_uppercase
@@ -27,6 +27,7 @@ __all__ = [
     "parseQuery",
     "split",
     "writePath",
+    "writePeer",
 ]
 
 # RFC 3986 appendix B, with a scheme that is one.
@@ -106,6 +107,25 @@ def parseQuery(query: str, text: str) -> tuple[str, ...]:
 def writePath(segments: Iterable[str]) -> str:
     """Segments as a path, percent-encoded where need be, a slash before each."""
     return "".join(["/" + quote(each, safe=_SAFE_IN_SEGMENT) for each in segments])
+
+
+def writePeer(peer: Hashable) -> str:
+    """
+    Who was asked, for the text of an error: C{192.0.2.1:5683}, C{[fe80::1%2]:5683}, or a path.
+
+    @param peer: An address as a socket writes it, or whatever else a transport calls its peers.
+    """
+    if isinstance(peer, bytes):
+        return peer.decode("utf-8", "replace")
+    if not (isinstance(peer, tuple) and len(peer) >= 2 and isinstance(peer[0], str)):
+        return str(peer)
+    host, port, *more = peer
+    if ":" not in host:
+        return f"{host}:{port}"
+    if host.startswith("::ffff:") and "." in host:
+        return f"{host[7:]}:{port}"
+    scope = more[1] if len(more) == 2 and "%" not in host else 0
+    return f"[{host}%{scope}]:{port}" if scope else f"[{host}]:{port}"
 
 
 def _parsePort(port: str) -> int:

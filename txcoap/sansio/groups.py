@@ -19,6 +19,7 @@ from ..errors import MessageTooLarge, RequestQueueFull, TooManyPeers
 from ..limits import Limits
 from ..message import Request
 from ..parameters import Parameters
+from ..spelling import writePeer
 from .counters import Counters
 from .datagrams import NON, encode
 from .events import Event, GroupOver, GroupRequest, GroupResponse, Progress
@@ -81,7 +82,9 @@ class Groups:
         while messageID is not None and self._transmissions.isUnderWay(messageID):
             messageID = peer.messageIDs.take(now)
         if messageID is None:
-            raise RequestQueueFull(f"no message ID is free for {group}, so much was sent there lately")
+            raise RequestQueueFull(
+                f"no message ID is free for {writePeer(group)}, so much was sent there lately"
+            )
         data = encode(NON, request.code, messageID, token, request.options, request.payload)
         if len(data) > MAX_DATAGRAM:
             raise MessageTooLarge(f"a message of {len(data)} bytes does not fit a datagram")

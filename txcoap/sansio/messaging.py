@@ -27,6 +27,7 @@ from ..errors import FormatError, ResetReceived
 from ..limits import Limits
 from ..options import Options
 from ..parameters import Parameters
+from ..spelling import writePeer
 from .blocks import isContinuation
 from .datagrams import ACK, CON, MAX_TOKEN_LENGTH, NON, RST, Datagram, Type, decode, empty, encode
 from .duplicates import OTHER_BITS, PATCH, POST, SHARD, accounting
@@ -248,7 +249,7 @@ class Messaging(Replying):
         self.counters.resetsReceived += 1
         transmission.peer.heard(self.parameters)
         self.transmissions.finish(transmission, now)
-        error = ResetReceived(f"{peer} rejected the message with a Reset")
+        error = ResetReceived(f"{writePeer(peer)} rejected the message with a Reset")
         return Ended(transmission.owner, error, transmission)
 
     def _garbled(self, data: bytes, peer: Hashable, local: Hashable, error: FormatError) -> Garbled | None:

@@ -22,6 +22,7 @@ from ..limits import Limits
 from ..message import Request
 from ..options import Options, nameOf
 from ..parameters import Parameters
+from ..spelling import writePeer
 from .datagrams import ACK, MAX_TOKEN_LENGTH, Datagram
 from .echo import ForAWhile
 from .events import (
@@ -253,7 +254,7 @@ class Requesting:
         if len(token) > MAX_TOKEN_LENGTH:
             raise ValueError(f"a token has at most {MAX_TOKEN_LENGTH} bytes; got {token.hex()!r}")
         if (peer, token) in self._open or token in self._groups:
-            raise TokenInUse(f"a request with token {token.hex()!r} to {peer} is still open")
+            raise TokenInUse(f"a request with token {token.hex()!r} to {writePeer(peer)} is still open")
         return token
 
     def _expect(self, exchange: OutgoingRequest, when: float) -> None:
@@ -278,7 +279,7 @@ class Requesting:
             # Silence is what was asked for.
             self._close(exchange, now)
             return ResponseReceived(exchange, None)
-        peer, parameters = exchange.peer, exchange.parameters
+        peer, parameters = writePeer(exchange.peer), exchange.parameters
         seconds = exchange.timeout
         if seconds is None:
             seconds = parameters.EXCHANGE_LIFETIME if exchange.confirmable else parameters.MAX_TRANSMIT_WAIT

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from ..errors import NoAcknowledgement, RequestError, TooManyPeers
 from ..options import Options
+from ..spelling import writePeer
 from .datagrams import CON, NON, encode
 from .events import IncomingRequest
 from .peers import Peer
@@ -67,7 +68,7 @@ class Separate:
         if waited > self._transmissions.parameters.EXCHANGE_LIFETIME:
             # The client awaits it no longer.
             self._leave(request)
-            self._report(request, NoAcknowledgement.after(waited, request.peer), now)
+            self._report(request, NoAcknowledgement.after(waited, writePeer(request.peer)), now)
         elif not self._send(request, answer, self._transmissions.use(request.peer, now), now):
             self._report(request, TooManyPeers("no message ID is free for the response"), now)
 

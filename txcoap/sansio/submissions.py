@@ -11,6 +11,7 @@ from collections.abc import Hashable
 
 from ..errors import MessageTooLarge, ProbingRateExceeded, RequestQueueFull, TooManyPeers
 from ..parameters import Parameters
+from ..spelling import writePeer
 from . import optionlist
 from .datagrams import CON, NON, empty, encode
 from .events import DONE, SENT, WAITING, OutgoingRequest
@@ -54,8 +55,8 @@ class Submissions:
         waiting = peer.waiting or ()
         if len(waiting) >= self._maximum:
             raise RequestQueueFull(
-                f"{len(waiting)} requests to {request.peer} wait for their turn: ask more slowly, or "
-                "raise NSTART or Limits.queuedRequests"
+                f"{len(waiting)} requests to {writePeer(request.peer)} wait for their turn: ask more slowly, "
+                "or raise NSTART or Limits.queuedRequests"
             )
         queued = request.confirmable and waiting
         if queued or not self._send(request, peer, peer.active, now):
@@ -85,7 +86,7 @@ class Submissions:
         messageID = None if peer is None else peer.messageIDs.take(now)
         if peer is None or messageID is None:
             raise TooManyPeers(
-                f"no message ID is free for a ping of {address}, so much was sent there lately"
+                f"no message ID is free for a ping of {writePeer(address)}, so much was sent there lately"
             )
         ping = transmissions.transmit(None, peer, None, messageID, empty(CON, messageID), parameters, now)
         if timeout is not None:
@@ -138,7 +139,7 @@ def _overdrawn(request: OutgoingRequest, now: float) -> Ended | None:
 
 
 def _tooMuch(address: Hashable) -> ProbingRateExceeded:
-    return ProbingRateExceeded(f"{address} has not answered; more would exceed PROBING_RATE")
+    return ProbingRateExceeded(f"{writePeer(address)} has not answered; more would exceed PROBING_RATE")
 
 
 def _sizeOf(request: OutgoingRequest) -> int:

@@ -19,6 +19,7 @@ from typing import Any
 from ..errors import NoAcknowledgement, RequestError, Unreachable
 from ..limits import Limits
 from ..parameters import Parameters
+from ..spelling import writePeer
 from .counters import Counters
 from .deadlines import Deadline, Deadlines
 from .events import IncomingRequest, OutgoingRequest
@@ -274,7 +275,9 @@ class Transmissions:
         # The first time-out, and its double for each repetition, end at the deadline.
         repeated = transmission.attempts - transmission.remaining
         began = deadline.when - (2 * last - last / (1 << repeated))
-        return self._fail(transmission, NoAcknowledgement.after(now - began, transmission.peer.address), now)
+        return self._fail(
+            transmission, NoAcknowledgement.after(now - began, writePeer(transmission.peer.address)), now
+        )
 
     def _fail(self, transmission: Transmission, error: RequestError, now: float) -> Ended:
         """A peer cannot be reached by a message: those like it that it was to be told need not be tried."""
@@ -349,5 +352,5 @@ class Transmissions:
         if transmission is None or not data or not transmission.data.startswith(data[:1152]):
             return None
         return self._fail(
-            transmission, Unreachable(error, f"{peer} cannot be reached: {strerror(error)}"), now
+            transmission, Unreachable(error, f"{writePeer(peer)} cannot be reached: {strerror(error)}"), now
         )

@@ -158,8 +158,11 @@ class DatagramPort(udp.Port):
             if not turn:
                 self._tellErrors(self._takeErrors())
             return True
-        self.receiveErrors += 1
-        self._tellErrors(self._takeErrors())
+        reported = self._takeErrors()
+        if not reported:
+            # Else it failed with what the network said of a datagram of ours, which is told apart.
+            self.receiveErrors += 1
+        self._tellErrors(reported)
         return bool(self.disconnecting)
 
     def _refuse(self, data: bytes) -> None:
