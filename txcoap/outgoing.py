@@ -14,7 +14,7 @@ from .codes import WITHOUT_PAYLOAD, Code
 from .formats import JSON, TEXT
 from .headers import fromHeaders
 from .message import Request
-from .options import URI_OPTIONS, Options
+from .options import NO_OPTIONS, URI_OPTIONS, Options
 from .uri import DEFAULT_PORTS, URI, argumentsOf
 
 __all__ = ["makeRequest", "throughProxy"]
@@ -36,7 +36,9 @@ def makeRequest(
     @return: The request, and the C{IBodyProducer} of its body, or None if that is in the request.
     @raise ValueError: for a value that the request cannot have; C{TypeError} likewise.
     """
-    if options is not None and not isinstance(options, Options):
+    if options is None:
+        options = NO_OPTIONS
+    elif not isinstance(options, Options):
         raise TypeError(f"give options as Options(accept=50) and the like; got {options!r}")
     options = fromHeaders(headers, options)
     producer = None
