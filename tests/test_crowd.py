@@ -30,6 +30,38 @@ class Count(ObservableResource):
         return str(self.value)
 
 
+class Crowd:
+    """
+    Who observes, and what each was told.
+
+    @ivar told: The states, of each.
+    @ivar missing: How many are still to be told of the newest.
+    @ivar done: Fires when none is.
+    """
+
+    def __init__(self) -> None:
+        self.told: list[list[str]] = []
+        self.expect()
+
+    def expect(self) -> None:
+        """All are to be told of a state."""
+        self.missing = CLIENTS * EACH
+        self.done: Deferred[None] = Deferred()
+
+    def follow(self, observation: Observation) -> None:
+        """One more."""
+        states: list[str] = []
+        self.told.append(states)
+
+        def take(state: ReceivedResponse) -> None:
+            states.append(state.text())
+            self.missing -= 1
+            if not self.missing:
+                self.done.callback(None)
+
+        observation.subscribe(take)
+
+
 class CrowdTests(TestCase):
     """A thousand observers of one server, on loopback."""
 
@@ -46,42 +78,25 @@ class CrowdTests(TestCase):
         port: Any = await endpoint.listen(Site(root))
         self.addCleanup(port.stopListening)
         uri = f"coap://127.0.0.1:{port.getHost().port}/count"
-        told: list[list[str]] = []
-        missing = CLIENTS * EACH
-        done: Deferred[None] = Deferred()
-
-        def follow(observation: Observation) -> None:
-            states: list[str] = []
-            told.append(states)
-
-            def take(state: ReceivedResponse) -> None:
-                nonlocal missing
-                states.append(state.text())
-                missing -= 1
-                if not missing:
-                    done.callback(None)
-
-            observation.subscribe(take)
-
+        crowd = Crowd()
         for _ in range(CLIENTS):
             agent = Agent(reactor, parameters=Parameters(NSTART=EACH))
             self.addCleanup(agent.close)
             observing = [agent.observe(uri) for _ in range(EACH)]
             for observation in await gatherResults(observing):
-                follow(observation)
+                crowd.follow(observation)
         self.assertEqual(CLIENTS * EACH, count.observerCount)
-
-        await done
+        await crowd.done
 
         asker = Agent(reactor)
         self.addCleanup(asker.close)
         for tick in range(1, TICKS + 1):
-            missing, done = CLIENTS * EACH, Deferred()
+            crowd.expect()
             count.value = tick
             count.notifyObservers()
             self.assertEqual(str(tick), (await asker.get(uri)).text())
-            self.assertTrue(missing)
-            await done
+            self.assertTrue(crowd.missing)
+            await crowd.done
         expected = [str(tick) for tick in range(TICKS + 1)]
-        self.assertEqual([expected] * (CLIENTS * EACH), told)
+        self.assertEqual([expected] * (CLIENTS * EACH), crowd.told)
         self.assertEqual((0, 0), (port.protocol.counters.retransmissions, port.protocol.counters.duplicates))
