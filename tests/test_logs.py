@@ -122,7 +122,7 @@ class SourceTests(SynchronousTestCase):
 
     # What is logged once in a life of its thing, or by request; and what other processes have to say, who
     # spare it for themselves.
-    UNSPARED = {"service.py", "server.py", "worker.py", "workerprocess.py", "workers.py"}
+    UNSPARED = {"service.py", "responding.py", "worker.py", "workerprocess.py", "workers.py"}
 
     def test_spared(self) -> None:
         """No module logs without bounds, other than where that is meant."""

@@ -5,6 +5,7 @@ repeated (RFC 7252 3.2, 5.4). A definition that stands in a class of options is 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, overload
 
@@ -19,6 +20,7 @@ __all__ = [
     "BLOCK",
     "EMPTY",
     "FORMAT",
+    "MAXIMUM_NUMBER",
     "OPAQUE",
     "SEGMENT",
     "STRING",
@@ -32,6 +34,12 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+MAXIMUM_NUMBER = 0xFFFF
+"""The highest number of an option."""
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(-[A-Za-z0-9]+)*")
+
 Pair = tuple[int, bytes]
 
 
@@ -157,6 +165,25 @@ class OptionDefinition:
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.attribute = name
+
+    @property
+    def accessor(self) -> str:
+        """The name that an accessor has for want of another: C{readingUnit} for C{Reading-Unit}."""
+        first, *others = self.name.split("-")
+        return first.lower() + "".join(each[:1].upper() + each[1:] for each in others)
+
+    def check(self) -> None:
+        """
+        See that an option can be so.
+
+        @raise ValueError: if number or name are none, or no value has such a length.
+        """
+        if not 1 <= self.number <= MAXIMUM_NUMBER:
+            raise ValueError(f"an option's number is from 1 to {MAXIMUM_NUMBER}, not {self.number}")
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"an option is called as in 'Reading-Unit', not {self.name!r}")
+        if not 0 <= self.minimum <= self.maximum:
+            raise ValueError(f"{self.name} has {self.minimum} to {self.maximum} bytes, which no value has")
 
     @property
     def isCritical(self) -> bool:

@@ -13,9 +13,9 @@ from difflib import get_close_matches
 from typing import Any
 from urllib.parse import unquote
 
-from .definitions import EMPTY, FORMAT, OPAQUE, UINT, OptionDefinition, Pair
+from .definitions import EMPTY, FORMAT, MAXIMUM_NUMBER, OPAQUE, UINT, OptionDefinition, Pair
 from .formats import formatName
-from .options import DEFINITIONS, MAXIMUM_NUMBER, NO_OPTIONS, Options, definitionOf
+from .options import DEFINITIONS, NO_OPTIONS, Options, definitionOf
 from .registration import Registration
 
 __all__ = ["ALIASES", "Headers", "fromHeaders", "ignoreHeader", "withHeader"]

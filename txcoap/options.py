@@ -14,7 +14,6 @@ L{Options.unrecognized} names those of them that are critical.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from keyword import iskeyword
 from operator import itemgetter
@@ -52,9 +51,6 @@ __all__ = [
     "registerOption",
 ]
 
-MAXIMUM_NUMBER = 0xFFFF
-
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(-[A-Za-z0-9]+)*")
 _OBSERVE = 6
 _ACCEPT = 17
 _BLOCK2 = 23
@@ -303,7 +299,7 @@ def registerOption(definition: OptionDefinition, attribute: str = "") -> Registr
     @raise ValueError: if number, name or accessor stand for something else, or are none.
     """
     old = DEFINITIONS.get(definition.number)
-    attribute = attribute or _accessorFor(definition.name)
+    attribute = attribute or definition.accessor
     _checkNew(definition, attribute, old)
     if old is not None:
         _withdraw(old)
@@ -329,19 +325,9 @@ _TAKEN = frozenset({
 # fmt: on
 
 
-def _accessorFor(name: str) -> str:
-    first, *others = name.split("-")
-    return first.lower() + "".join(each[:1].upper() + each[1:] for each in others)
-
-
 def _checkNew(new: OptionDefinition, attribute: str, old: OptionDefinition | None) -> None:
     """See that a definition can be entered in the place of an old one, or of none."""
-    if not 1 <= new.number <= MAXIMUM_NUMBER:
-        raise ValueError(f"an option's number is from 1 to {MAXIMUM_NUMBER}, not {new.number}")
-    if not _NAME.fullmatch(new.name):
-        raise ValueError(f"an option is called as in 'Reading-Unit', not {new.name!r}")
-    if not 0 <= new.minimum <= new.maximum:
-        raise ValueError(f"{new.name} has {new.minimum} to {new.maximum} bytes, which no value has")
+    new.check()
     if old is not None and old.recognized:
         raise ValueError(f"option {new.number} is {old.name} already, so not {new.name}")
     named = _BY_NAME.get(new.name.lower(), old)

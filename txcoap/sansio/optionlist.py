@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from ..definitions import Pair
+from ..definitions import MAXIMUM_NUMBER, Pair
 from ..errors import FormatError
 from ..options import NO_OPTIONS, Options
 from ..registration import rereadByRegistration
@@ -26,7 +26,6 @@ from ..registration import rereadByRegistration
 __all__ = ["PAYLOAD_MARKER", "REMEMBERED_LENGTH", "decode", "encode", "encodeOne", "recall"]
 
 PAYLOAD_MARKER = 0xFF
-MAX_OPTION_NUMBER = 65535
 
 # Peers ask the same few things over and over: the options of small messages are read once. The bounds
 # keep what a hostile peer can fill that with below some 4 MiB.
@@ -104,7 +103,7 @@ def _extended(data: bytes, position: int, nibble: int) -> tuple[int, int]:
 def _found(pairs: list[Pair], wire: bytes) -> Options:
     if not pairs:
         return NO_OPTIONS
-    if pairs[-1][0] > MAX_OPTION_NUMBER:
+    if pairs[-1][0] > MAXIMUM_NUMBER:
         raise FormatError("option number beyond 65535")
     return Options.fromPairs(pairs, wire)
 
