@@ -171,6 +171,24 @@ class SupervisorTests(SynchronousTestCase):
         (failure,) = self.flushLoggedErrors(RuntimeError)
         self.assertIn("worker 2 cannot start: exit status 1", str(failure.value))
 
+    def test_noFirstProcess(self) -> None:
+        """Where the first processes cannot be started, starting fails; those that run end."""
+        reactor = Processes()
+        service = Supervisor(2, [], ["udp:0:interface=127.0.0.1"], reactor)
+
+        def spawnOne(*args: Any, **keywords: Any) -> Any:
+            process = Processes.spawnProcess(reactor, *args, **keywords)
+            reactor.failure = PermissionError("python")
+            return process
+
+        self.patch(reactor, "spawnProcess", spawnOne)
+        error = self.assertRaises(PermissionError, service.startService)
+        self.assertIn("python", str(error))
+        (process,) = reactor.spawned
+        self.assertEqual((process.signals, service.running), (["TERM"], 0))
+        process.end(0)
+        self.assertEqual((service.getHosts(), reactor.getDelayedCalls(), self.ends), ([], [], []))
+
     def test_startedAgain(self) -> None:
         """One that dies is started again at once, with the same sockets; nobody stands in."""
         self.serve()

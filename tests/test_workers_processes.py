@@ -125,7 +125,8 @@ class ProcessTests(SynchronousTestCase):
 
         @param daemon: More for twistd itself.
         """
-        program = "from twisted.scripts.twistd import run; run()"
+        # As the script that is installed: Python does not look in the current directory.
+        program = "import sys; sys.path.remove(''); from twisted.scripts.twistd import run; run()"
         command = [sys.executable, "-c", program, "-n", "--pidfile=", *daemon, "coap", "--workers", "2"]
         command += ["--listen", f"udp:{self.port}:interface={interface}", *more]
         self.log = self.directory / "log"
@@ -326,6 +327,13 @@ class ProcessTests(SynchronousTestCase):
         self.assertEqual(ended.returncode, 1)
         (record,) = map(json.loads, ended.stdout.replace(b"\x1e", b"").splitlines())
         self.assertIn("/nonexistent", record["failureText"])
+
+    def test_ownNames(self) -> None:
+        """What is served may have the name of one of Python's modules, as with a single process."""
+        for name in ("json", "queue"):
+            (self.directory / f"{name}.py").write_text("1 // 0")
+        with self.running("--resources", "several"):
+            self.both()
 
     def test_cannotStart(self) -> None:
         """Where the module is missing the exit status is 1, and the log tells why."""

@@ -1,5 +1,5 @@
 """
-A worker of L{txcoap.workers}: C{python -m txcoap.worker}, which nobody but the supervisor starts.
+A worker of L{txcoap.workers}, a process that nobody but the supervisor starts.
 
 It serves what C{twistd coap} would with the same arguments, at sockets that it is given. It is told by
 lines at its standard input: C{health}; C{take 6,7} to read those sockets as well, in the place of another

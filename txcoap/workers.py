@@ -157,11 +157,19 @@ class Supervisor(Service):
         self._open()
 
     def startService(self) -> None:
-        """Start the workers."""
+        """
+        Start the workers.
+
+        @raise OSError: if the system starts no process: there are too many, or this user may not run Python.
+        """
         super().startService()  # type: ignore[no-untyped-call]
         self._open()
-        for worker in self._workers:
-            self._spawn(worker)
+        try:
+            for worker in self._workers:
+                self._spawn(worker)
+        except OSError:
+            self.stopService()
+            raise
 
     def _open(self) -> None:
         if self._sockets:
@@ -184,16 +192,8 @@ class Supervisor(Service):
 
     def _spawn(self, worker: _Worker) -> None:
         worker.restart = None
-        number = str(worker.number)
-        arguments = [
-            sys.executable,
-            "-m",
-            "txcoap.worker",
-            "--number",
-            number,
-            "--sockets",
-            worker.descriptors,
-        ]
+        arguments = [sys.executable, "-c", _program(sys.path)]
+        arguments += ["--number", str(worker.number), "--sockets", worker.descriptors]
         arguments += ["--directory", os.getcwd(), *self._words]
         worker.process = process = WorkerProcess(
             worker.number, self.reactor, lambda: self._serving(worker), lambda why: self._ended(worker, why)
@@ -205,7 +205,10 @@ class Supervisor(Service):
                 process, sys.executable, arguments, env=None, path=self._directory, childFDs=descriptors
             )
         except OSError as e:
-            # There is no memory, or there are too many processes.
+            # There is no memory, or there are too many processes: later it may be otherwise.
+            if not worker.hasServed:
+                worker.process = None
+                raise
             self._ended(worker, str(e))
 
     def _serving(self, worker: _Worker) -> None:
@@ -341,6 +344,15 @@ def _resultNow(
     if failures:
         failures[0].raiseException()
     result.addCallback(lambda _: failed(failures[0]) if failures else None)
+
+
+def _program(path: Sequence[str]) -> str:
+    """
+    What a worker runs. It finds modules where this process does, C{-m} would look in the current directory
+    first: there a C{queue.py} would stand in for Python's.
+    """
+    run = "from txcoap.worker import main; sys.exit(main(sys.argv[1:]))"
+    return f"import sys; sys.path[:] = {list(path)!r}; {run}"
 
 
 def _descriptors(first: int, count: int) -> str:
