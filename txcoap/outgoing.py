@@ -42,23 +42,10 @@ def makeRequest(
         raise TypeError(f"give options as Options(accept=50) and the like; got {options!r}")
     options = fromHeaders(headers, options)
     producer = None
-    if payload.__class__ is bytes and json is None:
-        pass
-    elif json is not None:
-        if payload is not None and payload != b"":
-            raise TypeError("give a body as payload or as json, not both")
-        payload = jsonlib.dumps(json).encode("utf-8")
-        values = {"contentFormat": JSON, **values}
-    elif isinstance(payload, str):
-        payload = payload.encode("utf-8")
-        values = {"contentFormat": TEXT, **values}
-    elif payload is None:
-        payload = b""
-    elif IBodyProducer.providedBy(payload):
-        payload, producer = b"", payload
-    elif not isinstance(payload, bytes):
-        hint = "; json= sends it as JSON" if isinstance(payload, (dict, list)) else ""
-        raise TypeError(f"a body is bytes, str or an IBodyProducer; got {payload!r}{hint}")
+    if payload.__class__ is not bytes or json is not None:
+        payload, producer, form = _bodyOf(payload, json)
+        if form is not None:
+            values = {"contentFormat": form, **values}
     if params:
         options = options.adding(*Options(uriQuery=argumentsOf(params)).pairs)
     own = target.toOptions()
@@ -67,6 +54,24 @@ def makeRequest(
     if (payload or producer is not None) and code in WITHOUT_PAYLOAD:
         raise ValueError(f"{code} has no body (RFC 7252 5.5); FETCH and POST have")
     return Request(code, payload, asked, **values), producer
+
+
+def _bodyOf(payload: Any, json: Any) -> tuple[bytes, Any, int | None]:
+    """A body as bytes, or what produces it; and its content format where that goes without saying."""
+    if json is not None:
+        if payload is not None and payload != b"":
+            raise TypeError("give a body as payload or as json, not both")
+        return jsonlib.dumps(json).encode("utf-8"), None, JSON
+    if isinstance(payload, str):
+        return payload.encode("utf-8"), None, TEXT
+    if payload is None:
+        return b"", None, None
+    if IBodyProducer.providedBy(payload):
+        return b"", payload, None
+    if not isinstance(payload, bytes):
+        hint = "; json= sends it as JSON" if isinstance(payload, (dict, list)) else ""
+        raise TypeError(f"a body is bytes, str or an IBodyProducer; got {payload!r}{hint}")
+    return payload, None, None
 
 
 def throughProxy(request: Request, target: URI, useScheme: bool) -> Request:

@@ -38,10 +38,7 @@ def resolve(base: URI, text: str) -> URI:
 
 
 class Places:
-    """
-    The links of a server.
-
-    """
+    """The links of a server."""
 
     def __init__(self) -> None:
         self._links: dict[str, Link] = {}

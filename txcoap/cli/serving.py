@@ -83,9 +83,7 @@ def uriOf(host: Any) -> str:
 
 
 class _Accesses:
-    """
-    Writes a line for each request; see L{Site}.
-    """
+    """Writes a line for each request; see L{Site}."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

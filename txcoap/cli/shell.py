@@ -84,6 +84,9 @@ class Shell:
     """
     Someone's visit at a server.
 
+    @param console: The streams of the shell.
+    @param perform: What asks.
+    @param uri: Where they begin.
     @ivar here: Where they are; a URI with a slash at its end.
     @ivar lines: Where lines come from.
     """

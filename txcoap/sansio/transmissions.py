@@ -70,6 +70,7 @@ class Transmissions:
         self.hostOf = hostOf
         self._chance = chance
         self._peers = Peers(parameters, limits.peers, chance)
+        # Called by a local name, as send is: an attribute that is no method is found faster so.
         self._find = self._peers.byAddress.get
         self._underWay: dict[tuple[Hashable, int], Transmission] = {}
         self._sweep: Deadline | None = None
