@@ -86,7 +86,7 @@ class LayOutTests(SynchronousTestCase):
         )
         others: list[Any] = [{}, [], [1], [{"v": "x"}], [{"bt": 1e300, "v": 1}]]
         for other in others:
-            self.assertRaises(ValueError, list, recordsTable(other))
+            self.assertRaises(ValueError, recordsTable, other)
 
     def test_cbor(self) -> None:
         """CBOR is in diagnostic notation (RFC 8949 8), a sequence an item a line; else in hexadecimal."""

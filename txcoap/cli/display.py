@@ -5,7 +5,7 @@ Messages and links in words, for people.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -28,6 +28,7 @@ __all__ = [
     "describeMessage",
     "describeOption",
     "describeState",
+    "inColumns",
     "isDiagnostic",
     "table",
     "textOf",
@@ -220,7 +221,15 @@ def columns(links: Iterable[Link]) -> tuple[list[str], list[dict[str, str]]]:
 
 def table(links: Iterable[Link]) -> Iterator[str]:
     """Links as the lines of a table, with the columns that any of them has something in."""
-    names, rows = columns(links)
+    return inColumns(*columns(links))
+
+
+def inColumns(names: Sequence[str], rows: Sequence[Mapping[str, str]]) -> Iterator[str]:
+    """
+    The lines of a table, below the names of its columns.
+
+    @param names: The columns to show, of those that each row has.
+    """
     widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in names}
     for row in ({name: name.upper() for name in names}, *rows):
         yield "  ".join(row[name].ljust(widths[name]) for name in names).rstrip()

@@ -15,6 +15,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from .colors import printable
+from .display import inColumns
 
 __all__ = ["diagnostic", "readCBOR", "readCBORSequence", "recordsTable", "writeCBOR"]
 
@@ -38,8 +39,11 @@ _LABELS = {
     2: "v",
     3: "vs",
     4: "vb",
+    5: "s",
+    6: "t",
+    7: "ut",
+    8: "vd",
 }
-_LABELS |= {5: "s", 6: "t", 7: "ut", 8: "vd"}
 
 # RFC 8428 4.5.3: a time below this is relative to now.
 _ABSOLUTE = 2**28
@@ -163,9 +167,7 @@ def recordsTable(pack: Any) -> Iterator[str]:
         base |= {name: value for name, value in named.items() if name in _BASES}
         rows.append(_resolve(named, base))
     names = [name for name in ("time", "name", "value", "unit", "more") if any(row[name] for row in rows)]
-    widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in names}
-    for row in ({name: name.upper() for name in names}, *rows):
-        yield "  ".join(row[name].ljust(widths[name]) for name in names).rstrip()
+    return inColumns(names, rows)
 
 
 _BASES = frozenset({"bn", "bt", "bu", "bv", "bs", "bver"})
