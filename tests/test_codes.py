@@ -161,3 +161,5 @@ class CodeTests(SynchronousTestCase):
         for value in wrong:
             with self.assertRaises(ValueError, msg=repr(value)):
                 Code(value)  # type: ignore[arg-type]
+        with self.assertRaisesRegex(ValueError, "'HEAD' is no code of CoAP; one is \"GET\", "):
+            Code("HEAD")

@@ -91,6 +91,20 @@ class StateTests(TellerTestCase):
         self.assertIsNone(self.server.tell(TOKEN, b"1", type=NON, observe=11))
         self.assertEqual(b"1", self.next(observation))
 
+    def test_fresh(self) -> None:
+        """C{isFresh} tells whether the newest state still holds, or the server has been silent for longer."""
+        observation = self.observe(maxAge=20)
+        self.network.advance(19)
+        self.assertTrue(observation.isFresh)
+        self.tell(b"1", 11, maxAge=30)
+        self.network.advance(29)
+        self.assertTrue(observation.isFresh)
+        self.network.advance(1 + MOST)
+        self.assertFalse(observation.isFresh)
+        self.assertIsNone(observation.reason)
+        self.server.answer(self.server.news()[-1], b"2", observe=12)
+        self.assertTrue(observation.isFresh)
+
     def test_latestWins(self) -> None:
         """A slow reader gets the newest state, and not those before it."""
         observation = self.observe()

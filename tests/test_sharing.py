@@ -81,6 +81,14 @@ class SharedTests(ClientTestCase):
         self.assertEqual((state.payload, state.maxAge, state.age), (b"1", 25, 15.0))
         self.assertEqual(self.origin.news(), [])
 
+    def test_fresh(self) -> None:
+        """All know how long ago the origin was heard of."""
+        first, second = self.observe("a", "b", maxAge=20)
+        self.network.advance(19)
+        self.assertTrue(first.isFresh and second.isFresh)
+        self.network.advance(2)
+        self.assertFalse(first.isFresh or second.isFresh)
+
     def test_latestWins(self) -> None:
         """Who is slow has the newest alone, and keeps nobody else waiting."""
         slow, _ = self.observe("slow", "fast")

@@ -88,11 +88,14 @@ class Code(IntEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> Code | None:
+        code = None
         if isinstance(value, str):
-            return _fromText(value)
-        if isinstance(value, int):
-            return _fromDigits(value)
-        return None
+            code = _fromText(value)
+        elif isinstance(value, int):
+            code = _fromDigits(value)
+        if code is None:
+            raise ValueError(f'{value!r} is no code of CoAP; one is "GET", "4.04", 404 or Code.NOT_FOUND')
+        return code
 
     @property
     def codeClass(self) -> int:

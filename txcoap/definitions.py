@@ -319,5 +319,6 @@ class Repeated(OptionDefinition, Generic[T]):
         if isinstance(value, bytes):
             value = (value,)
         if isinstance(value, str) or not isinstance(value, Iterable):
-            raise ValueError(f'{self.attribute} takes a sequence, such as ("a", "b"); got {value!r}')
+            example = '(b"a", b"b")' if self.format is OPAQUE else '("a", "b")'
+            raise ValueError(f"{self.attribute} takes a sequence, such as {example}; got {value!r}")
         return [(self.number, self.encode(each)) for each in value]

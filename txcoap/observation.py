@@ -57,6 +57,8 @@ class Observation(States):
         self._fetching: Deferred[Any] | None = None
         self._again: IDelayedCall | None = None
         self._hasBegun = False
+        # Until when the newest state holds.
+        self._freshUntil = 0.0
         # When there has to be a first state.
         self._until: float | None = None
         self._begun: Deferred[Observation] = Deferred(lambda _: self._abandon())
@@ -64,6 +66,11 @@ class Observation(States):
     def __repr__(self) -> str:
         peer = describeAddress(addressOf(self._peer))
         return f"<{type(self).__name__} {self._state()}, of {self._request!r} at {peer}>"
+
+    @property
+    def isFresh(self) -> bool:
+        """See L{States.isFresh}."""
+        return self._protocol.now() < self._freshUntil
 
     # Ending
 
@@ -272,6 +279,7 @@ class Observation(States):
     def _take(self, response: ReceivedResponse) -> None:
         """A whole state is here."""
         self._newest = response
+        self._freshUntil = self._protocol.now() + response.maxAge
         if not self._hasBegun:
             self._hasBegun = True
             self._begun.callback(self)

@@ -67,6 +67,11 @@ class SharedObservation(States):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._state()}>"
 
+    @property
+    def isFresh(self) -> bool:
+        """See L{States.isFresh<txcoap.states.States.isFresh>}."""
+        return self._source.isFresh
+
     def cancel(self, *, lazily: bool = False) -> Deferred[None]:
         """
         Observe no more; the last who does so ends the observation of the origin.
@@ -126,6 +131,11 @@ class Source:
         self._asking = observe()
         self._asking.addCallbacks(self._begun, self._failed)
         return waiter
+
+    @property
+    def isFresh(self) -> bool:
+        """Whether the newest state still holds."""
+        return self._observation is not None and bool(self._observation.isFresh)
 
     def join(self) -> Deferred[SharedObservation]:
         """One more; a Deferred of what they get, which fires when there is a state. It can be cancelled."""

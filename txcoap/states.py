@@ -79,6 +79,14 @@ class States:
     async def __aexit__(self, *exception: object) -> None:
         await self.cancel()
 
+    @property
+    def isFresh(self) -> bool:
+        """
+        Whether the newest state still holds, by its Max-Age (RFC 7641 3.3.1). If not, the server has been
+        silent for longer than it said: it may be gone.
+        """
+        raise NotImplementedError
+
     def subscribe(self, callback: Callable[[ReceivedResponse], Any]) -> None:
         """Call this with each state, from the newest that is here on; instead of reading them."""
         self._callbacks.append(callback)
