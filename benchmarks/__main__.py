@@ -16,12 +16,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.arguments import bounded, choice, directory
 from benchmarks.figures import failed, linesOf
 from benchmarks.loadgen import BUILD, NoCompiler, compiled
 from benchmarks.pages import writePages
 from benchmarks.peers import SERVERS, installed
 from benchmarks.plots import NoPlots, writePlots
-from benchmarks.run import choice
 from benchmarks.sections import ROUNDS, SECTIONS, machine
 
 __all__ = ["SECTIONS", "main"]
@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
         prog="python -m benchmarks", description="Measure all, and make tables and plots of it."
     )
-    p.add_argument("--rounds", type=int, default=ROUNDS, help="how often each is started anew")
+    p.add_argument("--rounds", type=bounded(1), default=ROUNDS, help="how often each is started anew")
     p.add_argument("--quick", action="store_true", help="one round and small tables: whether it works")
     usual = [name for name in SECTIONS if not SECTIONS[name].isLong]
     p.add_argument(
@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
         default=usual,
         help=f"of {','.join(SECTIONS)}; by default all but the long ones at the end",
     )
-    p.add_argument("--into", type=Path, default=BUILD / "figures", help="directory for what is written")
+    p.add_argument("--into", type=directory, default=BUILD / "figures", help="directory for what is written")
     p.add_argument("--draw", action="store_true", help="measure nothing")
     return p
 
@@ -90,7 +90,6 @@ def measure(names: list[str], rounds: int, into: Path) -> tuple[dict[str, Any], 
             continue
         print("\n".join(section.lines(measured[name])))
         print(f"   ({time.monotonic() - begin:.0f} s)\n", flush=True)
-        into.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(measured, indent=1) + "\n")
     return measured, isWhole
 
@@ -118,7 +117,6 @@ def main(words: list[str]) -> int:
         each for name in SECTIONS if name in measured for each in SECTIONS[name].figures(measured[name])
     ]
     print("\n".join(linesOf(figures)))
-    given.into.mkdir(parents=True, exist_ok=True)
     writePages(measured, given.into)
     try:
         writePlots(measured, given.into)

@@ -20,6 +20,7 @@ from contextlib import ExitStack, contextmanager
 from statistics import median
 from typing import Any
 
+from benchmarks.arguments import bounded
 from benchmarks.figures import Figure
 from benchmarks.loadgen import NoCompiler, compiled
 from benchmarks.peers import HERE, Server, environment, node, placement, running, script
@@ -172,9 +173,9 @@ def main(words: list[str]) -> int:
     @return: 1 if an answer of txcoap's was wrong, or nothing could be measured.
     """
     p = argparse.ArgumentParser(prog="benchmarks.client", description=(__doc__ or "").split("\n\n")[0])
-    p.add_argument("--rounds", type=int, default=4, help="how often to start the clients")
-    p.add_argument("--turns", type=int, default=3, help="how often each asks in a round")
-    p.add_argument("--requests", type=int, default=3_000, help="in a turn")
+    p.add_argument("--rounds", type=bounded(1), default=4, help="how often to start the clients")
+    p.add_argument("--turns", type=bounded(1), default=3, help="how often each asks in a round")
+    p.add_argument("--requests", type=bounded(1), default=3_000, help="in a turn")
     given = p.parse_args(words)
     try:
         measured = summaries(measure(given.rounds, given.turns, given.requests))

@@ -19,6 +19,7 @@ from statistics import median
 from time import process_time
 from typing import Any
 
+from benchmarks.arguments import bounded
 from benchmarks.figures import Figure
 from benchmarks.loadgen import NoCompiler
 from benchmarks.peers import YARDSTICK, placement
@@ -171,9 +172,9 @@ def main(words: list[str]) -> int:
     Measure and print.
     """
     p = argparse.ArgumentParser(prog="benchmarks.codec", description=(__doc__ or "").split("\n\n")[0])
-    p.add_argument("--rounds", type=int, default=6)
-    p.add_argument("--count", type=int, default=40_000, help="requests for the codec in a round")
-    p.add_argument("--requests", type=int, default=10_000, help="for the canned reply; 0: none")
+    p.add_argument("--rounds", type=bounded(1), default=6)
+    p.add_argument("--count", type=bounded(1), default=40_000, help="requests for the codec in a round")
+    p.add_argument("--requests", type=bounded(0), default=10_000, help="for the canned reply; 0: none")
     given = p.parse_args(words)
     try:
         results = compare(given.rounds, given.count, given.requests)

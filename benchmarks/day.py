@@ -16,6 +16,7 @@ from random import Random
 
 from txcoap import Agent, CoAPProtocol, Site
 
+from .arguments import bounded
 from .mixed import Mixed, Tree
 from .simulation import Simulation
 
@@ -95,10 +96,10 @@ def main(words: list[str]) -> int:
     @return: The exit code: 0 if all is as it must be.
     """
     p = argparse.ArgumentParser(prog="benchmarks.day", description="A simulated day.")
-    p.add_argument("--clients", type=int, default=10_000, help="how many (default 10,000)")
-    p.add_argument("--hours", type=float, default=24.0, help="how long (default 24)")
-    p.add_argument("--loss", type=float, default=0.1, help="share of datagrams lost (default 0.1)")
-    p.add_argument("--pause", type=float, default=1800.0, help="seconds between a client's requests")
+    p.add_argument("--clients", type=bounded(1), default=10_000, help="how many (default 10,000)")
+    p.add_argument("--hours", type=bounded(0.01), default=24.0, help="how long (default 24)")
+    p.add_argument("--loss", type=bounded(0.0, 1), default=0.1, help="share of datagrams lost (default 0.1)")
+    p.add_argument("--pause", type=bounded(0.1), default=1800.0, help="seconds between a client's requests")
     p.add_argument("--seed", type=int, default=1, help="what chance begins with (default 1)")
     given = p.parse_args(words)
     began = time.perf_counter()
@@ -108,10 +109,10 @@ def main(words: list[str]) -> int:
         f"{given.clients:,} clients, {given.hours:g} h, in {time.perf_counter() - began:.0f} s of real time"
     )
     print(f"{day.datagrams:12,} datagrams, {day.lost:,} of them lost")
-    for what, number in sorted(load.begun.items()):
-        print(f"{number:12,} {what}, {load.ended[what]:,} with success")
-    for what, number in sorted(load.failed.items()):
-        print(f"{number:12,} failed: {what}")
+    for what, count in sorted(load.begun.items()):
+        print(f"{count:12,} {what}, {load.ended[what]:,} with success")
+    for what, count in sorted(load.failed.items()):
+        print(f"{count:12,} failed: {what}")
     print(f"{load.states:12,} states told to observers")
     print("at most:", ", ".join(f"{size:,} {name}" for name, size in day.peak.items() if size))
     print(f"wrong: {day.wrong}" if day.wrong else "each ended once, and every table is empty")

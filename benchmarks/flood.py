@@ -17,7 +17,6 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -27,6 +26,7 @@ from txcoap import Agent
 from txcoap.errors import CoAPError
 
 from . import loadgen, peers
+from .arguments import bounded, output
 from .resident import Memory, Watch
 
 __all__ = ["ALLOWED", "RECOVERY", "Result", "flood"]
@@ -163,13 +163,18 @@ async def main(reactor: Any, *words: str) -> None:
     Run from the command line; exits with 1 if something is not as it must be.
     """
     p = argparse.ArgumentParser(prog="benchmarks.flood", description="Flood a server.")
-    p.add_argument("--seconds", type=float, default=60.0, help="how long (default 60)")
-    p.add_argument("--factor", type=float, default=1.5, help="times the capacity; 0 for no limit (1.5)")
-    p.add_argument("--sources", type=int, default=1000, help="from how many addresses (default 1000)")
-    p.add_argument("--malformed", type=int, default=100, help="of a thousand, how many (default 100)")
-    p.add_argument("--json", type=Path, help="where what came of it goes (default nowhere)")
+    p.add_argument("--seconds", type=bounded(1.0, 3600), default=60.0, help="how long (default 60)")
+    p.add_argument(
+        "--factor", type=bounded(0.0), default=1.5, help="times the capacity; 0 for no limit (1.5)"
+    )
+    p.add_argument("--sources", type=bounded(1), default=1000, help="from how many addresses (default 1000)")
+    p.add_argument("--malformed", type=bounded(0, 1000), default=100, help="of a thousand, how many (100)")
+    p.add_argument("--json", type=output, help="where what came of it goes (default nowhere)")
     given = p.parse_args(words)
-    result = await flood(reactor, given.seconds, given.factor, given.sources, given.malformed)
+    try:
+        result = await flood(reactor, given.seconds, given.factor, given.sources, given.malformed)
+    except loadgen.NoCompiler as e:
+        raise SystemExit(str(e)) from None
     if given.json:
         given.json.write_text(json.dumps(asdict(result)))
     memory = {name: f"{size / MIB:.0f} MiB" for name, size in asdict(result.memory).items()}

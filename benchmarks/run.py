@@ -14,12 +14,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from statistics import median, quantiles
 from typing import Any
 
+from benchmarks.arguments import bounded, choice
 from benchmarks.figures import Figure
 from benchmarks.loadgen import NoCompiler, Report, compiled, load, socketsFor
 from benchmarks.modes import MODES
@@ -225,34 +226,23 @@ def figures(measured: dict[str, Any]) -> Iterator[Figure]:
         yield Figure(f"{name}: errors", servers["txcoap"].errors, "", 0.0)
 
 
-def choice(known: Iterable[str]) -> Callable[[str], list[str]]:
-    """
-    Reads a list as C{a,b,c} of what is known.
-    """
-    names = list(known)
-
-    def read(text: str) -> list[str]:
-        unknown = set(text.split(",")) - set(names)
-        if unknown:
-            raise argparse.ArgumentTypeError(f"no {', '.join(unknown)}; there is {', '.join(names)}")
-        return [name for name in names if name in text.split(",")]
-
-    return read
-
-
 def parser() -> argparse.ArgumentParser:
     """
     The command line.
     """
     p = argparse.ArgumentParser(prog="benchmarks.run", description=(__doc__ or "").split("\n\n")[0])
-    p.add_argument("--rounds", type=int, default=4, help="how often to start the servers")
-    p.add_argument("--turns", type=int, default=3, help="loads on each server in a round")
-    p.add_argument("--requests", type=int, default=6_000, help="measured in a turn")
-    p.add_argument("--warmup", type=int, default=1_000, help="requests before these, each turn")
-    p.add_argument("--seconds", type=float, default=0.3, help="at most, per server and turn")
-    p.add_argument("--window", type=int, default=32, help="requests in flight")
-    p.add_argument("--sockets", type=int, default=64, help="peers that the server sees, at least")
-    p.add_argument("--pause", type=int, help="microseconds that the load sleeps between rounds")
+    p.add_argument("--rounds", type=bounded(1), default=4, help="how often to start the servers")
+    p.add_argument("--turns", type=bounded(1), default=3, help="loads on each server in a round")
+    p.add_argument("--requests", type=bounded(1, 50e6), default=6_000, help="measured in a turn")
+    p.add_argument("--warmup", type=bounded(0, 50e6), default=1_000, help="requests before these, each turn")
+    p.add_argument("--seconds", type=bounded(0.01, 3600), default=0.3, help="at most, per server and turn")
+    p.add_argument("--window", type=bounded(1, 65535), default=32, help="requests in flight")
+    p.add_argument(
+        "--sockets", type=bounded(1, 65535), default=64, help="peers that the server sees, at least"
+    )
+    p.add_argument(
+        "--pause", type=bounded(0, 999999), help="microseconds that the load sleeps between rounds"
+    )
     p.add_argument("--modes", type=choice(MODES), default=list(MODES), help=",".join(MODES))
     p.add_argument(
         "--servers",

@@ -20,12 +20,12 @@ from contextlib import ExitStack
 from statistics import median
 from typing import Any
 
+from benchmarks.arguments import bounded, choice
 from benchmarks.figures import Figure, linesOf
 from benchmarks.filled import FILLS
 from benchmarks.loadgen import NoCompiler, load
 from benchmarks.modes import MODES
 from benchmarks.peers import SERVERS, YARDSTICK, Server, placement, running
-from benchmarks.run import choice
 
 __all__ = ["errors", "figures", "lines", "measurePeers", "measureTable", "measureTables"]
 
@@ -217,10 +217,10 @@ def main(words: list[str]) -> int:
     @return: 1 if an answer was wrong, or nothing could be measured.
     """
     p = argparse.ArgumentParser(prog="benchmarks.scaling", description=(__doc__ or "").split("\n\n")[0])
-    p.add_argument("--turns", type=int, default=6, help="loads on each server")
-    p.add_argument("--requests", type=int, default=8_000, help="in a load")
+    p.add_argument("--turns", type=bounded(1), default=6, help="loads on each server")
+    p.add_argument("--requests", type=bounded(1, 50e6), default=8_000, help="in a load")
     p.add_argument("--tables", type=choice(FILLS), default=list(FILLS), help=",".join(FILLS))
-    p.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="entries, from few to many")
+    p.add_argument("--sizes", type=bounded(0), nargs="+", default=SIZES, help="entries, from few to many")
     given = p.parse_args(words)
     measured: dict[str, Any] = {"tables": {}}
     try:

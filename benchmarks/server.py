@@ -146,4 +146,6 @@ async def main(reactor: Any, port: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2 or not sys.argv[1].isdigit():
+        sys.exit("usage: python benchmarks/server.py PORT")
     react(main, sys.argv[1:])

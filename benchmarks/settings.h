@@ -73,15 +73,26 @@ static void set(int option, const char *value) {
     else *(long *)OPTIONS[option].field = (long)number;
 }
 
+static void tellOptions(void) {
+    puts("The load: asks a server on the loopback interface, and tells what came of it as JSON. Its options are");
+    for (size_t i = 0; i < sizeof OPTIONS / sizeof *OPTIONS; i++) {
+        if (OPTIONS[i].kind == FLAG) printf("    --%s\n", OPTIONS[i].name);
+        else if (OPTIONS[i].kind == TEXT) printf("    --%s TEXT\n", OPTIONS[i].name);
+        else printf("    --%s %.10g to %.10g\n", OPTIONS[i].name, OPTIONS[i].least, OPTIONS[i].most);
+    }
+    exit(0);
+}
+
 static void readOptions(int count, char **words) {
     enum { N = sizeof OPTIONS / sizeof *OPTIONS };
-    struct option table[N + 1] = { 0 };
+    struct option table[N + 2] = { [N] = { "help", no_argument, NULL, 2 } };
     int which, index;
     for (int i = 0; i < N; i++) {
         int argument = OPTIONS[i].kind == FLAG ? no_argument : required_argument;
         table[i] = (struct option){ OPTIONS[i].name, argument, NULL, 1 };
     }
     while ((which = getopt_long(count, words, "", table, &index)) != -1) {
+        if (which == 2) tellOptions();
         if (which != 1) exit(2);
         set(index, optarg);
     }

@@ -24,6 +24,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
+from benchmarks.arguments import bounded
 from benchmarks.filled import Told
 from benchmarks.loadgen import NoCompiler, load, socketsFor
 from benchmarks.modes import MODES
@@ -179,7 +180,7 @@ def main(words: list[str]) -> int:
     """
     p = argparse.ArgumentParser(prog="benchmarks.shares", description=(__doc__ or "").split("\n\n")[0])
     p.add_argument("--serve", metavar="PORT", help="be the server")
-    p.add_argument("--seconds", type=float, default=3.0, help="for each kind of load")
+    p.add_argument("--seconds", type=bounded(0.01, 3600), default=3.0, help="for each kind of load")
     given = p.parse_args(words)
     if given.serve is not None:
         react(serve, [given.serve])

@@ -17,6 +17,8 @@ import csv
 import socket
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -27,6 +29,7 @@ from txcoap import Agent, CoAPProtocol, Site
 from txcoap.parameters import DEFAULT_PARAMETERS
 from txcoap.transports import udp
 
+from .arguments import bounded, output
 from .memory import resident
 from .mixed import Mixed, Tree
 
@@ -165,7 +168,7 @@ def growth(rows: Sequence[Row], name: str) -> float | None:
     return (after - before) / max(before, 1.0)
 
 
-def draw(rows: Sequence[Row], path: str) -> None:
+def draw(rows: Sequence[Row], path: Path | str) -> None:
     """Draw the rows as a PNG file."""
     from matplotlib.figure import Figure
 
@@ -189,7 +192,7 @@ def draw(rows: Sequence[Row], path: str) -> None:
     figure.savefig(path, format="png")
 
 
-def _write(rows: Sequence[Row], path: str) -> None:
+def _write(rows: Sequence[Row], path: Path) -> None:
     with open(path, "w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
@@ -201,11 +204,13 @@ async def main(reactor: Any, *words: str) -> None:
     Run from the command line; exits with 1 if something grew, or was done twice.
     """
     p = argparse.ArgumentParser(prog="benchmarks.soak", description="A mixed load for a long time.")
-    p.add_argument("--seconds", type=float, default=600.0, help="how long (default 600)")
-    p.add_argument("--every", type=float, default=5.0, help="seconds between two rows (default 5)")
-    p.add_argument("--csv", default="soak.csv", help="where the rows go (default soak.csv)")
-    p.add_argument("--png", default="", help="where the picture goes (default nowhere)")
+    p.add_argument("--seconds", type=bounded(1.0), default=600.0, help="how long (default 600)")
+    p.add_argument("--every", type=bounded(0.1), default=5.0, help="seconds between two rows (default 5)")
+    p.add_argument("--csv", type=output, default="soak.csv", help="where the rows go (default soak.csv)")
+    p.add_argument("--png", type=output, help="where the picture goes (default nowhere)")
     given = p.parse_args(words)
+    if given.png and find_spec("matplotlib") is None:
+        p.error("--png needs matplotlib: pip install txcoap[bench]")
 
     def tell(row: Row) -> None:
         memory, begun, failed = row["memory"] / MIB, row["begun"], row["failed"]

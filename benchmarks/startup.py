@@ -25,6 +25,7 @@ from importlib.util import find_spec
 from statistics import median
 from typing import Any
 
+from benchmarks.arguments import bounded
 from benchmarks.figures import Figure
 from benchmarks.peers import GET_HELLO, SERVERS, START_TIMEOUT, environment, freePort, running
 
@@ -192,7 +193,7 @@ def main(words: list[str]) -> int:
     Measure and print.
     """
     p = argparse.ArgumentParser(prog="benchmarks.startup", description=(__doc__ or "").split("\n\n")[0])
-    p.add_argument("--rounds", type=int, default=5)
+    p.add_argument("--rounds", type=bounded(1), default=5)
     given = p.parse_args(words)
     print("\n".join(lines(measure(given.rounds))))
     return 0

@@ -24,11 +24,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from benchmarks.arguments import bounded, choice
 from benchmarks.ends import WARMUP, Made, madeDigest
 from benchmarks.figures import Figure
 from benchmarks.peers import HERE, ROOT, SERVERS, Server, node, nodeModules, running
 from benchmarks.resident import Memory, Watch
-from benchmarks.run import choice
 
 MIB = 2**20
 WAYS = ("down", "up")
@@ -262,8 +262,8 @@ def parser() -> argparse.ArgumentParser:
     The command line.
     """
     p = argparse.ArgumentParser(prog="benchmarks.stream", description=(__doc__ or "").split("\n\n")[0])
-    p.add_argument("--long", type=int, default=64, help="MiB, with those that can")
-    p.add_argument("--short", type=int, default=2, help="MiB, with the others")
+    p.add_argument("--long", type=bounded(1), default=64, help="MiB, with those that can")
+    p.add_argument("--short", type=bounded(1), default=2, help="MiB, with the others")
     p.add_argument("--peers", type=choice(PEERS), default=list(PEERS), help=",".join(PEERS))
     return p
 

@@ -25,6 +25,7 @@ from statistics import median
 from typing import Any
 from urllib.request import urlopen
 
+from benchmarks.arguments import bounded
 from benchmarks.figures import Figure, linesOf
 from benchmarks.loadgen import NoCompiler, Report, load
 from benchmarks.peers import GET_HELLO, ROOT, ask, freePort
@@ -205,10 +206,10 @@ def main(words: list[str]) -> int:
     @return: 1 if an answer was wrong, or nothing could be measured.
     """
     p = argparse.ArgumentParser(prog="benchmarks.workers", description=(__doc__ or "").split("\n\n")[0])
-    p.add_argument("--rounds", type=int, default=7)
-    p.add_argument("--requests", type=int, default=20_000, help="in a turn")
-    p.add_argument("--sockets", type=int, default=1000, help="peers that the server sees")
-    p.add_argument("--window", type=int, default=64, help="requests in flight")
+    p.add_argument("--rounds", type=bounded(1), default=7)
+    p.add_argument("--requests", type=bounded(1, 50e6), default=20_000, help="in a turn")
+    p.add_argument("--sockets", type=bounded(1, 65535), default=1000, help="peers that the server sees")
+    p.add_argument("--window", type=bounded(1, 65535), default=64, help="requests in flight")
     given = p.parse_args(words)
     try:
         measured = summaries(compare(given.rounds, given.requests, given.sockets, given.window))

@@ -7,11 +7,35 @@ from __future__ import annotations
 import os
 import subprocess
 from argparse import ArgumentTypeError
+from collections.abc import Callable
+from contextlib import redirect_stderr
+from io import StringIO
 from mmap import mmap
+from pathlib import Path
 
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from benchmarks import codec, ends, loadgen, memory, modes, peers, run, stream
+from benchmarks import __main__ as whole
+from benchmarks import (
+    arguments,
+    client,
+    codec,
+    day,
+    ends,
+    flood,
+    loadgen,
+    memory,
+    modes,
+    peers,
+    run,
+    scaling,
+    soak,
+    startup,
+    stream,
+    workers,
+)
 from benchmarks.resident import Memory, Watch
 
 # For loads that take a moment, on a machine that has much else to do: for how long, and for how long to wait
@@ -159,6 +183,15 @@ class CompiledTests(SynchronousTestCase):
         error = self.assertRaises(loadgen.NoCompiler, loadgen.compiled, "load.c")
         self.assertIn("gcc", str(error))
 
+    def test_said(self) -> None:
+        """
+        The flood, too, says so, and no more.
+        """
+        self.patch(loadgen, "BUILD", loadgen.HERE / "nothing-built-here")
+        self.patch(os, "environ", {**os.environ, "CC": "no-such-compiler"})
+        failing = Deferred.fromCoroutine(flood.main(Clock()))
+        self.assertIn("gcc", str(self.failureResultOf(failing, SystemExit).value))
+
     def test_warnings(self) -> None:
         """
         The C programs compile without a warning.
@@ -219,12 +252,84 @@ class TableTests(SynchronousTestCase):
         self.assertIn("CON GET", text)
         self.assertIn("(2.00-2.00)", text)
 
-    def test_unknownServer(self) -> None:
+
+class ArgumentTests(SynchronousTestCase):
+    """
+    What is wrong on a command line is said before anything is measured.
+    """
+
+    def test_choice(self) -> None:
         """
         A name that is not known is refused with the names that are.
         """
-        error = self.assertRaises(ArgumentTypeError, run.choice(["a", "b"]), "a,c")
+        error = self.assertRaises(ArgumentTypeError, arguments.choice(["a", "b"]), "a,c")
         self.assertIn("a, b", str(error))
+
+    def test_bounded(self) -> None:
+        """
+        A number is one of its kind, and within its bounds.
+        """
+        self.assertEqual([arguments.bounded(1, 3)(text) for text in "13"], [1, 3])
+        self.assertEqual(arguments.bounded(0.5)("0.5"), 0.5)
+        for text in ("0", "4", "-1", "1.5", "", "x"):
+            error = self.assertRaises(ArgumentTypeError, arguments.bounded(1, 3), text)
+            self.assertIn(f"from 1 to 3, not {text}", str(error))
+        for text in ("inf", "nan", "0.1"):
+            self.assertRaises(ArgumentTypeError, arguments.bounded(0.5), text)
+
+    def test_output(self) -> None:
+        """
+        A file can be written, in a directory that is there.
+        """
+        path = Path(self.mktemp())
+        self.assertEqual(arguments.output(str(path)), path)
+        self.assertRaises(ArgumentTypeError, arguments.output, str(path / "file"))
+        path.mkdir()
+        self.assertRaises(ArgumentTypeError, arguments.output, str(path))
+
+    def test_directory(self) -> None:
+        """
+        A directory is made if need be, and is no file.
+        """
+        path = Path(self.mktemp()) / "figures"
+        self.assertEqual(arguments.directory(str(path)), path)
+        self.assertTrue(path.is_dir())
+        (path / "file").touch()
+        error = self.assertRaises(ArgumentTypeError, arguments.directory, str(path / "file" / "more"))
+        self.assertIn("file", str(error))
+
+    def test_refused(self) -> None:
+        """
+        The programs refuse what would measure nothing, or cannot be written, with the status 2.
+        """
+        lines: list[tuple[Callable[[list[str]], int], str]] = [
+            (whole.main, "--rounds 0"),
+            (whole.main, f"--into {__file__}"),
+            (run.main, "--rounds 0"),
+            (run.main, "--window 65536"),
+            (codec.main, "--rounds -1"),
+            (stream.main, "--long 0"),
+            (client.main, "--requests 0"),
+            (scaling.main, "--turns x"),
+            (startup.main, "--rounds 0"),
+            (workers.main, "--sockets 0"),
+            (day.main, "--loss 1.1"),
+        ]
+        for main, words in lines:
+            errors = StringIO()
+            with redirect_stderr(errors):
+                ended = self.assertRaises(SystemExit, main, words.split())
+            self.assertEqual(ended.code, 2)
+            self.assertIn(words.split()[0], errors.getvalue().splitlines()[-1])
+
+    def test_longRuns(self) -> None:
+        """
+        The long runs as well.
+        """
+        for long, words in ((flood, "--json"), (soak, "--csv"), (soak, "--png")):
+            with redirect_stderr(StringIO()):
+                failing = Deferred.fromCoroutine(long.main(Clock(), words, "/nonexistent/file"))
+            self.assertEqual(self.failureResultOf(failing, SystemExit).value.code, 2)
 
 
 class StreamTests(SynchronousTestCase):
