@@ -221,7 +221,29 @@ class RequestTests(AgentTestCase):
 
 
 class PayloadTests(AgentTestCase):
-    """Payloads of responses."""
+    """Payloads of requests and of responses."""
+
+    def test_fetch(self) -> None:
+        """A FETCH says what its body is (RFC 8132 2.3.1), unless someone else made it."""
+        ask = partial(self.agent.request, Code.FETCH, TEXT)
+        rows: list[tuple[Any, dict[str, Any], int | None]] = [
+            (b"x", {}, 42),
+            (b"", {}, 42),
+            ("x", {}, 0),
+            (b"", {"json": [1]}, 50),
+            (b"x", {"contentFormat": 60}, 60),
+            (b"x", {"options": Options(contentFormat=60)}, 60),
+            (b"x", {"relaying": True}, None),
+        ]
+        for payload, how, expected in rows:
+            waiting = ask(payload, **how)
+            self.assertEqual(self.peer.takeOne().options.contentFormat, expected)
+            waiting.cancel()
+            self.failureResultOf(waiting, CancelledError)
+        waiting = self.agent.post(TEXT, b"x")
+        self.assertIsNone(self.peer.takeOne().options.contentFormat)
+        waiting.cancel()
+        self.failureResultOf(waiting, CancelledError)
 
     def test_ignored(self) -> None:
         """Where the code is not defined to have one, it is ignored (RFC 7252 5.5)."""

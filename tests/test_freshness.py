@@ -76,6 +76,7 @@ class KeyTests(SynchronousTestCase):
     def test_fetch(self) -> None:
         """The body of a FETCH is part of it (RFC 8132 2.1)."""
         self.assertNotEqual(key(Code.FETCH, b"a"), key(Code.FETCH, b"b"))
+        self.assertNotEqual(key(Code.FETCH), key(Code.GET))
 
     def test_noCacheKey(self) -> None:
         """Options that are NoCacheKey are not part of it; nor are ETag and Hop-Limit, which are heeded."""

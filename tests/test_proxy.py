@@ -7,9 +7,11 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.logger import formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from tests.recorders import logged
 from txcoap.client import Agent
 from txcoap.codes import Code
 from txcoap.errors import Forbidden
@@ -420,10 +422,14 @@ class HopLimitTests(ProxyCase):
         self.assertEqual(self.origin.options, Options())
 
     def test_reached(self) -> None:
-        """The last hop is not passed: 5.08, with the proxy's name."""
+        """The last hop is not passed: 5.08, with the proxy's name; and it is logged (RFC 8768 3)."""
         self.serve(name="gate")
+        events = logged(self)
         self.assertAnswer(self.ask(hopLimit=1), "5.08", "gate")
         self.assertFalse(self.origin.requests)
+        (event,) = events
+        self.assertEqual(event["log_namespace"], "txcoap.relay")
+        self.assertIn("too many proxies", formatEvent(event))
 
     def test_malformed(self) -> None:
         """0 and what is no byte are 4.00."""

@@ -11,6 +11,7 @@ from tests.watching import Teller
 from txcoap.codes import Code
 from txcoap.errors import NoAcknowledgement, ObservationEnded, RequestError, SocketClosed
 from txcoap.observation import Observation
+from txcoap.options import Options
 from txcoap.sansio.datagrams import ACK, CON, NON, RST
 from txcoap.testing import MemoryNetwork
 
@@ -33,6 +34,21 @@ class AskingAgainTests(TellerTestCase):
         self.assertEqual(b"2", self.next(observation))
         self.assertEqual(ACK, self.tell(b"3", 13).type)
         self.assertEqual(b"3", self.next(observation))
+
+    def test_sameRequest(self) -> None:
+        """To ask again, and to leave, is the same request (RFC 7641 3.3.1, 3.6), but for Observe."""
+        how = {"accept": 0, "params": {"a": 1}, "options": Options.fromPairs([(65000, b"v")])}
+        observing, first = self.ask(**how)
+        self.server.answer(first, b"0", observe=10, maxAge=5)
+        observation = self.successResultOf(observing)
+        self.network.advance(5.0 + MOST)
+        again = self.server.news()[0]
+        self.assertEqual((again.code, again.options, again.payload), (first.code, first.options, b""))
+        self.server.answer(again, b"1", observe=11)
+        observation.cancel()
+        last = self.server.newsOne()
+        self.assertEqual((last.token, last.options), (first.token, first.options.evolve(observe=1)))
+        self.server.answer(last, b"1")
 
     def test_atRandom(self) -> None:
         """The time differs from client to client, so that not all ask at once."""

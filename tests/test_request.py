@@ -357,6 +357,22 @@ class ConditionTests(RequestTestCase):
         self.assertEqual(answer.code, Code.CONTENT)
         self.assertEqual(known, [False, True, False])
 
+    def test_fetch(self) -> None:
+        """A FETCH is validated and conditional as a GET is (RFC 8132 2, 2.3.2)."""
+
+        def do(request: Request) -> str:
+            request.checkPreconditions(b"v1")
+            request.setETag(b"v1")
+            return "body"
+
+        for options, code in (
+            ({}, Code.CONTENT),
+            ({"etag": (b"v1",)}, Code.VALID),
+            ({"ifMatch": (b"v1",)}, Code.CONTENT),
+            ({"ifMatch": (b"v0",)}, Code.PRECONDITION_FAILED),
+        ):
+            self.assertEqual(self.doing(do, Code.FETCH, "x", b"which", **options).code, code, options)
+
     def test_etagsLength(self) -> None:
         """A tag has 1 to 8 bytes; another is the handler's bug."""
         for tag in (b"", b"123456789"):

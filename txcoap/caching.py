@@ -71,6 +71,7 @@ class _Asked:
             how.get("options", NO_OPTIONS),
             how.get("headers", {}),
             values,
+            how.get("relaying", False),
         )
         isPart = how.get("stream") or how.get("byteRange") is not None
         self.key = None if isPart or producer is not None else keyOf(self.request, self.target)

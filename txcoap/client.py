@@ -185,7 +185,9 @@ class Agent(Verbs):
         try:
             target = uriOf(located(uri, host, port, path, query))
             hop = self._firstHop(target, proxy)
-            request, producer = makeRequest(method, target, payload, params, json, options, headers, values)
+            request, producer = makeRequest(
+                method, target, payload, params, json, options, headers, values, relaying
+            )
             request = self._addressed(request, target, hop)
             manner = self._manner.of(
                 confirmable, token, parameters, blockSize, byteRange, stream, progress, relaying
@@ -230,7 +232,9 @@ class Agent(Verbs):
         try:
             target = uriOf(located(uri, host, port, path, query))
             hop = self._firstHop(target, proxy)
-            request, _ = makeRequest(method, target, payload, params, None, options, headers, values)
+            request, _ = makeRequest(
+                method, target, payload, params, None, options, headers, values, relaying
+            )
             request = self._addressed(request, target, hop)
             if request.code not in OBSERVABLE:
                 raise ValueError(f"only GET and FETCH can observe, not {request.code.phrase}")

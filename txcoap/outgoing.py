@@ -11,7 +11,7 @@ from typing import Any
 from twisted.web.iweb import IBodyProducer
 
 from .codes import WITHOUT_PAYLOAD, Code
-from .formats import JSON, TEXT
+from .formats import JSON, OCTET_STREAM, TEXT
 from .headers import fromHeaders
 from .message import Request
 from .options import NO_OPTIONS, URI_OPTIONS, Options
@@ -29,10 +29,12 @@ def makeRequest(
     options: Any,
     headers: Mapping[str, Any] | None,
     values: dict[str, Any],
+    relaying: bool = False,
 ) -> tuple[Request, Any]:
     """
     A request; see L{Agent.request<txcoap.client.Agent.request>} for the parameters.
 
+    @param relaying: Whether it is made for someone else, who has said all there is to say.
     @return: The request, and the C{IBodyProducer} of its body, or None if that is in the request.
     @raise ValueError: for a value that the request cannot have; C{TypeError} likewise.
     """
@@ -53,7 +55,11 @@ def makeRequest(
     code = method if isinstance(method, Code) else Code(method)
     if (payload or producer is not None) and code in WITHOUT_PAYLOAD:
         raise ValueError(f"{code} has no body (RFC 7252 5.5); FETCH and POST have")
-    return Request(code, payload, asked, **values), producer
+    request = Request(code, payload, asked, **values)
+    if code == Code.FETCH and not relaying and request.contentFormat is None:
+        # RFC 8132 2.3.1: a FETCH says what its body is. Bytes of which nothing is known are just that.
+        request = Request(code, payload, request.options.evolve(contentFormat=OCTET_STREAM))
+    return request, producer
 
 
 def _bodyOf(payload: Any, json: Any) -> tuple[bytes, Any, int | None]:

@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from .codes import Code
 from .errors import (
     CoAPError,
+    HopLimitReached,
     NoResponse,
     ObservationEnded,
     RequestError,
@@ -22,6 +24,7 @@ from .errors import (
     Unreachable,
 )
 from .interfaces import IResource
+from .logs import Sparing
 from .message import Response
 from .options import Options
 from .request import NOT_DONE_YET, Request
@@ -29,6 +32,8 @@ from .sansio.relaying import DEFAULT_HOP_LIMIT, gatewayError, onward, passBack
 from .uri import URI
 
 __all__ = ["Relay"]
+
+_log = Sparing(Logger())
 
 
 @implementer(IResource)
@@ -94,6 +99,7 @@ class Relay:
         Ask the other server; see L{IResource}.
 
         @raise ServiceUnavailable: if too many requests are under way.
+        @raise HopLimitReached: if it has passed too many proxies, and that is logged.
         """
         if self.underWay >= self.maximumRequests:
             raise ServiceUnavailable("the proxy is busy", maxAge=1)
@@ -101,7 +107,14 @@ class Relay:
         if not options.isPlain and request.protocol.freshness(request.exchange) is not None:
             # RFC 9175 2.3: it is an Echo of our own.
             options = options.without(Options.echo.number)
-        options = onward(options, self.hopLimit, self.name)
+        try:
+            options = onward(options, self.hopLimit, self.name)
+        except HopLimitReached:
+            # RFC 8768 3: it is for who runs the proxies to learn of a loop.
+            _log.of(request.site).info(
+                "{request} has passed too many proxies: do they ask each other?", request=request
+            )
+            raise
         return Deferred.fromCoroutine(self._render(request, options))
 
     async def _render(self, request: Request, options: Options) -> Any:
