@@ -156,7 +156,7 @@ class CodeTests(SynchronousTestCase):
         wrong: list[object] = [
             "", "x", "4", "4.", ".04", "4.4", "4.32", "8.01", "44.04", "4.004", "4.04.1",
             "-1", "1000", "832", "GETS", "²", "4.0\N{SUPERSCRIPT TWO}",
-            -1, 256, 1000, 832, 432, None, 4.04, b"GET",
+            200, "200", 302, -1, 256, 1000, 832, 432, None, 4.04, b"GET",
         ]  # fmt: skip
         for value in wrong:
             with self.assertRaises(ValueError, msg=repr(value)):

@@ -180,6 +180,26 @@ class QuestionTests(RequestTestCase):
         request.exchange.peer = None
         self.assertRaises(InvalidURI, request.getClientURI)
 
+    def test_writtenAndReturned(self) -> None:
+        """What is returned after something was written goes on with it, as in C{twisted.web}."""
+        rows: list[tuple[Any, bytes, int | None]] = [
+            (None, b"ab", None),
+            (b"c", b"abc", None),
+            ("c", b"abc", 0),
+            (succeed("c"), b"abc", 0),
+            (Response(Code.CONTENT, b"else"), b"else", None),
+        ]
+        for result, payload, form in rows:
+
+            def render(request: Request, result: Any = result) -> Any:
+                request.write(b"a")
+                request.write(b"b")
+                return result
+
+            answer = self.doing(render)
+            self.assertEqual((answer.code, answer.payload), (Code.CONTENT, payload))
+            self.assertEqual(answer.options.contentFormat, form)
+
     def test_site(self) -> None:
         """The site that serves it, and the resource that was found."""
         request = self.told(lambda request: request)

@@ -235,6 +235,11 @@ class DispatchTests(ServerTestCase):
         folder.putChild("", Readable())
         self.serve(root)
 
+    def test_root(self) -> None:
+        """A class in the place of its instance is refused when the site is made, and so are text and None."""
+        for root in (Resource, "root", None):
+            self.assertRaisesRegex(TypeError, "an instance; got", Site, root)
+
     def test_paths(self) -> None:
         """The path leads to the resource (RFC 7252 5.10.1); where there is none, 4.04."""
         found = {"": True, "a": False, "a/b": True, "a/": True, "a/b/c": False, "A/b": False, "x": False}

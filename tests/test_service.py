@@ -235,7 +235,7 @@ class LoopbackTests(TestCase):
     async def test_serves(self) -> None:
         """With the installed reactor; after C{stopService} the port is closed."""
         reactor: Any = _reactor
-        service = CoAPService(Hello(), ["udp:0:interface=127.0.0.1"])
+        service = CoAPService(Hello(), "udp:0:interface=127.0.0.1")
         service.startService()
         (address,) = service.getHosts()
         uri = f"coap://127.0.0.1:{address.port}/"  # type: ignore[attr-defined]

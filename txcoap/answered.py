@@ -53,6 +53,7 @@ class AnsweredRequest(AskedRequest):
     # What most requests never change stands in the class.
     resource: Any = None
     finished = False
+    hasWritten = False
     block1: Block | None = None
     _code: Code | None = None
     _options = NO_OPTIONS

@@ -166,8 +166,13 @@ def _fromText(text: str) -> Code | None:
 
 
 def _fromDigits(number: int) -> Code | None:
-    """A code from three decimal digits: 404 is 4.04; None if there is no such code byte."""
+    """
+    A code from three decimal digits: 404 is 4.04; None if there is no such code byte. What means something in
+    HTTP alone, 200 and 3xx, is taken for a mistake.
+    """
     codeClass, detail = divmod(number, 100)
+    if number == 200 or codeClass == 3:
+        return None
     return _BYTES[codeClass << 5 | detail] if 2 <= codeClass < 8 and 0 <= detail < 32 else None
 
 

@@ -80,7 +80,8 @@ class Request(AnsweredRequest):
 
     def write(self, data: bytes) -> None:
         """
-        Add to the body of the answer; for a method that returned L{NOT_DONE_YET}.
+        Add to the body of the answer, which L{finish} ends for a method that returned L{NOT_DONE_YET}.
+        One that returns text, bytes or None ends it by that.
 
         @raise RuntimeError: after L{finish}.
         @raise TypeError: for anything but C{bytes}.
@@ -93,8 +94,24 @@ class Request(AnsweredRequest):
             self._produced.write(data)
         elif self._chunks is None:
             self._chunks = [data]
+            self.hasWritten, self._isBare = True, False
         else:
             self._chunks.append(data)
+
+    def completing(self, result: Any) -> Any:
+        """
+        What a method that has written comes to by what it returns: the body goes on with that, as in
+        C{twisted.web}.
+
+        @param result: What it returned; what is no body stands for itself.
+        """
+        if self._produced is not None or not (result is None or isinstance(result, (bytes, str))):
+            return result
+        if isinstance(result, str):
+            self._options = self.textResponse(result).options
+            result = result.encode("utf-8")
+        self.hasWritten = False
+        return b"".join([*(self._chunks or ()), result or b""])
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """
@@ -145,6 +162,7 @@ class Request(AnsweredRequest):
     def discardAnswer(self) -> None:
         """Forget the code and the options that were set for the answer, and what was written of it."""
         self._code, self._options, self._chunks = None, NO_OPTIONS, None
+        self.hasWritten = False
         self._isBare = not self._notifications
 
     # State by state

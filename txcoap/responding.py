@@ -51,6 +51,8 @@ class Responding:
 
     def rendered(self, result: Any, request: Request) -> None:
         """A render method, or the Deferred that it returned, gave its result."""
+        if request.hasWritten:
+            result = request.completing(result)
         if result.__class__ is CoroutineType:
             result = begin(result)
             if not (request.options.isPlain and request.answersAtOnce(result)):

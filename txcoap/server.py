@@ -78,6 +78,7 @@ class Site(Responding):
     @param blockSize: Bytes in the largest block of a body: 16 to 1024, a power of two.
     @param accessLog: Called with each L{Request} and its L{Response} once that is sent; for a body in blocks
         once. L{logAccess} writes a line to Twisted's log.
+    @raise TypeError: for a root that is a class, text or None, and for parameters that are none.
     @ivar resource: The root.
     @ivar protocols: Those of the open sockets that this site serves.
     """
@@ -101,6 +102,8 @@ class Site(Responding):
             raise ValueError(f"amplification is at least 1, or None for no limit; got {amplification!r}")
         if not whileStopping.code.isError:
             raise ValueError(f"whileStopping is an error, such as 5.03; got {whileStopping.code}")
+        if root is None or isinstance(root, (str, type)):
+            raise TypeError(f"a site serves a resource, an instance; got {root!r}")
         super().__init__(blockSize, accessLog)
         self.resource = root
         self.whileStopping = whileStopping

@@ -7,7 +7,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from twisted.application.service import Service
@@ -53,8 +53,8 @@ class CoAPService(Service):
 
     @param resources: The root, or what L{makeRoot} makes it of; a Deferred of it delays listening. Or an
         L{ISite<txcoap.interfaces.ISite>}, such as a L{Site} with settings of its own.
-    @param listen: Where, as L{serverFromString<txcoap.endpoints.serverFromString>} reads it; or
-        endpoints.
+    @param listen: Where, as L{serverFromString<txcoap.endpoints.serverFromString>} reads it, once or
+        several times; or endpoints.
     @param reactor: By default the installed one.
     @param multicast: The groups to hear as well, as L{readGroups<txcoap.groups.readGroups>} reads them:
         C{"224.0.1.187"}, C{"ff02::fd%eth0"}, C{"all-coap-nodes"}; without an interface, by all of them.
@@ -74,7 +74,7 @@ class CoAPService(Service):
     def __init__(
         self,
         resources: Any,
-        listen: Sequence[Any] = ("udp:5683",),
+        listen: str | Iterable[Any] = ("udp:5683",),
         reactor: Any = None,
         *,
         multicast: Sequence[str] = (),
@@ -91,7 +91,8 @@ class CoAPService(Service):
         self.ports: list[IListeningPort] = []
         self._resources = resources
         self._endpoints = [
-            serverFromString(reactor, each) if isinstance(each, str) else each for each in listen
+            serverFromString(reactor, each) if isinstance(each, str) else each
+            for each in ([listen] if isinstance(listen, str) else listen)
         ]
         self._groups = {text: readGroups(text) for text in multicast}
         self._logAccess = logAccess
