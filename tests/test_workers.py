@@ -274,6 +274,16 @@ class SupervisorTests(SynchronousTestCase):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as skt:
             skt.bind((host.host, host.port))
 
+    def test_stoppedTwice(self) -> None:
+        """Who stops it while it stops waits for the same end."""
+        self.serve()
+        stopping = [self.service.stopService(), self.service.stopService()]
+        self.assertEqual(self.one.signals, ["TERM"])
+        self.one.end(0)
+        self.two.end(0)
+        self.assertEqual([self.successResultOf(each) for each in stopping], [None, None])
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
     def test_killed(self) -> None:
         """Who does not end is killed, 5 seconds after the grace."""
         self.serve()

@@ -140,7 +140,8 @@ class Supervisor(Service):
             _Worker(number + 1, _descriptors(FIRST_SOCKET + number * places, places))
             for number in range(count)
         ]
-        self._stopped: Deferred[None] | None = None
+        # Who waits for the end, once it has begun.
+        self._stopping: list[Deferred[None]] | None = None
         self._kill: IDelayedCall | None = None
 
     def getHosts(self) -> list[IAddress]:
@@ -192,7 +193,7 @@ class Supervisor(Service):
 
     def _spawn(self, worker: _Worker) -> None:
         worker.restart = None
-        arguments = [sys.executable, "-c", _program(sys.path)]
+        arguments = [sys.executable, "-c", _program(worker.number, sys.path)]
         arguments += ["--number", str(worker.number), "--sockets", worker.descriptors]
         arguments += ["--directory", os.getcwd(), *self._words]
         worker.process = process = WorkerProcess(
@@ -221,7 +222,7 @@ class Supervisor(Service):
 
     def _ended(self, worker: _Worker, why: str) -> None:
         process, worker.process = worker.process, None
-        if self._stopped is not None:
+        if self._stopping is not None:
             self._haveStopped()
             return
         if not worker.hasServed:
@@ -298,7 +299,10 @@ class Supervisor(Service):
         """
         super().stopService()  # type: ignore[no-untyped-call]
         stopped: Deferred[None] = Deferred()
-        self._stopped = stopped
+        if self._stopping is not None:
+            self._stopping.append(stopped)
+            return stopped
+        self._stopping = [stopped]
         for worker in self._workers:
             if worker.restart is not None:
                 worker.restart.cancel()
@@ -317,15 +321,15 @@ class Supervisor(Service):
                 worker.process.signal("KILL")
 
     def _haveStopped(self) -> None:
-        if self._stopped is None or any(worker.process for worker in self._workers):
+        if self._stopping is None or any(worker.process for worker in self._workers):
             return
         if self._kill is not None:
             self._kill.cancel()
             self._kill = None
-        stopped, self._stopped = self._stopped, None
+        stopping, self._stopping = self._stopping, None
         for worker in self._workers:
             worker.delay, worker.hasServed, worker.isAway, worker.standIn = 0.0, False, False, None
-        self._close().addBoth(lambda _: stopped.callback(None))
+        self._close().addBoth(lambda _: [stopped.callback(None) for stopped in stopping])
 
     def _close(self) -> Deferred[Any]:
         for skt in self._sockets:
@@ -346,13 +350,13 @@ def _resultNow(
     result.addCallback(lambda _: failed(failures[0]) if failures else None)
 
 
-def _program(path: Sequence[str]) -> str:
+def _program(number: int, path: Sequence[str]) -> str:
     """
-    What a worker runs. It finds modules where this process does, C{-m} would look in the current directory
-    first: there a C{queue.py} would stand in for Python's.
+    What a worker runs; it begins with what C{ps} is to show. It finds modules where this process does: C{-m} would
+    look in the current directory first, where a C{queue.py} would stand in for Python's.
     """
-    run = "from txcoap.worker import main; sys.exit(main(sys.argv[1:]))"
-    return f"import sys; sys.path[:] = {list(path)!r}; {run}"
+    find = f"import sys; sys.path[:] = {list(path)!r}"
+    return f"# txcoap.worker {number}\n{find}\nfrom txcoap.worker import main; sys.exit(main(sys.argv[1:]))"
 
 
 def _descriptors(first: int, count: int) -> str:
