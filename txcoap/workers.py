@@ -329,7 +329,12 @@ class Supervisor(Service):
         stopping, self._stopping = self._stopping, None
         for worker in self._workers:
             worker.delay, worker.hasServed, worker.isAway, worker.standIn = 0.0, False, False, None
-        self._close().addBoth(lambda _: [stopped.callback(None) for stopped in stopping])
+
+        def tell(result: object) -> None:
+            for stopped in stopping:
+                stopped.callback(None)
+
+        self._close().addBoth(tell)
 
     def _close(self) -> Deferred[Any]:
         for skt in self._sockets:
@@ -352,8 +357,8 @@ def _resultNow(
 
 def _program(number: int, path: Sequence[str]) -> str:
     """
-    What a worker runs; it begins with what C{ps} is to show. It finds modules where this process does: C{-m} would
-    look in the current directory first, where a C{queue.py} would stand in for Python's.
+    What a worker runs; it begins with what C{ps} is to show. It finds modules where this process does: C{-m}
+    would look in the current directory first, where a C{queue.py} would stand in for Python's.
     """
     find = f"import sys; sys.path[:] = {list(path)!r}"
     return f"# txcoap.worker {number}\n{find}\nfrom txcoap.worker import main; sys.exit(main(sys.argv[1:]))"
