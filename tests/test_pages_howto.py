@@ -247,6 +247,34 @@ class HowtoTests(PageCase):
         self.register(port, "ep=meter9&lt=100")
         self.assertEqual(told[-1], ("meter9", "not observed: 4.04 Not Found"))
 
+    def test_poll(self) -> None:
+        """Who comes and goes is told, once each; no more are asked at once than may be."""
+        told: list[Any] = []
+        uris = [f"coap://192.0.2.{n}/" for n in range(1, 31)]
+        poller = self.space["Poller"](self.network.clock, uris, lambda *what: told.append(what), 10)
+        poller.agent = self.network.agent(parameters=poller.agent.parameters)
+
+        class State(Resource):
+            def render_GET(self, request: Any) -> str:
+                return "on"
+
+        ports = [self.network.listen(Site(State()), f"192.0.2.{n}") for n in (1, 3, 30)]
+        polling = poller.polling.start(10)
+        self.network.flush()
+        self.assertEqual(poller.agent.health().tables["openRequests"].highest, 10)
+        self.network.advance(40)
+        up = [uri for uri, isThere, _ in told if isThere]
+        self.assertEqual((len(told), up), (30, [uris[0], uris[2], uris[29]]))
+        ports[0].stopListening()
+        self.network.advance(40)
+        self.assertEqual(
+            told[30:],
+            [(uris[0], False, "no reply in 5 seconds from 192.0.2.1:5683: nothing was acknowledged")],
+        )
+        poller.polling.stop()
+        self.network.advance(20)
+        self.successResultOf(polling)
+
     def test_asyncio(self) -> None:
         """A task of asyncio asks; by a reactor of its own, in a process of its own."""
         self.assertTrue(asyncio.iscoroutinefunction(self.space["temperature"]))
