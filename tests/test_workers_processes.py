@@ -200,7 +200,7 @@ class ProcessTests(SynchronousTestCase):
             self.assertEqual(process.wait(PATIENCE), -signal.SIGTERM)
             log = self.log.read_text()
         self.assertFree()
-        self.assertRegex(log, r"\[worker [12], txcoap.server#critical\] while rendering")
+        self.assertRegex(log, r"\[worker [12], txcoap.responding#critical\] while rendering")
         self.assertIn("ZeroDivisionError: integer division", log)
         self.assertRegex(log, r"worker [12] ended: signal 9; the next starts in 0 s")
         self.assertNotIn("Unhandled", log)
