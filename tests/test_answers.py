@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 
-from tests.wire import LIFETIME, Answering, Peer, ServerTestCase, giving
+from tests.wire import LIFETIME, Answering, Keeping, Peer, ServerTestCase, giving
 from txcoap import errors
 from txcoap.codes import Code
 from txcoap.message import Response
@@ -245,13 +245,8 @@ class WriteTests(ServerTestCase):
     def setUp(self) -> None:
         """Serve a resource that keeps its requests."""
         super().setUp()
-        self.requests: list[Request] = []
-
-        def keep(request: Request) -> int:
-            self.requests.append(request)
-            return NOT_DONE_YET
-
-        self.resource = Answering(keep)
+        self.resource = Keeping()
+        self.requests = self.resource.requests
         self.serve(self.resource)
 
     def open(self, **how: Any) -> Request:

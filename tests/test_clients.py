@@ -14,7 +14,7 @@ from twisted.internet import reactor as _reactor
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
-from tests.wire import CLIENT, Answering, Peer, ServerTestCase
+from tests.wire import CLIENT, Answering, Keeping, Peer, ServerTestCase
 from txcoap.block import Block
 from txcoap.codes import Code
 from txcoap.endpoints import serverFromString
@@ -22,7 +22,7 @@ from txcoap.limits import Limits
 from txcoap.observe import ObservableResource
 from txcoap.options import Options
 from txcoap.parameters import DEFAULT_PARAMETERS
-from txcoap.request import NOT_DONE_YET, Request
+from txcoap.request import Request
 from txcoap.sansio.clients import NamingMessaging
 from txcoap.sansio.datagrams import ACK, CON, NON, RST, Datagram, decode, encode
 from txcoap.server import Site
@@ -149,18 +149,13 @@ class NamedTests(ServerTestCase):
 
     def test_later(self) -> None:
         """What is answered later goes to where the request came from, and is acknowledged from there."""
-        requests: list[Request] = []
-
-        def keep(request: Request) -> int:
-            requests.append(request)
-            return NOT_DONE_YET
-
-        self.serve(Answering(keep), clientOf=byHost)
+        kept = Keeping()
+        self.serve(kept, clientOf=byHost)
         for peer, messageID in ((self.peer, 1), (self.moved, 2)):
             peer.send(CON, Code.GET, messageID, b"t%d" % messageID, Options(uriPath=("x",)))
             self.reactor.elapse(0.1)
             self.assertEqual(peer.takeOne().code, Code.EMPTY)
-        for request, peer in zip(requests, (self.peer, self.moved), strict=True):
+        for request, peer in zip(kept.requests, (self.peer, self.moved), strict=True):
             request.finish()
             answer = peer.takeOne()
             self.assertEqual(answer.type, CON)

@@ -7,12 +7,12 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from tests.wire import CLIENT, LIFETIME, SERVER, Answering, ServerTestCase
+from tests.wire import CLIENT, LIFETIME, SERVER, Keeping, ServerTestCase
 from txcoap.client import Agent
 from txcoap.errors import SocketClosed
 from txcoap.observe import ObservableResource
 from txcoap.protocol import CoAPProtocol
-from txcoap.request import NOT_DONE_YET, Request
+from txcoap.request import Request
 
 
 class Clock(ObservableResource):
@@ -78,16 +78,11 @@ class AtOnceTests(ServerTestCase):
 
     def test_requests(self) -> None:
         """A request that is finished because another was given up."""
-        requests: list[Request] = []
-
-        def keep(request: Request) -> int:
-            requests.append(request)
-            return NOT_DONE_YET
-
-        self.serve(Answering(keep))
+        kept = Keeping()
+        self.serve(kept)
         self.ask(token=b"1")
         self.ask(token=b"2")
-        one, two = requests
+        one, two = kept.requests
         one.notifyFinish().addErrback(lambda _: two.finish())
         given = two.notifyFinish()
         self.reactor.elapse(2 * LIFETIME)
@@ -118,27 +113,22 @@ class ReopeningTests(ServerTestCase):
 
     def test_forgets(self) -> None:
         """Nothing of what the first socket left undone goes on; what peers ask anew is answered."""
-        requests: list[Request] = []
-
-        def keep(request: Request) -> int:
-            requests.append(request)
-            return NOT_DONE_YET
-
-        self.serve(Answering(keep))
+        kept = Keeping()
+        self.serve(kept)
         self.ask(token=b"1")
         self.reactor.advance(0.05)
-        requests[0].write(b"never acknowledged")
-        requests[0].finish()
+        kept.requests[0].write(b"never acknowledged")
+        kept.requests[0].finish()
         self.ask(token=b"2")
         self.socket.stopListening()
         self.peer.take()
-        requests[1].acknowledge()
-        requests[1].finish()
+        kept.requests[1].acknowledge()
+        kept.requests[1].finish()
         self.wire.open(self.protocol, SERVER)
         self.assertEqual(set(self.protocol.sizes().values()), {0})
         self.assertEqual(self.protocol.counters.received, 0)
         self.ask(token=b"3")
-        requests[2].finish()
+        kept.requests[2].finish()
         self.assertEqual(self.peer.takeOne().token, b"3")
         self.reactor.elapse(300)
         self.assertEqual(self.peer.take(), [])

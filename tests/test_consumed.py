@@ -252,8 +252,8 @@ class StreamTests(BlockwiseTestCase):
         taker.transport.resumeProducing()  # type: ignore[union-attr]
         self.assertEqual(self.peer.take(), [])
 
-    def test_anew(self) -> None:
-        """A body that begins anew is another: the first one's protocol is told."""
+    def openEach(self) -> list[Taker]:
+        """Serve what opens another for each body; they are listed as that happens."""
         takers: list[Taker] = []
 
         def open_(request: Request) -> Taker:
@@ -262,6 +262,11 @@ class StreamTests(BlockwiseTestCase):
 
         self.store = Streaming(open_)
         self.serve(self.store)
+        return takers
+
+    def test_anew(self) -> None:
+        """A body that begins anew is another: the first one's protocol is told."""
+        takers = self.openEach()
         self.put(0, b"?" * 16)
         self.putAll(body(40))
         self.assertEqual([each.data for each in takers], [b"?" * 16, body(40)])
@@ -300,14 +305,7 @@ class StreamTests(BlockwiseTestCase):
 
     def test_apart(self) -> None:
         """Two bodies at once go each to its own."""
-        takers: list[Taker] = []
-
-        def open_(request: Request) -> Taker:
-            takers.append(Taker())
-            return takers[-1]
-
-        self.store = Streaming(open_)
-        self.serve(self.store)
+        takers = self.openEach()
         for number in range(3):
             for name in (b"1", b"2"):
                 self.put(number, name * 16, number < 2, token=name)

@@ -26,7 +26,7 @@ from txcoap.message import Response
 from txcoap.options import NO_OPTIONS, Options
 from txcoap.parameters import DEFAULT_PARAMETERS
 from txcoap.protocol import CoAPProtocol
-from txcoap.request import Request
+from txcoap.request import NOT_DONE_YET, Request
 from txcoap.resource import Resource
 from txcoap.sansio.datagrams import ACK, CON, NON, Datagram, Type, decode, empty, encode
 from txcoap.server import Site
@@ -356,6 +356,22 @@ class Answering(Resource):
         self._answer = answer
         for code in METHODS:
             setattr(self, f"render_{code.phrase}", answer)
+
+
+class Keeping(Answering):
+    """
+    Keeps its requests, to be answered later.
+
+    @ivar requests: Them.
+    """
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        super().__init__(self._keep)
+
+    def _keep(self, request: Request) -> int:
+        self.requests.append(request)
+        return NOT_DONE_YET
 
 
 SERVER6 = ("2001:db8::1", 5683, 0, 0)
