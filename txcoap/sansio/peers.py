@@ -5,7 +5,7 @@ without an answer (RFC 7252 4.4, 4.7).
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Hashable
 from typing import Any, Protocol
 
@@ -13,7 +13,7 @@ from ..errors import RequestError
 from ..parameters import Parameters
 from .deadlines import NEVER, Deadline
 
-__all__ = ["GRAIN", "Asker", "MessageIDs", "Peer", "Peers", "Teller"]
+__all__ = ["GRAIN", "Asker", "MessageIDs", "Peer", "Peers", "Queue", "Teller"]
 
 GRAIN = 0.2
 """Seconds within which it is not noted anew that a peer is sent something."""
@@ -65,6 +65,20 @@ class Asker(Protocol):
         """
 
 
+class Queue(deque[Any]):
+    """
+    Requests that wait for their turn with a peer, the next one first.
+
+    @ivar asker: Who sends them.
+    """
+
+    __slots__ = ("asker",)
+
+    def __init__(self, asker: Asker) -> None:
+        super().__init__()
+        self.asker = asker
+
+
 class Teller(Protocol):
     """Who has something to tell peers: responses that come apart, notifications."""
 
@@ -87,9 +101,9 @@ class Peer:
     @ivar active: How many confirmable messages to it are neither acknowledged nor answered, pings aside.
     @ivar told: How many of them are responses and notifications.
     @ivar overdue: How many of them are requests that were repeated already.
-    @ivar waiting: Our requests that wait until fewer are active, each with who sends it; None if none ever
-        did.
-    @ivar untold: Likewise whose responses and notifications wait.
+    @ivar waiting: Our requests that wait until fewer are active; None if none ever did.
+    @ivar untold: Whose responses and notifications wait for the same, each with who sends them; None if none
+        ever did.
     @ivar pings: How many pings are under way.
     @ivar resumption: When they are looked at again, where they wait for a free message ID.
     @ivar usedAt: When it was last sent something, or up to L{GRAIN} earlier.
@@ -115,7 +129,7 @@ class Peer:
         self.messageIDs = messageIDs
         self.active = self.told = self.overdue = self.pings = 0
         # Most peers never have these: they would take memory, and the garbage collector's time.
-        self.waiting: OrderedDict[Any, Asker] | None = None
+        self.waiting: Queue | None = None
         self.untold: OrderedDict[Any, Teller] | None = None
         self.resumption: Deadline | None = None
         self.usedAt = now
@@ -142,8 +156,8 @@ class Peer:
     def askLater(self, request: Any, asker: Asker) -> None:
         """Ask it something when it is its turn."""
         if self.waiting is None:
-            self.waiting = OrderedDict()
-        self.waiting[request] = asker
+            self.waiting = Queue(asker)
+        self.waiting.append(request)
 
     def tellLater(self, owner: Any, teller: Teller) -> None:
         """Tell it something when it is its turn."""

@@ -154,7 +154,7 @@ class Transmissions:
         """A request waits for its turn no more."""
         peer = self._peers.get(address)
         if peer is not None and peer.waiting and request in peer.waiting:
-            del peer.waiting[request]
+            peer.waiting.remove(request)
             if not peer.waiting:
                 self.deadlines.cancel(peer.resumption)
                 peer.resumption = None
@@ -173,10 +173,9 @@ class Transmissions:
         """
         waiting = peer.waiting
         while waiting:
-            request, asker = next(iter(waiting.items()))
-            if not asker.ask(request, peer, active, now):
+            if not waiting.asker.ask(waiting[0], peer, active, now):
                 return
-            del waiting[request]
+            waiting.popleft()
             active = peer.active
 
     def _tell(self, peer: Peer, active: int, now: float) -> None:
