@@ -332,6 +332,18 @@ class GarbledTests(SynchronousTestCase):
             self.assertIsNone(report)
             self.assertEqual(heard, [])
 
+    def test_notification(self) -> None:
+        """Of an observation that stands one ends nothing: the next may be better."""
+        machine = Machine()
+        exchange = machine.request(get(observe=0), PEER, machine.now, lasting=True)
+        sent = machine.sentOne()
+        machine.receive(ACK, Code.CONTENT, sent.messageID, sent.token, Options(observe=1), b"0")
+        garbled = encode(NON, Code.CONTENT, 99, sent.token) + b"\xff"
+        self.assertIsNone(machine.receiveDatagram(garbled, PEER, None, machine.now))
+        report = machine.receive(NON, Code.CONTENT, 100, sent.token, Options(observe=2), b"1")
+        assert isinstance(report, ResponseReceived)
+        self.assertIs(report.exchange, exchange)
+
     def test_token(self) -> None:
         """Nor is one whose token cannot be read."""
         for data in (b"\x69\x45", b"\x64\x45"):

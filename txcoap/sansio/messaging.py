@@ -11,6 +11,9 @@ type and the kind of its code::
     ACK          acknowledged      (nothing)        a response        (nothing)
     RST          rejected          (nothing)        (nothing)         (nothing)
 
+Of what is malformed a response is reported all the same, if its token can be read: there is no use in waiting
+for another (RFC 7252 5.7.1).
+
 How a request is answered is the matter of L{txcoap.sansio.replying}.
 
 L{Messaging.receiveDatagram} and L{Messaging.expire} report what happened; L{Messaging.next} gives when to

@@ -321,9 +321,12 @@ class Requesting:
         return exchange
 
     def _cameGarbled(self, garbled: Garbled, now: float) -> Event | None:
-        """A response came that nobody can read: there is no use in waiting for another (RFC 7252 5.7.1)."""
+        """
+        A response came that nobody can read: there is no use in waiting for another (RFC 7252 5.7.1). But of
+        notifications the next may be better.
+        """
         exchange = self._answeredBy(garbled)
-        if exchange is None:
+        if exchange is None or exchange.progress is LASTING:
             return None
         self._transmissions.heardFrom(garbled.peer)
         text = f"the response {garbled.datagram.code!s} cannot be read: {garbled.reason}"
