@@ -4,9 +4,13 @@ The systemd units of the operations guide are units.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import shutil
+import socket
 import subprocess
+import sys
 from pathlib import Path
 
 from twisted.python.usage import UsageError
@@ -14,7 +18,19 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from tests.pages import ROOT
 from txcoap import tap
+from txcoap.codes import Code
+from txcoap.options import Options
 from txcoap.resource import Resource
+from txcoap.sansio.datagrams import CON, encode
+
+# What systemd does, and then twistd.
+ACTIVATED = """
+import os, sys
+os.dup2(int(sys.argv.pop(1)), 3)
+os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1", "LISTEN_FDNAMES": "coap.socket"}
+from twisted.scripts.twistd import run
+run()
+"""
 
 UNITS = ROOT / "examples" / "systemd"
 
@@ -46,6 +62,43 @@ class UnitTests(SynchronousTestCase):
                 options.parseOptions(rest)
             except UsageError as e:
                 self.fail(f"{' '.join(words)}: {e}")
+
+    def test_socket(self) -> None:
+        """The server serves at the socket that it is passed, as systemd does it (sd_listen_fds(3))."""
+        directory = Path(self.mktemp())
+        directory.mkdir()
+        (directory / "hello").write_text("hello")
+        words = self.commands()["coap.service"]
+        words = [*words[: words.index("coap") + 1], "--path", ".", "--listen", "systemd:name=coap.socket"]
+        request = encode(CON, Code.GET, 1, b"t", Options(uriPath=["hello"]))
+        with (
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as passed,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client,
+        ):
+            passed.bind(("127.0.0.1", 0))
+            passed.set_inheritable(True)
+            client.connect(passed.getsockname())
+            client.settimeout(0.5)
+            process = subprocess.Popen(
+                [sys.executable, "-c", ACTIVATED, str(passed.fileno()), *words],
+                cwd=directory,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
+                pass_fds=[passed.fileno()],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            try:
+                # It waits in the socket until the server reads.
+                client.send(request)
+                answer = b""
+                while not answer and process.poll() is None:
+                    with contextlib.suppress(TimeoutError):
+                        answer = client.recv(2000)
+            finally:
+                process.terminate()
+                text, _ = process.communicate(timeout=60)
+        self.assertTrue(answer.endswith(b"\xffhello"), text)
 
     def test_verified(self) -> None:
         """systemd itself finds nothing wrong."""

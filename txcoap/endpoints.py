@@ -23,6 +23,7 @@ import errno
 import os
 import re
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -53,9 +54,21 @@ T = TypeVar("T")
 DEFAULT_PORT = 5683
 """RFC 7252 12.6."""
 
+
+def _fromEnvironment() -> ListenFDs:
+    """What systemd passed."""
+    # Twisted removes the variables from the environment that it reads them from, hence the copy; and its own
+    # endpoints read them when they are imported, so what they found is all that is left if they came first.
+    passed = ListenFDs.fromEnvironment(dict(os.environ))
+    parser = getattr(sys.modules.get("twisted.internet.endpoints"), "_SystemdParser", None)
+    if passed.inheritedDescriptors() or parser is None:
+        return passed
+    taken: ListenFDs = parser._sddaemon
+    return taken
+
+
 # Read once, as early as can be: a daemon's process number changes when it goes to the background.
-# Twisted removes the variables from the environment that it reads them from, hence the copy.
-_inherited = ListenFDs.fromEnvironment(dict(os.environ))
+_inherited = _fromEnvironment()
 
 _NO_IPV6 = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT})
 
