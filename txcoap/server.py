@@ -154,7 +154,10 @@ class Site(Responding):
         self.protocols.remove(protocol)
 
     def requestReceived(self, protocol: CoAPProtocol, exchange: IncomingRequest) -> None:
-        """A peer asks for something; see L{ISite}."""
+        """
+        A peer asks for something; see L{ISite}. A payload where none is defined to be is left out of account
+        (RFC 7252 5.5).
+        """
         if self._answers is not None and not exchange.confirmable:
             self._muteUnlessAnswered(exchange)
         # Without a key it is within a body.
@@ -171,7 +174,11 @@ class Site(Responding):
             request.resource = resource = self.getResourceFor(request)
             isWhole = isPlain and getattr(resource, "openBody", None) is None
             if exchange.payload:
-                isWhole = self._takePayload(request) and isWhole
+                if exchange.code in WITHOUT_PAYLOAD:
+                    request.payload = b""
+                elif isWhole:
+                    limit = getattr(resource, "maximumBody", None)
+                    isWhole = len(exchange.payload) <= (self.limits.bodyBytes if limit is None else limit)
             if isWhole or self._admit(request, resource):
                 result = resource.render(request)
                 if not (isPlain and request.answersAtOnce(result)):
@@ -189,8 +196,8 @@ class Site(Responding):
         try:
             request.check()
             request.resource = resource = self.getResourceFor(request)
-            if exchange.payload:
-                self._takePayload(request)
+            if exchange.code in WITHOUT_PAYLOAD:
+                request.payload = b""
             if not request.isForResource:
                 request.silence()
             elif self._admit(request, resource):
@@ -199,18 +206,6 @@ class Site(Responding):
             self.failed(Failure(), request)
         if not request.finished and not request.isLasting:
             protocol.awaitAnswer(exchange, request.connectionLost)
-
-    def _takePayload(self, request: Request) -> bool:
-        """
-        Leave a payload out of account where the method is not defined to have one (RFC 7252 5.5).
-
-        @return: Whether what is left is no larger than its resource takes.
-        """
-        if request.code in WITHOUT_PAYLOAD:
-            request.payload = b""
-            return True
-        limit = getattr(request.resource, "maximumBody", None)
-        return len(request.payload) <= (self.limits.bodyBytes if limit is None else limit)
 
     def _admit(self, request: Request, resource: Any) -> bool:
         """
