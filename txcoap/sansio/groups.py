@@ -98,7 +98,7 @@ class Groups:
         self._deadlines.set(now + max(seconds, reuse), self._forget, token)
         return exchange
 
-    def arrived(self, arrival: Arrival, now: float) -> Event | None:
+    def arrived(self, arrival: Arrival) -> Event | None:
         """A response has the token of such a request."""
         datagram = arrival.datagram
         exchange = self._asked[datagram.token]

@@ -337,7 +337,7 @@ class Requesting:
         exchange = self._answeredBy(arrival)
         if exchange is None:
             if datagram.token in self._groups:
-                return self._groups.arrived(arrival, now)
+                return self._groups.arrived(arrival)
             self._messaging.reject(arrival)
             return None
         self._transmissions.heardFrom(arrival.peer)
