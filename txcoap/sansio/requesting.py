@@ -308,8 +308,22 @@ class Requesting:
         text = f"the response {datagram.code!s} needs {names}, not understood"
         return self._fail(exchange, MalformedResponse(text), now)
 
-    def _answeredBy(self, arrival: Arrival) -> OutgoingRequest | None:
-        """The request that a response belongs to (RFC 7252 5.3.2)."""
+    def _cameGarbled(self, garbled: Garbled, now: float) -> Event | None:
+        """
+        A response came that nobody can read: there is no use in waiting for another (RFC 7252 5.7.1). But of
+        notifications the next may be better.
+        """
+        datagram = garbled.datagram
+        exchange = self._open.get((garbled.peer, datagram.token))
+        if exchange is None or exchange.progress in (WAITING, LASTING):
+            return None
+        if datagram.type == ACK and exchange.transmission is not garbled.transmission:
+            return None
+        self._transmissions.heardFrom(garbled.peer)
+        text = f"the response {datagram.code!s} cannot be read: {garbled.reason}"
+        return self._fail(exchange, MalformedResponse(text), now)
+
+    def _arrived(self, arrival: Arrival, now: float) -> Event | None:
         datagram = arrival.datagram
         exchange = self._open.get((arrival.peer, datagram.token))
         if (
@@ -317,26 +331,7 @@ class Requesting:
             or exchange.progress is WAITING
             or (datagram.type == ACK and exchange.transmission is not arrival.transmission)
         ):
-            return None
-        return exchange
-
-    def _cameGarbled(self, garbled: Garbled, now: float) -> Event | None:
-        """
-        A response came that nobody can read: there is no use in waiting for another (RFC 7252 5.7.1). But of
-        notifications the next may be better.
-        """
-        exchange = self._answeredBy(garbled)
-        if exchange is None or exchange.progress is LASTING:
-            return None
-        self._transmissions.heardFrom(garbled.peer)
-        text = f"the response {garbled.datagram.code!s} cannot be read: {garbled.reason}"
-        return self._fail(exchange, MalformedResponse(text), now)
-
-    def _arrived(self, arrival: Arrival, now: float) -> Event | None:
-        datagram = arrival.datagram
-        exchange = self._answeredBy(arrival)
-        if exchange is None:
-            if datagram.token in self._groups:
+            if exchange is None and datagram.token in self._groups:
                 return self._groups.arrived(arrival)
             self._messaging.reject(arrival)
             return None
