@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import succeed
+
 from tests.observing import ServerTestCase, forbid
 from tests.watching import Counter, Watcher
 from txcoap.codes import Code
@@ -244,6 +246,24 @@ class RepresentationTests(ServerTestCase):
         self.network.flush()
         (told,) = self.watcher.news()
         self.assertEqual(9, told.options.maxAge)
+
+    def test_maxAgeForAll(self) -> None:
+        """It goes to those who ask and do not observe as well: caches go by it (RFC 7252 5.10.5)."""
+        self.counter.maxAge = 7
+        results: list[tuple[Any, int | None]] = [
+            ("x", 7),
+            (succeed("x"), 7),
+            (Response(Code.CONTENT, b"x"), 7),
+            (Response(Code.CONTENT, b"x", maxAge=9), 9),
+            (Response(Code.NOT_FOUND), None),
+        ]
+        for result, maxAge in results:
+            self.counter.render_GET = lambda request, result=result: result
+            (answer,) = self.watcher.ask("n", None)
+            self.assertEqual(answer.options.maxAge, maxAge)
+        self.counter.render_GET = lambda request: request.setETag(b"1") and None
+        (answer,) = self.watcher.ask("n", None, etag=(b"1",))
+        self.assertEqual((Code.VALID, 7), (answer.code, answer.options.maxAge))
 
     def test_defaultMaxAge(self) -> None:
         """One of 60 seconds goes without saying, and is not said (RFC 7252 5.4.4)."""

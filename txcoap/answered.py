@@ -54,6 +54,7 @@ class AnsweredRequest(AskedRequest):
     resource: Any = None
     finished = False
     hasWritten = False
+    stateAge: int | None = None
     block1: Block | None = None
     _code: Code | None = None
     _options = NO_OPTIONS
@@ -76,6 +77,19 @@ class AnsweredRequest(AskedRequest):
         """Answer with these options, where the method returns no L{Response}; by accessor name."""
         self._options = self._options.evolve(**values)
         self._isBare = False
+
+    def setStateAge(self, seconds: int) -> None:
+        """Say for how long a representation holds, where neither the method nor its response does."""
+        self.stateAge = seconds
+        self._isBare = False
+
+    def withStateAge(self, response: Response) -> Response:
+        """A response with what L{setStateAge} said, unless it says it itself or is no representation."""
+        options = response.options
+        isState = response.code == Code.CONTENT and type(response) is Response
+        if self.stateAge is None or not isState or options.maxAge is not None:
+            return response
+        return Response(response.code, response.payload, options.evolve(maxAge=self.stateAge))
 
     def setHeader(self, name: str | int, value: Any) -> None:
         """

@@ -20,7 +20,7 @@ from .options import Options
 from .registration import rereadByRegistration
 from .request import Request
 from .resource import Resource
-from .sansio.observations import Relation
+from .sansio.observations import OBSERVABLE, Relation
 
 if TYPE_CHECKING:
     from .protocol import CoAPProtocol
@@ -42,8 +42,8 @@ class ObservableResource(Resource):
         so that observers who are gone are noticed. None: as each observer's request was.
     @cvar confirmEvery: Of notifications that are not all confirmable, one in so many is; at least one in
         24 hours anyway (RFC 7641 4.5).
-    @cvar maxAge: For how many seconds a representation is fresh, if the method does not say: an observer
-        who hears nothing for that long asks again (RFC 7641 4.3.1).
+    @cvar maxAge: For how many seconds a representation is fresh, if the method does not say: so long a cache
+        gives it again, and an observer who hears nothing for that long asks again (RFC 7641 4.3.1).
     @cvar maximumObservers: How many there can be; None for the limit of the socket alone. Beyond it a
         client gets its answer, and is not observing.
     """
@@ -87,6 +87,8 @@ class ObservableResource(Resource):
     def render(self, request: Any) -> Any:
         """Answer a request; see L{IResource<txcoap.interfaces.IResource>}."""
         request.changesBefore = self._changes
+        if self.maxAge != DEFAULT_MAX_AGE and request.code in OBSERVABLE:
+            request.setStateAge(self.maxAge)
         return super().render(request)
 
     def observe(self, request: Request, response: Response) -> Relation | None:

@@ -68,6 +68,8 @@ class Request(AnsweredRequest):
         site = self.site
         asked = self.options
         isPlain = asked.isPlain and not asked.mayHaveAccept
+        if self.stateAge is not None:
+            response = self.withStateAge(response)
         isPlain = isPlain and type(response) is Response and self.block1 is None
         if isPlain and len(response.payload) <= site.blockwise.size and site.accessLog is None:
             # What most responses are: there is nothing to judge, to cut, or to note.
