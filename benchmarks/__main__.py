@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.arguments import bounded, choice, directory
+from benchmarks.arguments import asProgram, bounded, choice, directory
 from benchmarks.figures import failed, linesOf
 from benchmarks.loadgen import BUILD, NoCompiler, compiled
 from benchmarks.pages import writePages
@@ -127,4 +127,4 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    asProgram(main)

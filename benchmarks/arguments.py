@@ -1,6 +1,6 @@
 """
 What the command lines of the benchmarks take: lists of names, numbers within bounds, files to be written.
-What is wrong is said before anything is measured.
+What is wrong is said before anything is measured. And how they end: with all that they started.
 """
 
 from __future__ import annotations
@@ -8,11 +8,13 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import signal
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, NoReturn, TypeVar
 
-__all__ = ["bounded", "choice", "directory", "output"]
+__all__ = ["asProgram", "bounded", "choice", "directory", "output"]
 
 Number = TypeVar("Number", int, float)
 
@@ -77,3 +79,20 @@ def directory(text: str) -> Path:
     if not os.access(path, os.W_OK):
         raise argparse.ArgumentTypeError(f"{text} cannot be written")
     return path
+
+
+def asProgram(main: Callable[[list[str]], int]) -> NoReturn:
+    """
+    Run what measures with the words of the command line, and end with its status. Ctrl-C and SIGTERM end it
+    without a traceback, and not without the servers and loads that it started.
+    """
+
+    def terminated(*ignored: Any) -> NoReturn:
+        sys.exit(128 + signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, terminated)
+    try:
+        status = main(sys.argv[1:])
+    except KeyboardInterrupt:
+        status = 128 + signal.SIGINT
+    sys.exit(status)

@@ -20,7 +20,7 @@ from contextlib import ExitStack, contextmanager
 from statistics import median
 from typing import Any
 
-from benchmarks.arguments import bounded
+from benchmarks.arguments import asProgram, bounded
 from benchmarks.figures import Figure
 from benchmarks.loadgen import NoCompiler, compiled
 from benchmarks.peers import HERE, Server, environment, node, placement, running, script
@@ -187,4 +187,4 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    asProgram(main)

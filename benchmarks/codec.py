@@ -19,7 +19,7 @@ from statistics import median
 from time import process_time
 from typing import Any
 
-from benchmarks.arguments import bounded
+from benchmarks.arguments import asProgram, bounded
 from benchmarks.figures import Figure
 from benchmarks.loadgen import NoCompiler
 from benchmarks.peers import YARDSTICK, placement
@@ -186,4 +186,4 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    asProgram(main)

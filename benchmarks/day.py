@@ -9,14 +9,13 @@ twice, and in the end every table is empty::
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from dataclasses import dataclass
 from random import Random
 
 from txcoap import Agent, CoAPProtocol, Site
 
-from .arguments import bounded
+from .arguments import asProgram, bounded
 from .mixed import Mixed, Tree
 from .simulation import Simulation
 
@@ -120,4 +119,4 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    asProgram(main)

@@ -25,6 +25,7 @@ from typing import Any
 
 from twisted.internet.task import Clock
 
+from benchmarks.arguments import asProgram
 from benchmarks.figures import Figure
 from txcoap.codes import Code
 from txcoap.limits import Limits
@@ -307,4 +308,4 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    asProgram(main)

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from statistics import median, quantiles
 from typing import Any
 
-from benchmarks.arguments import bounded, choice
+from benchmarks.arguments import asProgram, bounded, choice
 from benchmarks.figures import Figure
 from benchmarks.loadgen import NoCompiler, Report, compiled, load, socketsFor
 from benchmarks.modes import MODES
@@ -278,4 +278,4 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    asProgram(main)

@@ -20,7 +20,7 @@ from contextlib import ExitStack
 from statistics import median
 from typing import Any
 
-from benchmarks.arguments import bounded, choice
+from benchmarks.arguments import asProgram, bounded, choice
 from benchmarks.figures import Figure, linesOf
 from benchmarks.filled import FILLS
 from benchmarks.loadgen import NoCompiler, load
@@ -238,4 +238,4 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    asProgram(main)

@@ -24,7 +24,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
-from benchmarks.arguments import bounded
+from benchmarks.arguments import asProgram, bounded
 from benchmarks.filled import Told
 from benchmarks.loadgen import NoCompiler, load, socketsFor
 from benchmarks.modes import MODES
@@ -193,4 +193,4 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    asProgram(main)

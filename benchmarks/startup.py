@@ -25,7 +25,7 @@ from importlib.util import find_spec
 from statistics import median
 from typing import Any
 
-from benchmarks.arguments import bounded
+from benchmarks.arguments import asProgram, bounded
 from benchmarks.figures import Figure
 from benchmarks.peers import GET_HELLO, SERVERS, START_TIMEOUT, environment, freePort, running
 
@@ -200,4 +200,4 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    asProgram(main)

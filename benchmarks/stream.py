@@ -24,7 +24,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from benchmarks.arguments import bounded, choice
+from benchmarks.arguments import asProgram, bounded, choice
 from benchmarks.ends import WARMUP, Made, madeDigest
 from benchmarks.figures import Figure
 from benchmarks.peers import HERE, ROOT, SERVERS, Server, node, nodeModules, running
@@ -333,4 +333,4 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    asProgram(main)

@@ -25,7 +25,7 @@ from statistics import median
 from typing import Any
 from urllib.request import urlopen
 
-from benchmarks.arguments import bounded
+from benchmarks.arguments import asProgram, bounded
 from benchmarks.figures import Figure, linesOf
 from benchmarks.loadgen import NoCompiler, Report, load
 from benchmarks.peers import GET_HELLO, ROOT, ask, freePort
@@ -221,4 +221,4 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    asProgram(main)

@@ -5,10 +5,13 @@ The benchmarks run: their figures are for people, but that they come is for us t
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
+import sys
 from argparse import ArgumentTypeError
 from collections.abc import Callable
 from contextlib import redirect_stderr
+from functools import partial
 from io import StringIO
 from mmap import mmap
 from pathlib import Path
@@ -330,6 +333,45 @@ class ArgumentTests(SynchronousTestCase):
             with redirect_stderr(StringIO()):
                 failing = Deferred.fromCoroutine(long.main(Clock(), words, "/nonexistent/file"))
             self.assertEqual(self.failureResultOf(failing, SystemExit).value.code, 2)
+
+
+class ProgramTests(SynchronousTestCase):
+    """
+    How a benchmark that is ended ends.
+    """
+
+    PROGRAM = """
+import time
+from benchmarks import arguments, peers
+
+def main(words):
+    with peers.running(peers.SERVERS["canned"]) as (port, pid):
+        print(pid, flush=True)
+        time.sleep(60)
+
+arguments.asProgram(main)
+"""
+
+    def test_ended(self) -> None:
+        """
+        Its servers end with it, and there is no traceback.
+        """
+        for number in (signal.SIGINT, signal.SIGTERM):
+            process = subprocess.Popen(
+                [sys.executable, "-c", self.PROGRAM],
+                env=peers.environment(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                # Who runs the tests in the background may have it ignored.
+                preexec_fn=partial(signal.signal, signal.SIGINT, signal.default_int_handler),
+            )
+            assert process.stdout is not None
+            server = int(process.stdout.readline())
+            process.send_signal(number)
+            _, errors = process.communicate(timeout=60)
+            self.assertEqual((process.returncode, errors), (128 + number, ""))
+            self.assertRaises(ProcessLookupError, os.kill, server, 0)
 
 
 class StreamTests(SynchronousTestCase):
