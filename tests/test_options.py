@@ -170,6 +170,8 @@ class ValueTests(SynchronousTestCase):
             ("accept", "no/such", "no/such"),
             ("echo", b"", "Echo"),
             ("path", ("a",), "no option is called 'path'"),
+            ("content_format", 50, "no option is called 'content_format'; near are contentFormat"),
+            ("retries", 3, "no option is called 'retries'; give one of accept, block1, "),
         ]
         for name, value, text in wrong:
             error = self.assertRaises(ValueError, Options, **{name: value})

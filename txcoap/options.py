@@ -15,6 +15,7 @@ L{Options.unrecognized} names those of them that are critical.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 from keyword import iskeyword
 from operator import itemgetter
 from typing import Any
@@ -377,10 +378,10 @@ def _definitionNamed(name: str) -> OptionDefinition:
     try:
         return _BY_ATTRIBUTE[name]
     except KeyError:
-        raise ValueError(
-            f"no option is called {name!r}; give one of {', '.join(sorted(_BY_ATTRIBUTE))}, "
-            "or any number with Options.fromPairs"
-        ) from None
+        near = ", ".join(get_close_matches(name, _BY_ATTRIBUTE))
+        known = f"near are {near}" if near else f"give one of {', '.join(sorted(_BY_ATTRIBUTE))}"
+        text = f"no option is called {name!r}; {known}, or any number with Options.fromPairs"
+        raise ValueError(text) from None
 
 
 def _unrecognizedIn(pairs: tuple[Pair, ...], kind: int, isResponse: bool = False) -> Iterator[int]:

@@ -77,7 +77,7 @@ class Site(Responding):
         last (L{windDown<txcoap.closing.windDown>}): an error. By default 5.03 with Max-Age 30.
     @param blockSize: Bytes in the largest block of a body: 16 to 1024, a power of two.
     @param accessLog: Called with each L{Request} and its L{Response} once that is sent; for a body in blocks
-        once. L{logAccess} writes a line to Twisted's log.
+        once. L{logAccess<txcoap.responding.Responding.logAccess>} writes a line to Twisted's log.
     @raise TypeError: for a root that is a class, text or None, and for parameters that are none.
     @ivar resource: The root.
     @ivar protocols: Those of the open sockets that this site serves.
