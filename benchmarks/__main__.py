@@ -47,7 +47,9 @@ def parser() -> argparse.ArgumentParser:
         default=usual,
         help=f"of {','.join(SECTIONS)}; by default all but the long ones at the end",
     )
-    p.add_argument("--into", type=directory, default=BUILD / "figures", help="directory for what is written")
+    p.add_argument(
+        "--into", type=directory, default=str(BUILD / "figures"), help="directory for what is written"
+    )
     p.add_argument("--draw", action="store_true", help="measure nothing")
     return p
 

@@ -182,6 +182,15 @@ class WholeTests(SynchronousTestCase):
         self.assertEqual(self.main("--draw")[0], 0)
         self.assertEqual(len(self.asked), 2)
 
+    def test_into(self) -> None:
+        """
+        Where nothing else is said, too, what is written has its directory.
+        """
+        self.patch(whole, "BUILD", self.into)
+        given = whole.parser().parse_args([])
+        self.assertEqual(given.into, self.into / "figures")
+        self.assertTrue(given.into.is_dir())
+
     def test_obstacle(self) -> None:
         """
         Without a compiler it says what is missing, and measures nothing.
