@@ -61,9 +61,10 @@ def _fromEnvironment() -> ListenFDs:
     # endpoints read them when they are imported, so what they found is all that is left if they came first.
     passed = ListenFDs.fromEnvironment(dict(os.environ))
     parser = getattr(sys.modules.get("twisted.internet.endpoints"), "_SystemdParser", None)
-    if passed.inheritedDescriptors() or parser is None:
+    if passed.inheritedDescriptors():
         return passed
-    taken: ListenFDs = parser._sddaemon
+    # It is Twisted's own matter where that is kept; without it there is what is left.
+    taken: ListenFDs = getattr(parser, "_sddaemon", passed)
     return taken
 
 
