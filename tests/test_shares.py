@@ -17,7 +17,7 @@ from txcoap.limits import DEFAULT_LIMITS
 from txcoap.options import NO_OPTIONS, Options
 from txcoap.sansio.blocks import transferKey
 from txcoap.sansio.datagrams import ACK, CON, NON
-from txcoap.sansio.duplicates import ENTRY_SIZE, accounting
+from txcoap.sansio.duplicates import ENTRY_SIZE, Accounts
 from txcoap.sansio.events import IncomingRequest
 from txcoap.sansio.shares import Shares, hostOf
 
@@ -32,11 +32,11 @@ def limited(**limits: int) -> Machine:
 
 
 # Text has other hashes in each process: none of these hosts may have the greedy one's account by chance.
-_accountOf = accounting(hostOf)
+_accounts = Accounts(hostOf)
 _MODEST = [
     host
     for host in map("198.51.100.{}".format, range(256))
-    if _accountOf((host, 5683)) != _accountOf((GREEDY, 5683))
+    if _accounts[host, 5683] != _accounts[GREEDY, 5683]
 ]
 
 

@@ -18,7 +18,7 @@ from ..limits import Limits
 from ..options import Options
 from ..parameters import Parameters
 from .datagrams import CON, NON, decode
-from .duplicates import accounting
+from .duplicates import Accounts
 from .events import GroupInquiry, IncomingRequest
 from .messaging import Messaging, Report
 from .shares import HostOf
@@ -60,7 +60,7 @@ class NamingMessaging(Messaging):
     ) -> None:
         super().__init__(parameters, limits, chance, hostOf)
         self._clientOf = clientOf
-        self._accountOf = accounting(self._hostOfClient)
+        self._accounts = Accounts(self._hostOfClient)
         self._send = self._sendToAddress
 
     def receiveDatagram(self, data: bytes, peer: Hashable, local: Hashable, now: float) -> Report | None:

@@ -15,16 +15,15 @@ The memory lies in many small tables: to enlarge one great one would stop everyt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from enum import IntEnum
-from functools import lru_cache
 
 from ..codes import Code
 from .counters import Counters
 from .deadlines import NEVER, Ages, Deadline, Deadlines
 from .shares import HostOf
 
-__all__ = ["OTHER_BITS", "SHARD", "Duplicates", "Rank", "accounting"]
+__all__ = ["OTHER_BITS", "SHARD", "Accounts", "Duplicates", "Rank"]
 
 
 class Rank(IntEnum):
@@ -63,20 +62,26 @@ OTHER_BITS = ~(_ACCOUNT << _SHIFT)
 """The bits of a key that its message gives; of one that must not run twice the others tell its account."""
 
 
-def accounting(hostOf: HostOf) -> Callable[[Hashable], int]:
+class Accounts(dict[Hashable, int]):
     """
-    Accounts for hosts. Those of which there are too many for the bits have one together.
+    The accounts of hosts: for each peer the bits of its host's. Hosts of which there are too many for the
+    bits have one together.
 
     @param hostOf: Tells the host of a peer; None for one that may take what it likes.
-    @return: What tells the bits of a peer's account. It remembers what it told.
     """
 
-    @lru_cache(4096)
-    def accountOf(peer: Hashable) -> int:
-        host = hostOf(peer)
-        return 0 if host is None else (hash(host) % _ACCOUNT + 1) << _SHIFT
+    # How many peers are remembered, so that their hosts need not be asked for with each message.
+    _REMEMBERED = 4096
 
-    return accountOf
+    def __init__(self, hostOf: HostOf) -> None:
+        self._hostOf = hostOf
+
+    def __missing__(self, peer: Hashable) -> int:
+        if len(self) >= self._REMEMBERED:
+            self.clear()
+        host = self._hostOf(peer)
+        self[peer] = account = 0 if host is None else (hash(host) % _ACCOUNT + 1) << _SHIFT
+        return account
 
 
 class Duplicates:
@@ -135,7 +140,7 @@ class Duplicates:
         twice is on its host's account.
 
         @param key: C{hash((peer, bytes))}; of a POST or PATCH the bits of its account are in it
-            (L{accounting}).
+            (L{Accounts}).
         @param type: 0 for a confirmable message, 1 for a non-confirmable one.
         @return: The code to refuse it with if there is no room, or none for this host.
         """

@@ -33,7 +33,7 @@ from ..parameters import Parameters
 from ..spelling import writePeer
 from .blocks import isContinuation
 from .datagrams import ACK, CON, MAX_TOKEN_LENGTH, NON, RST, Datagram, Type, decode, empty, encode
-from .duplicates import OTHER_BITS, PATCH, POST, SHARD, accounting
+from .duplicates import OTHER_BITS, PATCH, POST, SHARD, Accounts
 from .events import UNANSWERED, GroupInquiry, IncomingRequest, OutgoingRequest, RequestForgotten
 from .replying import Replying
 from .shares import HostOf, hostOf
@@ -119,7 +119,7 @@ class Messaging(Replying):
         self._incoming = self.counters.incoming.byHead
         self._chance = chance
         self._hostOf = self.transmissions.hostOf
-        self._accountOf = accounting(self._hostOf)
+        self._accounts = Accounts(self._hostOf)
 
     # What comes
 
@@ -178,8 +178,7 @@ class Messaging(Replying):
             code = request.code
             if code is POST or code is PATCH:
                 # What must not run twice is on its host's account, which the key tells.
-                accountOf = self._accountOf
-                key = key & OTHER_BITS | accountOf(peer)
+                key = key & OTHER_BITS | self._accounts[peer]
             duplicates = self._duplicates
             if key in duplicates.shards[key & SHARD]:
                 self._repeat(key, request.type, peer, local)
