@@ -29,7 +29,6 @@ from .options import Options
 from .parameters import Parameters, checked
 from .protocol import CoAPProtocol
 from .request import NOT_DONE_YET, Request
-from .resource import getChildForRequest
 from .responding import Responding
 from .sansio.clients import ClientOf
 from .sansio.events import IncomingRequest
@@ -263,8 +262,13 @@ class Site(Responding):
         path = options.read.get(_URI_PATH)
         if path is None:
             path = options.uriPath
-        request.postpath = list(path)
-        resource = getChildForRequest(self.resource, request)
+        request.postpath = postpath = list(path)
+        # As getChildForRequest does; this is done for every request.
+        resource = self.resource
+        while postpath and not resource.isLeaf:
+            segment = postpath.pop(0)
+            request.prepath.append(segment)
+            resource = resource.getChildWithDefault(segment, request)
         if path == WELL_KNOWN_CORE and not getattr(resource, "allowedMethods", True):
             return self._wellKnownCore
         return resource
