@@ -190,6 +190,9 @@ def _workers(measured: dict[str, Any]) -> str:
         )
         for count, each in measured["workers"].items()
     ]
+    if "canned" in measured["workers"]["2"]:
+        ratio = f"{measured['workers']['2']['canned']:.2f}"
+        rows.append(("2, Twisted's canned reply", "-", ratio, "-", "-", "-"))
     return table(("Workers", "CPU, µs", "to one", "requests/s", "p99, µs", "shares"), rows)
 
 

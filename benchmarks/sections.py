@@ -102,7 +102,7 @@ SECTIONS = {
     "startup": Section("start-up", startup.measure, startup.figures, startup.lines),
     "workers": Section(
         "several workers",
-        lambda rounds: workers.summaries(workers.compare(2 * rounds + 1, 20_000, 1_000, 64)),
+        lambda rounds: workers.measure(2 * rounds + 1, 20_000, 1_000, 64),
         workers.figures,
         workers.lines,
     ),

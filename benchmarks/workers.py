@@ -4,7 +4,8 @@ many peers.
 
 CPU time for each request is that of the workers, user and system, by C{/proc}; how many each answered is what
 it says itself, by C{--prometheus}. The load needs a processor too, so two workers are twice as fast only
-where there are three.
+where there are three. What the machine takes for a second process, whatever it does, is told by two of
+Twisted's canned replies that share a port, to one.
 
 From the command line: C{python -m benchmarks.workers}.
 """
@@ -17,11 +18,12 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from time import monotonic
 from typing import Any
 from urllib.request import urlopen
 
@@ -46,6 +48,14 @@ def resources(reactor: Any) -> Resource:
     What each worker serves.
     """
     return tree()
+
+
+def cpuOf(processes: Iterable[object]) -> float:
+    """
+    CPU time of processes, by their numbers, in microseconds.
+    """
+    spent = [Path(f"/proc/{each}/schedstat").read_text().split()[0] for each in processes]
+    return sum(map(int, spent)) / 1000
 
 
 @dataclass(frozen=True)
@@ -81,13 +91,6 @@ class Workers:
         with urlopen(self._figures, timeout=5) as answer:
             return [int(number) for _, number in ANSWERED.findall(answer.read())]
 
-    def _cpu(self) -> float:
-        """
-        CPU time of all workers in microseconds.
-        """
-        spent = [Path(f"/proc/{each}/schedstat").read_text().split()[0] for each in self._workers]
-        return sum(map(int, spent)) / 1000
-
     def measure(self, requests: int, sockets: int, window: int) -> Turn:
         """
         Put a load on it.
@@ -99,9 +102,9 @@ class Workers:
             "window": window,
         }
         load(**options, requests=requests // 10, warmup=0)
-        before, spent = self.answered(), self._cpu()
+        before, spent = self.answered(), cpuOf(self._workers)
         report = load(**options, requests=requests, warmup=0)
-        spent = self._cpu() - spent
+        spent = cpuOf(self._workers) - spent
         counts = [now - then for now, then in zip(self.answered(), before, strict=True)]
         return Turn(spent / sum(counts), [100 * each / sum(counts) for each in counts], report)
 
@@ -149,6 +152,68 @@ def compare(rounds: int, requests: int, sockets: int, window: int) -> dict[int, 
     return turns
 
 
+@contextmanager
+def canned(count: int) -> Iterator[Callable[[int, int, int], float]]:
+    """
+    So many of Twisted's canned replies that share a port, for as long as the block lasts.
+
+    @return: What puts a load of so many requests by so many sockets on them, so many of them in flight; the
+        CPU time for each request in microseconds.
+    """
+    port = freePort()
+    command = [sys.executable, str(ROOT / "benchmarks" / "servers" / "canned.py"), str(port), "shared"]
+    processes = [subprocess.Popen(command) for _ in range(count)]
+    numbers = [process.pid for process in processes]
+
+    def cost(requests: int, sockets: int, window: int) -> float:
+        spent = cpuOf(numbers)
+        load(port=port, canned=True, requests=requests, warmup=0, sockets=sockets, window=window)
+        return (cpuOf(numbers) - spent) / requests
+
+    try:
+        until = monotonic() + 20
+        while listening(port) < count:
+            if monotonic() > until:
+                raise RuntimeError("a canned reply does not listen")
+            ask(port, processes[0], GET_HELLO)
+        cost(2_000, count * 500, count)
+        yield cost
+    finally:
+        for process in processes:
+            process.terminate()
+            process.wait()
+
+
+def listening(port: int) -> int:
+    """
+    How many sockets are bound to a UDP port.
+    """
+    rows = Path("/proc/net/udp").read_text().splitlines()[1:]
+    return sum(row.split()[1].endswith(f":{port:04X}") for row in rows)
+
+
+def control(rounds: int, requests: int, sockets: int, window: int) -> float:
+    """
+    How many times as much CPU time a canned reply takes by two processes as by one: what the machine takes
+    for the second.
+    """
+    ratios = []
+    with canned(1) as one, canned(2) as two:
+        for _ in range(rounds):
+            own = one(requests, sockets, window)
+            ratios.append(two(requests, sockets, window) / own)
+    return median(ratios)
+
+
+def measure(rounds: int, requests: int, sockets: int, window: int) -> dict[str, Any]:
+    """
+    What L{summaries} give, with C{canned}, which L{control} gives, beside the two.
+    """
+    measured = summaries(compare(rounds, requests, sockets, window))
+    measured["2"]["canned"] = control(rounds, requests, sockets, window)
+    return measured
+
+
 def summaries(turns: dict[int, list[Turn]]) -> dict[str, Any]:
     """
     Medians over all turns by how many workers there are: C{micros}, C{rate}, C{p99}, C{shares}; C{ratio} to
@@ -179,6 +244,8 @@ def figures(measured: dict[str, Any]) -> Iterator[Figure]:
     """
     two = measured["2"]
     yield Figure("two workers: CPU", two["ratio"], "x one", COST_GOAL)
+    if "canned" in two:
+        yield Figure("two canned replies that share a port: CPU", two["canned"], "x one")
     yield Figure(
         "two workers: the larger share", max(two["furthest"], 100 - two["furthest"]), "%", SHARE_GOAL
     )
@@ -212,7 +279,7 @@ def main(words: list[str]) -> int:
     p.add_argument("--window", type=bounded(1, 65535), default=64, help="requests in flight")
     given = p.parse_args(words)
     try:
-        measured = summaries(compare(given.rounds, given.requests, given.sockets, given.window))
+        measured = measure(given.rounds, given.requests, given.sockets, given.window)
     except NoCompiler as e:
         print(e, file=sys.stderr)
         return 1

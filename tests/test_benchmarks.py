@@ -335,6 +335,20 @@ class ArgumentTests(SynchronousTestCase):
             self.assertEqual(self.failureResultOf(failing, SystemExit).value.code, 2)
 
 
+class SharedTests(SynchronousTestCase):
+    """
+    What several processes cost that share a port.
+    """
+
+    def test_canned(self) -> None:
+        """
+        Two canned replies are there when they are measured, and gone afterwards.
+        """
+        compileLoad()
+        with workers.canned(2) as cost:
+            self.assertGreater(cost(100, 32, 8), 0)
+
+
 class ProgramTests(SynchronousTestCase):
     """
     How a benchmark that is ended ends.

@@ -315,6 +315,14 @@ class SummaryTests(SynchronousTestCase):
         self.assertEqual(found, [(1.1, True), (61.0, False), (0, True)])
         self.assertEqual(len(list(workers.lines(workers.summaries(turns)))), 4)
 
+    def test_workersControl(self) -> None:
+        """
+        Beside them stands what two canned replies cost, which is no goal.
+        """
+        two = {"ratio": 1.1, "furthest": 52.0, "errors": 0, "canned": 1.26}
+        found = [(each.value, each.goal) for each in workers.figures({"2": two})]
+        self.assertEqual(found[1], (1.26, None))
+
     def test_streams(self) -> None:
         """
         A process that grew, or a body that did not arrive, is a miss.

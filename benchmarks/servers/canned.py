@@ -5,11 +5,12 @@ A L{DatagramProtocol} under the stock C{reactor.listenUDP} that answers every da
 same bytes, whatever was asked. Its CPU time for each request is what the other servers' is
 divided by.
 
-Usage: C{python canned.py PORT}
+Usage: C{python canned.py PORT}, or C{python canned.py PORT shared} for one of several that share the port.
 """
 
 from __future__ import annotations
 
+import socket
 import sys
 from typing import Any
 
@@ -33,15 +34,23 @@ class Canned(DatagramProtocol):
         self.transport.write(REPLY, addr)
 
 
-def main(port: int) -> None:
+def main(port: int, isShared: bool) -> None:
     """
     Listen on a port of 127.0.0.1 until the process is ended.
     """
     from twisted.internet import reactor
 
-    reactor.listenUDP(port, Canned(), interface="127.0.0.1")  # type: ignore[attr-defined]
-    reactor.run()
+    listening: Any = reactor
+    if isShared:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as skt:
+            skt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            skt.bind(("127.0.0.1", port))
+            skt.setblocking(False)
+            listening.adoptDatagramPort(skt.fileno(), socket.AF_INET, Canned())
+    else:
+        listening.listenUDP(port, Canned(), interface="127.0.0.1")
+    listening.run()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), sys.argv[2:] == ["shared"])
